@@ -1,0 +1,32 @@
+# The options that all SER recipes share, sourced by run.sh after its own defaults.
+# shellcheck shell=bash disable=SC2034
+stage=${stage:-0}               # first stage to run
+stop_stage=${stop_stage:-5}     # last stage to run
+model=${model:-blstm_capsule}   # conf/MODEL.yaml here, else in ../common/conf
+subset=${subset:-}              # part of the corpus, where the recipe has any
+db_root=${db_root:-}            # the corpus's release, where it is on disk already
+folds=${folds:-}                # folds to train, such as "1 2"; empty: all
+repeats=1                       # seeds per fold, or folds of a random split
+seed=1                          # the first seed
+nj=$(nproc)                     # jobs for features and decoding
+ngpu=$( (nvidia-smi -L 2>/dev/null || true) | wc -l)   # 0 trains on the CPU
+num_threads=$(nproc)            # CPU threads of one training; nproc / num_threads folds train at a time
+config=                         # YAML laid over the model's own
+set=                            # settings laid over both: "training.max_epochs=3 model.dropout=0.2"
+tag=                            # name of the experiment beside the model's; derived from --config and --set
+
+list_names() { printf '%s\n' "$@" | sort -u | paste -sd ' '; }
+models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.yaml | grep -v protocols)")
+help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol NAME] [--labels NAME] [--db_root DIR]
+       [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N]
+       [--config FILE] [--set \"key=value ...\"] [--tag NAME]
+models:    $models
+protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')
+labels:    ${label_sets:-}"
+
+. utils/parse_options.sh
+. ./cmd.sh
+
+data=data/$corpus
+run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && echo "$0: stage $1: $2"; }
+need() { [ -e "$1" ] || { echo "$0: $1 is missing; stage $2 makes it" >&2; exit 1; }; }

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Speech emotion recognition on RAVDESS, from the release to a results table.
+#
+# Stages: 0 get the corpus          3 train every fold and repeat of --model
+#         1 data folder, features   4 decode the test parts
+#         2 ASR pretraining         5 score
+# A bare ./run.sh downloads RAVDESS (0.2 GB) and runs everything; --db_root DIR takes a copy on disk.
+# ./run.sh --help lists the options.
+set -euo pipefail
+. ./path.sh
+
+corpus=ravdess
+protocol=emobox
+labels=8
+label_sets="8 (emotions), 2 (intensity: normal, strong), 2val (valence: positive, negative)"
+. ../common/options.sh
+
+if run_stage 0 "corpus"; then
+  if [ -n "$db_root" ]; then
+    need "$db_root" "without --db_root 0"
+  else
+    local/get_data.sh downloads
+  fi
+fi
+db_root=${db_root:-downloads}
+
+if run_stage 1 "data folder"; then
+  need "$db_root" 0
+  sertk-prepare-corpus ravdess "$db_root" "$data"
+fi
+
+. ../common/ser.sh

@@ -1,0 +1,353 @@
+"""Kaldi archives and tables of archives (ark, scp), read and written by Kaldi's own specifiers."""
+
+import contextlib
+import gzip
+import io
+import itertools
+import re
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+from kaldiio.matio import read_matrix_or_vector, write_array, write_array_ascii
+
+from sertk.errors import SertkError, UsageError
+from sertk.files import write_aside
+
+# Options that only tell Kaldi how to search a table; reading in order needs none of them.
+READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "np", "bg"}
+WRITE_OPTIONS = {"b", "t", "f", "nf", "np"}
+RANGE_SLACK = 3  # rows a range may go past the end, as Kaldi allows
+LONGEST_KEY = 4096
+
+
+def split_rspecifier(rspecifier):
+    """`("ark" | "scp", location)` of a reading specifier such as `scp:feats.scp` or `ark,s,cs:-`."""
+    kind, options, location = _split_specifier(rspecifier)
+    if len(kind) != 1 or options - READ_OPTIONS or not location:
+        raise UsageError(f"'{rspecifier}' cannot be read: expected ark:FILE or scp:FILE (- is standard input)")
+    return kind[0], location
+
+
+def open_matrices(rspecifier, dtype=np.float32):
+    """Yields `(key, matrix (rows, columns) or vector (size,))` in the order of the archive or table.
+
+    Binary, text, compressed and gzipped archives, commands (`ark:gunzip -c a.gz |`), offsets and ranges
+    are understood. Raises SertkError for anything unreadable, cut off, empty, not finite or given twice.
+    """
+    kind, location = split_rspecifier(rspecifier)
+    if kind == "ark":
+        yield from read_archive(location, lambda stream, where: read_matrix(stream, where, dtype))
+        return
+    table = read_scp(location)
+    runs = itertools.groupby(enumerate(table.items()), key=_run_of)
+    for _, run in runs:
+        run = [(key, *split_location(where)) for _, (key, where) in run]
+        with open_input(run[0][1]) as stream:
+            for key, name, offset, cut in run:
+                yield key, _read_at(stream, f"{key} in {name}", offset, cut, dtype)
+
+
+def load_matrix(location, dtype=np.float32):
+    """The matrix (rows, columns) or vector at `location`, the right-hand side of a line of an scp file."""
+    name, offset, cut = split_location(location)
+    with open_input(name) as stream:
+        return _read_at(stream, location, offset, cut, dtype)
+
+
+def read_scp(location):
+    """The lines `key value` of a table (a path, `-` or `command |`) as a dict in the table's order."""
+    table = {}
+    with open_input(location) as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                fields = line.decode("utf-8").strip().split(None, 1)
+            except UnicodeDecodeError as error:
+                raise SertkError(f"{location}:{number}: not UTF-8 text") from error
+            if len(fields) != 2:
+                raise SertkError(f"{location}:{number}: expected a key and a value, got '{' '.join(fields)}'")
+            if fields[0] in table:
+                raise SertkError(f"{location}:{number}: {fields[0]} is there twice")
+            table[fields[0]] = fields[1]
+    if not table:
+        raise SertkError(f"{location}: empty, expected lines of a key and a value")
+    return table
+
+
+def read_archive(location, read_object):
+    """Yields `(key, read_object(stream, where))` for each entry of an archive.
+
+    `location` is a path, `-` or `command |`; `where` names the entry for messages.
+    """
+    seen = set()
+    with open_input(location) as stream:
+        while (key := _read_key(stream, location)) is not None:
+            if key in seen:
+                raise SertkError(f"{location}: {key} is there twice")
+            seen.add(key)
+            yield key, read_object(stream, f"{key} in {location}")
+        if not seen:
+            raise SertkError(f"{location}: empty, expected an archive")
+
+
+def read_matrix(stream, where, dtype=np.float32):
+    """Reads one matrix or vector, binary or text, from a stream positioned at its start."""
+    try:
+        if stream.peek(2)[:2] == b"\0B":
+            matrix = read_matrix_or_vector(_ExactStream(stream, where))
+        else:
+            matrix = _read_text_matrix(stream, where)
+    except (AssertionError, ValueError, UnicodeDecodeError, struct.error, MemoryError) as error:
+        raise SertkError(f"{where}: not a Kaldi matrix") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise SertkError(f"{where}: unreadable: {error}") from error
+    if not matrix.size:
+        raise SertkError(f"{where}: an empty matrix")
+    if not np.isfinite(matrix).all():
+        raise SertkError(f"{where}: the matrix holds NaN or infinite values")
+    return np.array(matrix, dtype=dtype)
+
+
+def split_location(location):
+    """`(name, byte offset or None, range or None)` of `foo.ark:123[0:9,2:3]`."""
+    match = re.fullmatch(r"(.+?)(?:\[([\d:,]*)\])?", location.strip())
+    name, cut = match.groups()
+    offset = None
+    if not name.endswith("|") and (match := re.fullmatch(r"(.+):(\d+)", name)):
+        name, offset = match.group(1), int(match.group(2))
+    return name, offset, cut
+
+
+@contextlib.contextmanager
+def open_input(name):
+    """Opens a path, `-` or `command |` for reading bytes, unpacking gzip.
+
+    Raises SertkError if the file cannot be opened or the command fails.
+    """
+    name = str(name).strip()
+    if name == "-":
+        yield _unpacked(sys.stdin.buffer, name)
+    elif name.endswith("|"):
+        with _command_output(name[:-1].strip()) as stream:
+            yield _unpacked(stream, name)
+    else:
+        with contextlib.ExitStack() as files:
+            try:
+                stream = files.enter_context(open(name, "rb"))
+            except OSError as error:
+                raise SertkError(f"{name}: {error.strerror}") from error
+            yield _unpacked(stream, name)
+
+
+class MatrixWriter:
+    """Writes matrices to `ark:FILE`, `ark,t:FILE`, `ark,scp:FILE,SCP`, `ark:-` or `ark:| command`.
+
+    Used in a `with` block: files appear whole when it ends well and not at all otherwise. The archive's
+    path is written into the scp as it was given. `compression` is one of Kaldi's methods 1-7.
+    """
+
+    def __init__(self, wspecifier, compression=None):
+        kinds, options, location = _split_specifier(wspecifier)
+        parts = location.split(",", 1) if sorted(kinds) == ["ark", "scp"] else [location]
+        if "ark" not in kinds or options - WRITE_OPTIONS or len(parts) != len(kinds) or not all(parts):
+            raise UsageError(
+                f"'{wspecifier}' cannot be written: expected ark:FILE, ark,t:FILE or ark,scp:FILE,SCP"
+            )
+        names = dict(zip(kinds, parts))
+        self._ark, self._scp = names["ark"], names.get("scp")
+        if self._scp and (self._ark == "-" or self._ark.startswith("|")):
+            raise UsageError(f"'{wspecifier}' cannot be written: a table can point into a file only")
+        self._text = "t" in options
+        self._compression = compression
+        self._keys = set()
+        self._files = contextlib.ExitStack()
+
+    def __enter__(self):
+        with contextlib.ExitStack() as files:
+            self._scp_stream = files.enter_context(_open_output(self._scp)) if self._scp else None
+            self._ark_stream = files.enter_context(_open_output(self._ark))
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(self, *exception):
+        return self._files.__exit__(*exception)
+
+    def write(self, key, matrix):
+        """Appends one matrix (rows, columns) or vector; float64 is kept, all else becomes float32."""
+        if not key or any(character.isspace() for character in key):
+            raise SertkError(f"{self._ark}: '{key}' cannot be a key: it is empty or holds white space")
+        if key in self._keys:
+            raise SertkError(f"{self._ark}: {key} is written twice")
+        if not np.isfinite(matrix).all():
+            raise SertkError(f"{self._ark}: {key}: the matrix holds NaN or infinite values")
+        self._keys.add(key)
+        matrix = np.ascontiguousarray(matrix, dtype=None if matrix.dtype == np.float64 else np.float32)
+        self._ark_stream.write(f"{key} ".encode())
+        if self._scp_stream:
+            self._scp_stream.write(f"{key} {self._ark}:{self._ark_stream.tell()}\n".encode())
+        if self._text:
+            write_array_ascii(self._ark_stream, matrix)
+        else:
+            write_array(self._ark_stream, matrix, compression_method=self._compression)
+
+
+class _ExactStream:
+    """A stream whose `read` gives all the bytes asked for or raises SertkError."""
+
+    def __init__(self, stream, where):
+        self._stream = stream
+        self._where = where
+
+    def read(self, size):
+        if size < 0:
+            raise ValueError("negative size")
+        data = self._stream.read(size)
+        if len(data) < size:
+            raise SertkError(f"{self._where}: the archive is cut off here")
+        return data
+
+
+def _split_specifier(specifier):
+    """The kinds (ark, scp) in order, the set of other options, and what follows the first colon."""
+    types, _, location = specifier.partition(":")
+    types = types.split(",")
+    kinds = [name for name in types if name in ("ark", "scp")]
+    return kinds, set(types) - {"ark", "scp"}, location.strip()
+
+
+def _run_of(numbered):
+    """What neighbouring lines of a table share if one open file serves them; a command never does."""
+    number, (_, location) = numbered
+    name = split_location(location)[0]
+    return (number, name) if name.endswith("|") else (None, name)
+
+
+def _read_at(stream, where, offset, cut, dtype):
+    if offset is not None or stream.seekable():
+        stream.seek(offset or 0)
+    matrix = read_matrix(stream, where, dtype)
+    return matrix if cut is None else _cut_range(matrix, cut, where)
+
+
+def _cut_range(matrix, cut, where):
+    """The part `rows` or `rows,columns` of a matrix, both inclusive `first:last`, empty for all."""
+    parts = cut.split(",")
+    if len(parts) > matrix.ndim:
+        raise SertkError(f"{where}: the range [{cut}] does not fit a matrix of shape {matrix.shape}")
+    slices = []
+    for axis, (part, size) in enumerate(zip(parts, matrix.shape)):
+        if part in ("", ":"):
+            slices.append(slice(None))
+            continue
+        match = re.fullmatch(r"(\d+):(\d+)", part)
+        first, last = map(int, match.groups()) if match else (1, 0)
+        if not first <= last < size + (RANGE_SLACK if axis == 0 else 0) or first >= size:
+            raise SertkError(f"{where}: the range [{cut}] does not fit a matrix of shape {matrix.shape}")
+        slices.append(slice(first, last + 1))
+    return matrix[tuple(slices)].copy()
+
+
+def _read_key(stream, location):
+    key = bytearray()
+    try:
+        while byte := stream.read(1):
+            if not byte.isspace():
+                key += byte
+            elif key:
+                break
+            if len(key) > LONGEST_KEY:
+                raise SertkError(f"{location}: not a Kaldi archive")
+        if not key:
+            return None
+        text = key.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SertkError(f"{location}: not a Kaldi archive") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise SertkError(f"{location}: unreadable: {error}") from error
+    if not byte:
+        raise SertkError(f"{location}: the archive is cut off after the key {text}")
+    return text
+
+
+def _read_text_matrix(stream, where):
+    """A text matrix (each row on a line of its own after `[`) or vector (all on one line).
+
+    kaldiio's reader takes a matrix that starts with a whole number for one of integers, and fails on it.
+    """
+    lines = []
+    while b"]" not in (line := stream.readline()):
+        if not line:
+            raise SertkError(f"{where}: the archive is cut off here")
+        if not lines and not line.lstrip().startswith(b"["):
+            raise ValueError("no opening bracket")
+        lines.append(line)
+    head, _, body = b"".join([*lines, line]).partition(b"]")[0].partition(b"[")
+    if head.strip():
+        raise ValueError("no opening bracket")
+    rows = [[float(value) for value in row.split()] for row in body.split(b"\n") if row.strip()]
+    if not rows:
+        return np.empty(0)
+    return np.array(rows) if b"\n" in body else np.array(rows[0])
+
+
+def _unpacked(stream, name):
+    """The stream itself, or its content if that is gzip (no Kaldi archive starts with those bytes)."""
+    try:
+        packed = stream.peek(2)[:2] == b"\x1f\x8b"
+    except OSError as error:
+        raise SertkError(f"{name}: {error.strerror}") from error
+    return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if packed else stream
+
+
+@contextlib.contextmanager
+def _command_output(command):
+    process = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE)
+    try:
+        yield process.stdout
+        while process.stdout.read(1 << 16):
+            pass
+        _check_status(command, process.wait())
+    except SertkError:
+        process.stdout.close()
+        status = process.wait()
+        if status not in (-signal.SIGPIPE, 128 + signal.SIGPIPE):
+            _check_status(command, status)
+        raise
+    finally:
+        process.stdout.close()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _check_status(command, status):
+    if status:
+        raise SertkError(f"the command '{command}' failed with status {status}")
+
+
+@contextlib.contextmanager
+def _open_output(name):
+    """Opens `-`, `| command` or a path for writing bytes; a regular file is written aside."""
+    if name == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    elif name.startswith("|"):
+        command = name[1:].strip()
+        process = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE)
+        try:
+            yield process.stdin
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            status = process.wait()
+        _check_status(command, status)
+    elif Path(name).exists() and not Path(name).is_file():
+        with open(name, "wb") as stream:
+            yield stream
+    else:
+        with write_aside(name, "wb") as stream:
+            yield stream

@@ -1,0 +1,212 @@
+"""Audio of a data folder: any format, rate and number of channels, files, commands and segments."""
+
+import functools
+import io
+import math
+import re
+import struct
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+from sertk import archives
+from sertk.errors import SertkError
+
+OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
+# How libsndfile's log speaks of a sample block that is longer than its file (WAV, AIFF, AU).
+CUT_OFF = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
+# Sizes that programs write into a header when they do not know the length yet.
+UNKNOWN_SIZE = 0x7FFFF000
+# torchaudio's kernel holds the product of both rates over their common divisor: gigabytes for 15999 Hz.
+LARGEST_KERNEL = 2000
+LOUDEST = 1e5  # times full scale; features of anything louder could overflow
+
+
+class AudioInfo(NamedTuple):
+    rate: int  # Hz
+    channels: int
+    samples: int  # per channel
+
+    @property
+    def seconds(self):
+        return self.samples / self.rate
+
+
+def load_audio(entry, channel=None):
+    """The samples (samples,) as float32 in [-1, 1] and the rate in Hz of an entry of `wav.scp`.
+
+    `entry` is a path, a place in an archive (`wav.ark:42`) or a `command |`. Several channels are averaged,
+    or `channel` (from 0) is taken. Raises SertkError for what is unreadable, empty, cut off or not finite.
+    """
+    with _open_sound(entry) as sound:
+        return _samples_of(sound, entry, channel), sound.samplerate
+
+
+def audio_info(entry):
+    """The rate, channels and length of an entry of `wav.scp`, from its header; nothing is decoded."""
+    with _open_sound(entry) as sound:
+        return AudioInfo(sound.samplerate, sound.channels, sound.frames)
+
+
+def resample(samples, rate, target):
+    """Samples (samples,) at `rate` Hz as float32 samples at `target` Hz."""
+    if rate == target:
+        return samples
+    import torch
+
+    divisor = math.gcd(rate, target)
+    if target // divisor > LARGEST_KERNEL:
+        from scipy.signal import resample_poly
+
+        return resample_poly(samples, target // divisor, rate // divisor)
+    with torch.inference_mode():
+        return _resampler(rate, target)(torch.from_numpy(samples)).numpy()
+
+
+def read_utterances(wav_scp, segments=None, channel=None, on_error=None):
+    """Yields `(utterance, samples (samples,) float32, rate)` of a `wav.scp` and its `segments`, in order.
+
+    `wav_scp` and `segments` are paths, `-` or `command |`. A broken recording raises SertkError, or is
+    handed to `on_error(utterance, error)` and left out.
+    """
+    entries = archives.read_scp(wav_scp)
+    cuts = read_segments(segments, entries) if segments else {key: (key, 0.0, -1.0) for key in entries}
+    recording = samples = None
+    for utterance, (name, start, end) in cuts.items():
+        try:
+            if name != recording:
+                recording, samples = name, _loaded_or_error(entries[name], channel)
+            if isinstance(samples, SertkError):
+                raise samples
+            yield utterance, _cut_segment(*samples, start, end), samples[1]
+        except SertkError as error:
+            if on_error is None:
+                raise SertkError(f"{utterance}: {error}") from error
+            on_error(utterance, error)
+
+
+def read_wave_archive(location, channel=None, on_error=None):
+    """Yields `(utterance, samples (samples,) float32, rate)` of a Kaldi archive of waves.
+
+    A broken wave raises SertkError, or is handed to `on_error(utterance, error)` and left out.
+    """
+    for utterance, wave in archives.read_archive(location, _read_riff):
+        try:
+            with _sound_of(io.BytesIO(wave), location) as sound:
+                yield utterance, _samples_of(sound, location, channel), sound.samplerate
+        except SertkError as error:
+            if on_error is None:
+                raise SertkError(f"{utterance}: {error}") from error
+            on_error(utterance, error)
+
+
+def read_segments(location, recordings):
+    """`{utterance: (recording, start, end)}` in seconds; an end of -1 is the recording's end."""
+    segments = {}
+    for utterance, value in archives.read_scp(location).items():
+        fields = value.split()
+        try:
+            name, start, end = fields[0], float(fields[1]), float(fields[2])
+        except (IndexError, ValueError) as error:
+            raise SertkError(
+                f"{location}: {utterance}: expected 'recording start end', got '{value}'"
+            ) from error
+        if len(fields) != 3 or not (start >= 0 and (end == -1 or end > start)):
+            raise SertkError(f"{location}: {utterance}: expected 0 <= start < end in seconds, got '{value}'")
+        if name not in recordings:
+            raise SertkError(f"{location}: {utterance}: the recording {name} is not in wav.scp")
+        segments[utterance] = name, start, end
+    return segments
+
+
+def _loaded_or_error(entry, channel):
+    """What `load_audio` gives or raises, so that a broken recording is read once for all its segments."""
+    try:
+        return load_audio(entry, channel)
+    except SertkError as error:
+        return error
+
+
+def _cut_segment(samples, rate, start, end):
+    if end != -1 and end * rate > len(samples) + OVERSHOOT * rate:
+        raise SertkError(f"the segment ends at {end} s, the recording at {len(samples) / rate:.2f} s")
+    part = samples[int(start * rate) :] if end == -1 else samples[int(start * rate) : int(end * rate)]
+    if not len(part):
+        raise SertkError(f"the segment starts at {start} s, the recording ends at {len(samples) / rate:.2f} s")
+    return part
+
+
+def _samples_of(sound, where, channel):
+    if channel is not None and not 0 <= channel < sound.channels:
+        raise SertkError(f"{where}: there is no channel {channel}, it has {sound.channels} (from 0)")
+    try:
+        samples = sound.read(dtype="float32")
+    except (RuntimeError, MemoryError) as error:
+        raise SertkError(f"{where}: cut off or damaged: {error}") from error
+    if not len(samples):
+        raise SertkError(f"{where}: no samples")
+    if len(samples) < sound.frames or _is_cut_off(sound):
+        raise SertkError(f"{where}: cut off, its header says that it is longer")
+    if samples.ndim == 2:
+        samples = samples.mean(axis=1) if channel is None else np.ascontiguousarray(samples[:, channel])
+    if not max(samples.max(), -samples.min()) < LOUDEST:
+        raise SertkError(f"{where}: NaN or infinite samples, or some above {LOUDEST:g} where full scale is 1")
+    return samples
+
+
+def _is_cut_off(sound):
+    match = sound.format != "FLAC" and CUT_OFF.search(sound.extra_info)
+    return bool(match) and int(match.group(2)) < int(match.group(1)) < UNKNOWN_SIZE
+
+
+def _open_sound(entry):
+    """A soundfile.SoundFile for an entry of `wav.scp`."""
+    entry = entry.strip()
+    if entry.endswith("|"):
+        command = entry[:-1].strip()
+        done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)
+        if done.returncode:
+            raise SertkError(f"the command '{command}' failed with status {done.returncode}")
+        if not done.stdout:
+            raise SertkError(f"the command '{command}' gave no output")
+        return _sound_of(io.BytesIO(done.stdout), entry)
+    name, offset, _ = archives.split_location(entry)
+    if offset is not None and not Path(entry).exists():
+        with archives.open_input(name) as stream:
+            stream.seek(offset)
+            return _sound_of(io.BytesIO(_read_riff(stream, entry)), entry)
+    if not Path(entry).is_file():
+        raise SertkError(f"{entry}: no such file")
+    return _sound_of(entry, entry)
+
+
+def _read_riff(stream, where):
+    """The bytes of one RIFF object inside an archive; its header says how long it is."""
+    head = stream.read(8)
+    if len(head) < 8 or head[:4] != b"RIFF":
+        raise SertkError(f"{where}: not a RIFF wave")
+    (size,) = struct.unpack("<I", head[4:])
+    if size >= UNKNOWN_SIZE:
+        raise SertkError(f"{where}: a wave inside an archive must say its size in its header")
+    body = stream.read(size)
+    if len(body) < size:
+        raise SertkError(f"{where}: the archive is cut off here")
+    return head + body
+
+
+def _sound_of(source, where):
+    try:
+        return soundfile.SoundFile(source)
+    except (RuntimeError, TypeError, ValueError, OSError) as error:
+        size = Path(source).stat().st_size if isinstance(source, str) else len(source.getbuffer())
+        raise SertkError(f"{where}: {'not readable as audio' if size else 'an empty file'}") from error
+
+
+@functools.lru_cache(maxsize=16)
+def _resampler(rate, target):
+    from torchaudio.transforms import Resample
+
+    return Resample(rate, target)

@@ -1,0 +1,93 @@
+"""CMVN statistics in Kaldi's format."""
+
+import logging
+import re
+import sys
+
+import numpy as np
+from kaldiio.matio import write_array
+
+from sertk import archives
+from sertk.command import make_parser, run_command
+from sertk.errors import SertkError
+from sertk.features import cmvn
+from sertk.files import write_aside
+
+SPECIFIER = re.compile(r"(ark|scp)(,\w+)*:")
+NAMED = 5  # missing utterances that a message names
+
+LOGGER = logging.getLogger(__name__)
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-compute-cmvn",
+        "Statistics for mean and variance normalisation: per utterance, per speaker with --spk2utt, or over "
+        "everything where the output is a plain file.",
+        "sertk-compute-cmvn --spk2utt data/spk2utt scp:data/feats/fbank40.scp ark,scp:cmvn.ark,cmvn.scp",
+    )
+    parser.add_argument("--spk2utt", metavar="FILE", help="speaker utterance... (also as ark:FILE)")
+    parser.add_argument("rspecifier", help="features, for example scp:feats.scp")
+    parser.add_argument("wspecifier", help="ark:FILE or ark,scp:FILE,SCP; a plain file for global statistics")
+    return parser
+
+
+def run(args):
+    features = archives.open_matrices(args.rspecifier)
+    if not SPECIFIER.match(args.wspecifier):
+        if args.spk2utt:
+            raise SertkError(f"--spk2utt needs an archive to write, such as ark:{args.wspecifier}")
+        write_global(args.wspecifier, features)
+        return
+    with archives.MatrixWriter(args.wspecifier) as writer:
+        if args.spk2utt:
+            named_stats = speaker_stats(SPECIFIER.sub("", args.spk2utt, count=1), features)
+        else:
+            named_stats = ((utterance, accumulate(utterance, matrix)) for utterance, matrix in features)
+        for name, stats in named_stats:
+            writer.write(name, stats)
+
+
+def write_global(path, features):
+    """Writes one matrix of statistics over all features."""
+    stats = None
+    for utterance, matrix in features:
+        stats = accumulate(utterance, matrix, stats)
+    with write_aside(path, "wb") as stream:
+        write_array(stream, stats.astype(np.float64))
+
+
+def speaker_stats(path, features):
+    """`(speaker, statistics)` in the order of the spk2utt file `path`."""
+    spk2utt = {speaker: utterances.split() for speaker, utterances in archives.read_scp(path).items()}
+    speakers = {utterance: speaker for speaker, utterances in spk2utt.items() for utterance in utterances}
+    missing = dict.fromkeys(speakers)
+    stats = {}
+    ignored = 0
+    for utterance, matrix in features:
+        if (speaker := speakers.get(utterance)) is None:
+            ignored += 1
+            continue
+        missing.pop(utterance)
+        stats[speaker] = accumulate(utterance, matrix, stats.get(speaker))
+    if missing:
+        names = ", ".join(list(missing)[:NAMED]) + (" ..." if len(missing) > NAMED else "")
+        raise SertkError(f"{path}: {len(missing)} of {len(speakers)} utterances have no features: {names}")
+    if ignored:
+        LOGGER.warning("%d utterances are not in %s and are left out", ignored, path)
+    return [(speaker, stats[speaker]) for speaker in spk2utt]
+
+
+def accumulate(utterance, matrix, stats=None):
+    try:
+        return cmvn.accumulate(matrix, stats)
+    except SertkError as error:
+        raise SertkError(f"{utterance}: {error}") from error
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Features of recordings into Kaldi archives."""
+
+import logging
+import sys
+
+from sertk import archives, audio
+from sertk.command import make_parser, run_command
+from sertk.errors import SertkError, UsageError
+
+AUTOMATIC = 1  # Kaldi's choice of a compression by the shape of the matrix
+
+LOGGER = logging.getLogger(__name__)
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-compute-feats",
+        "Features of recordings: any audio format, sampling rate and number of channels.",
+        "sertk-compute-feats --type fbank40 scp:data/wav.scp ark,scp:feats.ark,feats.scp",
+    )
+    parser.add_argument("--type", metavar="T", help="feature type, for example fbank40 or mfcc_pitch")
+    parser.add_argument("--config", metavar="FILE", help="YAML file of a feature type of one's own")
+    parser.add_argument("--segments", metavar="FILE", help="cut the recordings: utterance recording start end")
+    parser.add_argument(
+        "--channel", type=int, metavar="N", help="take this channel, from 0; all are averaged by default"
+    )
+    parser.add_argument(
+        "--max_bad", type=int, default=0, metavar="N", help="leave out up to N broken recordings (default: 0)"
+    )
+    parser.add_argument("--num_threads", type=int, default=1, metavar="N", help="threads (default: 1)")
+    parser.add_argument("--compress", action="store_true", help="write compressed archives, as Kaldi's")
+    parser.add_argument("rspecifier", help="scp:wav.scp, or ark:- for an archive of waves")
+    parser.add_argument("wspecifier", help="ark:feats.ark, ark:- or ark,scp:feats.ark,feats.scp")
+    return parser
+
+
+def run(args):
+    import torch
+
+    from sertk.features.registry import load_extractor
+
+    if not args.type and not args.config:
+        raise UsageError("give a feature type as --type, or one of your own as --config")
+    if args.max_bad < 0 or args.num_threads < 1:
+        raise UsageError("--max_bad takes 0 or more, --num_threads 1 or more")
+    torch.set_num_threads(args.num_threads)
+    extractor = load_extractor(args.type, args.config)
+    bad = []
+
+    def note_bad(utterance, error):
+        bad.append(utterance)
+        LOGGER.warning("%s: %s", utterance, error)
+
+    with archives.MatrixWriter(args.wspecifier, AUTOMATIC if args.compress else None) as writer:
+        written = compute(extractor, utterances(args, note_bad), writer, note_bad)
+        if len(bad) > args.max_bad:
+            raise SertkError(
+                f"{len(bad)} of {written + len(bad)} utterances cannot be used, more than --max_bad "
+                f"{args.max_bad}: {', '.join(bad)}"
+            )
+        if not written:
+            raise SertkError(f"{args.rspecifier}: no usable utterance")
+    LOGGER.info("features of %d utterances, %d left out", written, len(bad))
+
+
+def utterances(args, on_error):
+    """Yields `(utterance, samples, rate)` of the command's input."""
+    kind, location = archives.split_rspecifier(args.rspecifier)
+    if kind == "scp":
+        return audio.read_utterances(location, args.segments, args.channel, on_error)
+    if args.segments:
+        raise UsageError("--segments needs recordings by name: scp:wav.scp")
+    return audio.read_wave_archive(location, args.channel, on_error)
+
+
+def compute(extractor, recordings, writer, on_error):
+    """Writes the features of `(utterance, samples, rate)` and returns how many could be made."""
+    written = 0
+    target = int(extractor.sample_frequency)
+    for utterance, samples, rate in recordings:
+        samples = audio.resample(samples, rate, target)
+        if len(samples) < extractor.shortest:
+            seconds = extractor.shortest / target
+            on_error(utterance, f"too short: {len(samples) / target:.4f} s, one window is {seconds:.4f} s")
+            continue
+        writer.write(utterance, extractor(samples))
+        written += 1
+    return written
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

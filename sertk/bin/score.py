@@ -1,0 +1,66 @@
+"""Scores a decoded experiment, or tests whether one system beats another."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from sertk.command import make_parser, run_command
+from sertk.errors import UsageError
+
+EXAMPLE = "sertk-score exp/ravdess_8_emobox/blstm_capsule"
+
+
+def build_parser():
+    parser = make_parser("sertk-score", "Scores what stage 4 decoded, or tests two systems.", EXAMPLE)
+    parser.add_argument(
+        "experiment", nargs="?", metavar="EXP", help="experiment folder, with foldF/seedS in it"
+    )
+    parser.add_argument(
+        "--compare",
+        nargs=2,
+        metavar=("A", "B"),
+        help="test instead whether experiment A is better than B; the table goes to stdout",
+    )
+    parser.add_argument("--draws", type=int, default=2000, help="bootstrap draws (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default %(default)s)")
+    return parser
+
+
+def run(args):
+    if (args.experiment is None) == (args.compare is None):
+        raise UsageError("give either one experiment folder or --compare with two")
+    if args.draws < 100 or args.seed < 0:
+        raise UsageError("--draws is at least 100 and --seed at least 0")
+    if args.compare:
+        _compare(args)
+    else:
+        _score(Path(args.experiment), args)
+
+
+def _score(experiment, args):
+    from sertk.scoring.outputs import write_results
+    from sertk.scoring.tables import interval, percent
+
+    results = write_results(experiment, args.draws, args.seed)
+    for warning in results["warnings"]:
+        print(f"sertk-score: warning: {warning}", file=sys.stderr)
+    print(
+        f"UAR {percent(results['uar'])} % {interval(results['intervals'], 'uar')}, "
+        f"accuracy {percent(results['accuracy'])} %, folds {results['folds_scored']['text']}: "
+        f"see {shlex.quote(str(experiment / 'RESULTS.md'))}"
+    )
+
+
+def _compare(args):
+    from sertk.scoring.comparison import compare
+    from sertk.scoring.tables import comparison_page
+
+    print(comparison_page(compare(*args.compare, args.draws, args.seed)), end="")
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

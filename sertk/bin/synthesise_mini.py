@@ -1,0 +1,30 @@
+"""sertk-synthesise-mini: speaks the mini corpus with espeak-ng."""
+
+import sys
+
+from sertk.command import make_parser, run_command
+from sertk.corpora.mini import synthesise
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-synthesise-mini",
+        "Speaks the mini corpus (8 voices, 4 emotions, German and English) with espeak-ng.",
+        "sertk-synthesise-mini downloads/mini",
+    )
+    parser.add_argument("root", metavar="ROOT", help="the folder to write")
+    parser.add_argument("--sentences", type=int, default=8, help="per speaker and emotion, 1 to 8")
+    parser.add_argument("--seed", type=int, default=0, help="of the variation between utterances")
+    return parser
+
+
+def run(args):
+    synthesise(args.root, args.sentences, args.seed)
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Trains one step of a model on one fold."""
+
+import logging
+import sys
+from pathlib import Path
+
+from sertk.command import make_parser, run_command
+from sertk.config import load_steps
+from sertk.device import add_device_options, choose_device
+from sertk.errors import SertkError
+
+PREEMPTED = 143  # what a shell reports for a process that SIGTERM ended
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-train",
+        "Trains one step of a model on one fold, going on from the last checkpoint if it was cut off.",
+        "sertk-train --config exp/ravdess_8_emobox/blstm/config.yaml --data data/ravdess --labels 8 \\\n"
+        "    --splits data/ravdess/splits/emobox --fold 1 --seed 1 exp/ravdess_8_emobox/blstm/fold1/seed1",
+    )
+    parser.add_argument("--config", required=True, help="the experiment's or a model's YAML")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings laid over the config")
+    parser.add_argument("--step", help="one of the config's steps (default: the last)")
+    parser.add_argument("--data", required=True, help="data folder")
+    parser.add_argument("--labels", required=True, help="label set")
+    parser.add_argument("--splits", required=True, help="folder of the protocol's fold lists")
+    parser.add_argument("--fold", type=int, required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("run_dir", help="folder of this fold and seed")
+    add_device_options(parser)
+    return parser
+
+
+def run(args):
+    steps = load_steps(args.config, args.set)
+    last = list(steps)[-1]
+    name = args.step or last
+    if name not in steps:
+        raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
+    folder = Path(args.run_dir) if name == last else step_folder(args.run_dir, name)
+    return train_step(args, steps[name], folder)
+
+
+def step_folder(run_dir, name):
+    return Path(run_dir) / "steps" / name
+
+
+def train_step(args, config, folder):
+    import torch
+
+    from sertk.experiment import start_run
+    from sertk.tasks import TASKS
+    from sertk.training.checkpoint import load_matching
+    from sertk.training.loop import Interrupted, make_optimiser, train
+
+    device = choose_device(args)
+    fold = start_run(folder, config, args.seed, args.splits, args.fold, device)
+    log_to(folder / "train.log")
+    torch.manual_seed(args.seed)
+    task = TASKS[config.task](config, args.data, args.run_dir, fold, args.labels, device)
+    weights = sum(parameter.numel() for parameter in task.model.parameters())
+    logging.info("%s: %d weights, %d training and %d validation utterances, on %s",
+                 config.model.name, weights, len(task.train.utterances), len(task.valid.utterances), device)
+    if config.init:
+        path = step_folder(args.run_dir, config.init) / "checkpoints" / "best.pt"
+        logging.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
+    try:
+        train(task, config.training, make_optimiser(config.optimiser, task.model), folder, args.seed)
+    except Interrupted:
+        logging.info("stopped by SIGTERM after writing a checkpoint")
+        return PREEMPTED
+    return 0
+
+
+def log_to(path):
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logging.getLogger().addHandler(handler)
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

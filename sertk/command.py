@@ -1,0 +1,48 @@
+"""What all commands share: options, messages, progress bars, exit codes."""
+
+import argparse
+import logging
+import sys
+
+from tqdm import tqdm
+
+from sertk.errors import SertkError, UsageError
+
+
+def make_parser(name, description, example):
+    """An argument parser with `--debug` and an example at the end of its help."""
+    parser = argparse.ArgumentParser(
+        prog=name,
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser
+
+
+def run_command(parser, function, argv=None):
+    """Parses `argv`, calls `function(args)` and returns the exit status.
+
+    0 is success, 1 an error that is printed as one line, 2 wrong usage.
+    """
+    args = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    try:
+        return function(args) or 0
+    except SertkError as error:
+        if args.debug:
+            raise
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except BrokenPipeError:
+        if args.debug:
+            raise
+        print(f"{parser.prog}: the reader of the output pipe went away", file=sys.stderr)
+        return 1
+
+
+def progress(items, description, total=None):
+    """`items` with a bar on a terminal, and silently elsewhere."""
+    return tqdm(items, desc=description, total=total, disable=not sys.stderr.isatty(), leave=False)

@@ -1,0 +1,288 @@
+"""Typed configs: YAML into frozen dataclasses, every mistake named with its file and key."""
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import typeguard
+import yaml
+
+from sertk.errors import SertkError
+from sertk.files import read_yaml
+
+
+def require(condition, key, expected):
+    """Used by the dataclasses to refuse an impossible value; `build` adds file and key."""
+    if not condition:
+        raise ValueError(key, expected)
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """One normalisation step of the features."""
+
+    how: Literal["mean", "meanvar", "minmax"] = "meanvar"
+    scope: Literal["window", "utterance", "speaker", "global"] = "global"
+    range: tuple[float, float] = (0.0, 1.0)  # of minmax
+
+    def __post_init__(self):
+        require(self.range[0] < self.range[1], "range", "two numbers, the smaller one first")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """How utterances are cut into windows, in frames of the model's stream.
+
+    Windows are centred on frames `hop` apart. Where a window reaches over an end of its utterance, the
+    frame at the edge is repeated.
+    """
+
+    frames: int
+    train_hop: int = 10
+    decode_hop: int = 10
+    jitter: bool = True  # in training the first centre is drawn anew from 0..train_hop-1 in each epoch
+    pad: Literal["edge"] = "edge"
+
+    def __post_init__(self):
+        for key in ("frames", "train_hop", "decode_hop"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    name: Literal["adam", "sgd", "rmsprop"] = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.0  # of sgd
+    nesterov: bool = False  # of sgd
+    betas: tuple[float, float] = (0.9, 0.999)  # of adam
+
+    def __post_init__(self):
+        require(self.lr > 0, "lr", "above 0")
+        require(self.weight_decay >= 0, "weight_decay", "0 or more")
+        require(0 <= self.momentum < 1, "momentum", "between 0 and 1")
+        require(all(0 <= beta < 1 for beta in self.betas), "betas", "two numbers between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Training:
+    batch_size: int = 128  # windows, or utterances where no segment is given
+    max_epochs: int = 30
+    patience: int = 5  # epochs without improvement before training ends
+    grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
+    select: Literal["valid_uar", "valid_loss", "valid_cer", "last"] = "valid_uar"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
+
+    def __post_init__(self):
+        for key in ("batch_size", "max_epochs", "patience"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+        for key in ("grad_clip", "checkpoint_seconds"):
+            require(getattr(self, key) >= 0, key, "0 or more")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training: the whole of a single-step model, or one step of several."""
+
+    model: Any  # the Config dataclass of the model's class
+    features: tuple[str, ...]
+    task: Literal["emotion"] = "emotion"
+    normalise: tuple[Normalise, ...] = (Normalise(),)
+    segment: Segment | None = None
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    training: Training = field(default_factory=Training)
+    init: str | None = None  # an earlier step: weights of equal name and shape start from its best ones
+
+    def __post_init__(self):
+        require(self.features, "features", "at least one feature type")
+        scopes = [step.scope for step in self.normalise]
+        ordered = sorted(scopes, key=lambda scope: scope == "window")
+        require(scopes == ordered, "normalise", "the steps with scope window after all others")
+
+
+def load_steps(path, settings=(), overlay=None):
+    """The steps of a model's YAML, in order: {step name: Config}; one step named `train` without `steps:`.
+
+    `overlay` is a second YAML file laid over the first; `settings` are `key.key=value` strings laid over both.
+    Raises SertkError with file and key for anything unknown, of a wrong type, or impossible.
+    """
+    return parse_steps(load_mapping(path, settings, overlay), path)
+
+
+def load_mapping(path, settings=(), overlay=None):
+    """The mapping a model's YAML stands for, with `base:`, overlay and settings resolved."""
+    data = inherit(path)
+    if overlay:
+        data = merge(data, inherit(overlay))
+    for setting in settings:
+        apply_setting(data, setting)
+    return data
+
+
+def inherit(path):
+    """A YAML mapping with its `base:` file (relative to it) laid under it."""
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise SertkError(f"{path}: expected a mapping of keys to values")
+    base = data.pop("base", None)
+    return data if base is None else merge(inherit(Path(path).parent / base), data)
+
+
+def merge(base, over):
+    """Mappings are merged key by key, anything else is replaced; a model of another name is replaced whole."""
+    renamed = "name" in over and over["name"] != base.get("name")
+    merged = {} if renamed else dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def apply_setting(data, setting):
+    """Lays one `key.key=value` string over nested mappings; the value is YAML."""
+    keys, equals, value = setting.partition("=")
+    if not equals or not all(keys.split(".")):
+        raise SertkError(f"setting {setting!r}: expected key=value or key.key=value")
+    try:
+        parsed = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise SertkError(f"setting {setting!r}: the value is not valid YAML") from error
+    *parents, last = keys.split(".")
+    for key in parents:
+        data = data.setdefault(key, {})
+        if not isinstance(data, dict):
+            raise SertkError(f"setting {setting!r}: {key} has a value of its own, no keys below it")
+    data[last] = parsed
+
+
+def parse_steps(data, path):
+    """Turns a resolved mapping into {step name: Config}; `path` is named in errors."""
+    shared = dict(data)
+    steps = shared.pop("steps", None)
+    if steps is None:
+        return {"train": build(Config, shared, path, "")}
+    if not isinstance(steps, dict) or not steps:
+        raise SertkError(f"{path}: steps: expected a mapping of step names to configs")
+    configs = {}
+    for name, step in steps.items():
+        configs[name] = build(Config, merge(shared, step or {}), path, f"steps.{name}.")
+        init = configs[name].init
+        if init is not None and (init == name or init not in configs):
+            earlier = ", ".join(list(configs)[:-1]) or "there is none"
+            raise SertkError(f"{path}: steps.{name}.init: {init!r} is no earlier step ({earlier})")
+    return configs
+
+
+def build(cls, data, path, prefix):
+    """A frozen dataclass from a mapping; `prefix` is the key path so far, for errors."""
+    if not isinstance(data, dict):
+        raise SertkError(f"{path}: {prefix.rstrip('.')}: expected a mapping, got {data!r}")
+    fields = {item.name: item for item in dataclasses.fields(cls)}
+    hints = typing.get_type_hints(cls)
+    for key in data:
+        if key not in fields:
+            raise SertkError(f"{path}: unknown key {prefix}{key} (known: {', '.join(fields)})")
+    for key, item in fields.items():
+        has_default = (item.default, item.default_factory) != (dataclasses.MISSING,) * 2
+        if key not in data and not has_default:
+            raise SertkError(f"{path}: {prefix}{key} is missing")
+    values = {
+        key: build_model_config(value, path, f"{prefix}{key}.")
+        if (cls, key) == (Config, "model")
+        else convert(hints[key], value, path, prefix + key)
+        for key, value in data.items()
+    }
+    try:
+        return cls(**values)
+    except ValueError as error:
+        key, expected = error.args
+        raise SertkError(f"{path}: {prefix}{key} is {values.get(key)!r}, expected {expected}") from error
+
+
+def build_model_config(data, path, prefix):
+    from sertk.models import MODELS
+
+    if not isinstance(data, dict) or "name" not in data:
+        raise SertkError(f"{path}: {prefix}name is missing (known: {', '.join(sorted(MODELS))})")
+    if data["name"] not in MODELS:
+        known = ", ".join(sorted(MODELS))
+        raise SertkError(f"{path}: {prefix}name: no model {data['name']!r} (known: {known})")
+    return build(MODELS[data["name"]].Config, data, path, prefix)
+
+
+def convert(hint, value, path, key):
+    """A YAML value as the type `hint` asks for; raises SertkError when it is of another type."""
+    if hint == tuple[Normalise, ...]:
+        items = [{"scope": value}] if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise SertkError(f"{path}: {key}: expected a list of steps or a scope's name, got {value!r}")
+        return tuple(build(Normalise, item, path, f"{key}.") for item in items)
+    nested = [arg for arg in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(arg)]
+    if nested and value is not None:
+        return build(nested[0], value, path, f"{key}.")
+    value = as_float(hint, value)
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        item_hint = typing.get_args(hint)[0]
+        value = tuple(as_float(item_hint, item) for item in value)
+    try:
+        return typeguard.check_type(value, hint)
+    except typeguard.TypeCheckError as error:
+        raise SertkError(f"{path}: {key} is {value!r}, expected {describe(hint)}") from error
+
+
+def as_float(hint, value):
+    """Whole numbers, and strings such as 1e-3 (which YAML 1.1 takes for text), as floats where floats are asked."""
+    if hint is not float or isinstance(value, bool):
+        return value
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
+
+
+def describe(hint):
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(str(name) for name in typing.get_args(hint))
+    return getattr(hint, "__name__", str(hint)) if not typing.get_args(hint) else str(hint)
+
+
+def to_mapping(config):
+    """The plain mapping (lists, numbers, text) of a config, as it is stored with an experiment."""
+    def plain(value):
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def steps_mapping(steps):
+    """The resolved mapping of all steps, which `parse_steps` reads again."""
+    if list(steps) == ["train"]:
+        return to_mapping(steps["train"])
+    return {"steps": {name: to_mapping(config) for name, config in steps.items()}}
+
+
+def differing_keys(one, other, prefix=""):
+    """The key paths at which two mappings differ, sorted."""
+    keys = []
+    for key in sorted(set(one) | set(other)):
+        left, right = one.get(key), other.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            keys += differing_keys(left, right, f"{prefix}{key}.")
+        elif left != right:
+            keys.append(f"{prefix}{key}")
+    return keys
+
+
+def derive_tag(settings, overlay=None):
+    """The name that settings and an overlay give an experiment, e.g. `max_epochs3_dropout0.2`; empty without any."""
+    parts = [Path(overlay).stem] if overlay else []
+    for setting in settings:
+        keys, _, value = setting.partition("=")
+        parts.append(keys.split(".")[-1] + value)
+    name = "_".join(parts)
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)

@@ -1,0 +1,123 @@
+"""What the preparation of every corpus shares: the record of an utterance and the pass over the audio."""
+
+import dataclasses
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from sertk.audio import load_audio
+from sertk.command import progress
+from sertk.datadir import write_data_dir
+from sertk.errors import SertkError
+
+SHOWN = 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Utterance:
+    """One recording of a release, as its names and label files describe it."""
+
+    utt: str  # starts with the speaker
+    speaker: str
+    path: Path
+    text: str
+    gender: str  # m or f
+    labels: dict  # label set -> label
+
+
+@dataclasses.dataclass(frozen=True)
+class Audio:
+    """What the audio of an utterance is found to be."""
+
+    rate: int  # Hz
+    duration: float  # seconds
+    digest: str  # audio_hash of the samples
+
+
+def listed(items):
+    """The first of many items, one a line, for the end of an error message."""
+    items = list(items)
+    more = [f"... and {len(items) - SHOWN} more"] if len(items) > SHOWN else []
+    return "".join(f"\n  {item}" for item in items[:SHOWN] + more)
+
+
+def audio_hash(samples, rate):
+    """The sha1 of samples (samples,) in [-1, 1] as little-endian int16, followed by the rate in Hz."""
+    integers = np.clip(np.rint(np.asarray(samples) * 32768.0), -32768, 32767).astype("<i2")
+    digest = hashlib.sha1(integers.tobytes())
+    digest.update(str(int(rate)).encode())
+    return digest.hexdigest()
+
+
+def measure_audio(utterances, jobs=None):
+    """Decodes every utterance with `jobs` threads and returns {utt: Audio}.
+
+    Raises SertkError that names every recording that cannot be read.
+    """
+
+    def measure(utterance):
+        try:
+            samples, rate = load_audio(str(utterance.path))
+        except SertkError as error:
+            return error
+        return Audio(rate, len(samples) / rate, audio_hash(samples, rate))
+
+    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+        found = list(progress(pool.map(measure, utterances), "reading audio", len(utterances)))
+    errors = [item for item in found if isinstance(item, SertkError)]
+    if errors:
+        raise SertkError(f"{len(errors)} recordings cannot be read, replace them:{listed(errors)}")
+    return {utterance.utt: audio for utterance, audio in zip(utterances, found)}
+
+
+def check_rates(utterances, audio):
+    """Raises SertkError naming the recordings whose sampling rate is not that of most others."""
+    rates = [audio[utterance.utt].rate for utterance in utterances]
+    usual = max(sorted(set(rates)), key=rates.count)
+    odd = [
+        f"{utterance.path}: {audio[utterance.utt].rate} Hz"
+        for utterance in utterances
+        if audio[utterance.utt].rate != usual
+    ]
+    if odd:
+        raise SertkError(
+            f"{len(odd)} recordings do not have the sampling rate of the others, {usual} Hz; "
+            f"they do not come from the same release, replace them:{listed(odd)}"
+        )
+
+
+def check_copies(utterances, audio):
+    """Raises SertkError naming the recordings whose samples are those of another utterance."""
+    first, copies = {}, []
+    for utterance in utterances:
+        other = first.setdefault(audio[utterance.utt].digest, utterance)
+        if other is not utterance:
+            copies.append(f"{utterance.path} sounds exactly as {other.path}")
+    if copies:
+        raise SertkError(f"{len(copies)} recordings are copies of another, replace them:{listed(copies)}")
+
+
+def write_corpus(utterances, datadir, jobs=None):
+    """Reads the audio of all utterances, checks it, and writes the data folder `datadir`.
+
+    Raises SertkError for unreadable audio, odd sampling rates and the same audio under two names.
+    """
+    utterances = sorted(utterances, key=lambda utterance: utterance.utt.encode())
+    audio = measure_audio(utterances, jobs)
+    check_rates(utterances, audio)
+    check_copies(utterances, audio)
+    tables = {
+        "wav.scp": {u.utt: os.path.abspath(u.path) for u in utterances},
+        "utt2spk": {u.utt: u.speaker for u in utterances},
+        "text": {u.utt: u.text for u in utterances},
+        "spk2gender": {u.speaker: u.gender for u in utterances},
+        "utt2dur": {u.utt: f"{audio[u.utt].duration:.4f}" for u in utterances},
+        "utt2hash": {u.utt: audio[u.utt].digest for u in utterances},
+    }
+    for utterance in utterances:
+        for label_set, label in utterance.labels.items():
+            tables.setdefault(f"labels/{label_set}", {})[utterance.utt] = label
+    write_data_dir(datadir, tables)

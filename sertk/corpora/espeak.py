@@ -1,0 +1,63 @@
+"""Speech from espeak-ng's shared library, as the espeakng-loader wheel brings it."""
+
+import ctypes
+import functools
+
+import numpy as np
+
+from sertk.errors import SertkError
+
+SYNCHRONOUS, DONT_EXIT = 2, 0x8000  # espeak_AUDIO_OUTPUT, option of espeak_Initialize
+UTF8 = 1
+PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "range": 4}  # espeak_PARAMETER
+LONGEST_PATH = 150  # bytes; espeak-ng cuts longer ones off without a word
+
+CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+
+
+class Synthesiser:
+    """espeak-ng, of which a process can hold only one; `synthesiser()` gives it."""
+
+    def __init__(self):
+        try:
+            import espeakng_loader
+        except ImportError as error:
+            raise SertkError("espeak-ng is missing: pip install sertk[phones]") from error
+        data = espeakng_loader.get_data_path().encode()
+        if len(data) > LONGEST_PATH:
+            raise SertkError(f"{data.decode()}: espeak-ng needs its data under a path below {LONGEST_PATH} bytes")
+        self.library = ctypes.CDLL(espeakng_loader.get_library_path())
+        self.rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, data, DONT_EXIT)  # Hz
+        if self.rate <= 0:
+            raise SertkError(f"{data.decode()}: espeak-ng cannot use this data folder")
+        self.blocks = []
+        self.callback = CALLBACK(self.receive)  # kept: the library goes on using it
+        self.library.espeak_SetSynthCallback(self.callback)
+
+    def receive(self, samples, count, events):
+        if samples and count > 0:
+            self.blocks.append(ctypes.string_at(samples, 2 * count))
+        return 0
+
+    def say(self, text, voice, seed=0, **parameters):
+        """The samples (samples,) float32 in [-1, 1] at `self.rate` Hz of a text spoken by a voice.
+
+        Parameters: rate (words a minute), volume (0 to 200), pitch and range (0 to 100).
+        """
+        if self.library.espeak_SetVoiceByName(voice.encode()):
+            raise SertkError(f"espeak-ng has no voice '{voice}'")
+        for name, value in parameters.items():
+            self.library.espeak_SetParameter(PARAMETERS[name], int(round(value)), 0)
+        self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
+        self.blocks.clear()
+        encoded = text.encode() + b"\0"
+        failed = self.library.espeak_Synth(encoded, ctypes.c_size_t(len(encoded)), 0, 0, 0, UTF8, None, None)
+        if failed or self.library.espeak_Synchronize() or not self.blocks:
+            raise SertkError(f"espeak-ng could not say '{text}' with the voice '{voice}'")
+        return np.frombuffer(b"".join(self.blocks), "<i2").astype(np.float32) / 32768
+
+
+@functools.cache
+def synthesiser():
+    """The process's one Synthesiser; raises SertkError if espeak-ng is not installed."""
+    return Synthesiser()

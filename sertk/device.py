@@ -1,0 +1,28 @@
+"""Which device a command computes on."""
+
+import torch
+
+from sertk.errors import SertkError
+
+
+def add_device_options(parser):
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
+    parser.add_argument("--num_threads", type=int, default=0, help="CPU threads (default: all cores)")
+
+
+def choose_device(args):
+    """The torch device of a command's options; raises SertkError for one that is not there."""
+    if args.num_threads:
+        torch.set_num_threads(args.num_threads)
+    name = args.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise SertkError(f"--device {name}: expected auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SertkError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs that torch can use")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    return device

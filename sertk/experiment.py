@@ -1,0 +1,118 @@
+"""Experiment folders: created once, refused when anything about them differs, self-explaining."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from sertk import config as configs
+from sertk.datadir import DataDir
+from sertk.errors import SertkError
+from sertk.files import file_digest, read_yaml, write_json, write_text, write_yaml
+from sertk.protocols import list_folds, read_card, read_fold
+
+SELECTIONS = {
+    "valid_uar": "validation UAR",
+    "valid_loss": "validation loss",
+    "valid_cer": "validation CER",
+    "last": "none: the last epoch",
+}
+
+
+def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, corpus):
+    """Writes config.yaml and card.yaml of an experiment, or checks that they are the same already.
+
+    Raises SertkError with the keys that differ from a stored config.
+    """
+    store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
+    store(Path(exp_dir) / "card.yaml", experiment_card(steps, data_dir, splits_dir, label_set, corpus))
+
+
+def store(path, mapping):
+    """Writes a mapping, or refuses if the file already holds another one."""
+    if not path.exists():
+        write_yaml(path, mapping)
+        return
+    keys = configs.differing_keys(read_yaml(path), mapping)
+    if keys:
+        raise SertkError(
+            f"{path}: this experiment has other settings ({', '.join(keys)}); give another --tag, or remove the folder"
+        )
+
+
+def experiment_card(steps, data_dir, splits_dir, label_set, corpus):
+    """The protocol's card with what the experiment adds: corpus, labels, counts per class, normalisation, selection."""
+    final = list(steps.values())[-1]
+    labels = DataDir(data_dir).labels(label_set)
+    classes = sorted(set(labels.values()))
+    card = read_card(splits_dir)
+    return {
+        "corpus": corpus,
+        "label_set": label_set,
+        "classes": classes,
+        "class_counts": {name: list(labels.values()).count(name) for name in classes},
+        "normalisation": describe_normalisation(final.normalise),
+        "selection": SELECTIONS[final.training.select],
+        "features": list(final.features),
+        **card,
+    }
+
+
+def describe_normalisation(steps):
+    return ", then ".join(f"{step.how} per {step.scope}" if step.scope != "global" else f"{step.how} global"
+                          for step in steps) or "none"
+
+
+def list_jobs(splits_dir, folds, repeats, seed):
+    """The (fold, seed) of every training: `repeats` seeds from `seed` on of each fold.
+
+    `folds` empty means all. For random splits each repeat has a fold of its own and one seed.
+    Raises SertkError for a fold the protocol lacks.
+    """
+    known = list_folds(splits_dir)
+    for fold in folds:
+        if fold not in known:
+            raise SertkError(f"{splits_dir}: no fold {fold} (there are {', '.join(map(str, known))})")
+    seeds = [seed] if read_card(splits_dir).get("rule") == "random" else range(seed, seed + repeats)
+    return [(fold, each) for fold in (folds or known) for each in seeds]
+
+
+def start_run(run_dir, config, seed, splits_dir, fold, device):
+    """Writes config.yaml, command.txt and environment.json of a run, refusing another config or other fold lists."""
+    run_dir = Path(run_dir)
+    lists = {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in ("train", "valid", "test")}
+    store(run_dir / "config.yaml", {**configs.to_mapping(config), "run": {"fold": fold, "seed": seed, "lists": lists}})
+    write_text(run_dir / "command.txt", shlex.join(sys.argv) + "\n")
+    write_json(run_dir / "environment.json", environment(device))
+    return read_fold(splits_dir, fold)
+
+
+def environment(device):
+    """Versions, commit and machine, as stored with every run."""
+    import torch
+    import torchaudio
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchaudio": torchaudio.__version__,
+        "commit": git_commit(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+        "system": platform.platform(),
+    }
+
+
+def git_commit():
+    """The commit of the source this runs from, with `+changes` where files differ from it; None outside a checkout."""
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"],
+            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip()

@@ -1,0 +1,120 @@
+"""Normalisation of feature streams as configs describe it: how, and over which scope."""
+
+from dataclasses import dataclass
+
+import torch
+
+from sertk.errors import SertkError
+
+FLATTEST = 1e-5  # below this standard deviation or range a dimension is constant and only shifted
+
+
+@dataclass(frozen=True)
+class Affine:
+    """A shift and a scale per dimension: (values - shift) * scale + base, with shift and scale (dims,)."""
+
+    shift: torch.Tensor
+    scale: torch.Tensor
+    base: float = 0.0
+
+    def apply_(self, values):
+        values.sub_(self.shift.to(values)).mul_(self.scale.to(values))
+        if self.base:
+            values.add_(self.base)
+
+
+def fit_affine(step, rows):
+    """The Affine that brings `rows`, a list of (frames, dims), to what the Normalise `step` asks for."""
+    if step.how == "minmax":
+        low = torch.stack([block.amin(0) for block in rows]).amin(0).double()
+        span = torch.stack([block.amax(0) for block in rows]).amax(0).double() - low
+        width = step.range[1] - step.range[0]
+        return Affine(low, width / span.where(span > FLATTEST, width), step.range[0])
+    frames = sum(len(block) for block in rows)
+    total = sum(block.sum(0, dtype=torch.float64) for block in rows)
+    squares = sum(block.double().square().sum(0) for block in rows)
+    return affine_of_moments(step.how, frames, total, squares)
+
+
+def affine_of_moments(how, frames, total, squares):
+    """The Affine for `mean` or `meanvar` from sums over frames, as Kaldi's CMVN statistics hold them."""
+    mean = total / frames
+    deviation = (squares / frames - mean.square()).clamp(min=0).sqrt()
+    if how == "mean":
+        return Affine(mean, torch.ones_like(mean))
+    return Affine(mean, 1 / deviation.where(deviation > FLATTEST, 1.0))
+
+
+class Normaliser:
+    """The normalisation steps of one stream; global ones are fitted once, on a fold's training part."""
+
+    def __init__(self, steps, fitted=None):
+        self.steps = [step for step in steps if step.scope != "window"]
+        self.window_steps = [step for step in steps if step.scope == "window"]
+        self.fitted = dict(fitted or {})  # place of the step -> Affine
+
+    def fit_apply_(self, stream, groups):
+        """Fits the global steps on this stream while normalising it in place."""
+        for place, step in enumerate(self.steps):
+            if step.scope == "global":
+                self.fitted[place] = fit_affine(step, [stream.values])
+            self._apply_step_(place, step, stream, groups)
+
+    def apply_(self, stream, groups, cmvn=None):
+        """Normalises a stream in place.
+
+        `groups` has the speaker of each utterance; speakers' statistics are those of the stream's own
+        utterances, or `cmvn[speaker]`, a Kaldi CMVN matrix (2, dims + 1). Raises SertkError when a speaker
+        is missing there.
+        """
+        for place, step in enumerate(self.steps):
+            self._apply_step_(place, step, stream, groups, cmvn)
+
+    def _apply_step_(self, place, step, stream, groups, cmvn=None):
+        if step.scope == "global":
+            self.fitted[place].apply_(stream.values)
+            return
+        members = {}
+        for item in range(len(stream)):
+            members.setdefault(item if step.scope == "utterance" else groups[item], []).append(item)
+        for group, items in members.items():
+            rows = [stream.rows(item) for item in items]
+            if cmvn is None or step.scope == "utterance":
+                affine = fit_affine(step, rows)
+            else:
+                affine = affine_of_cmvn(step, group, cmvn)
+            for block in rows:
+                affine.apply_(block)
+
+    def apply_windows(self, values):
+        """The steps of scope `window` on values (batch, frames, dims)."""
+        for step in self.window_steps:
+            if step.how == "minmax":
+                low, high = values.amin((1, 2), keepdim=True), values.amax((1, 2), keepdim=True)
+                span = (high - low).clamp(min=FLATTEST)
+                values = (values - low) / span * (step.range[1] - step.range[0]) + step.range[0]
+                continue
+            values = values - values.mean(1, keepdim=True)
+            if step.how == "meanvar":
+                values = values / values.square().mean(1, keepdim=True).sqrt().clamp(min=FLATTEST)
+        return values
+
+    def state(self):
+        """What a checkpoint keeps: plain numbers and tensors."""
+        return {
+            place: {"shift": affine.shift, "scale": affine.scale, "base": affine.base}
+            for place, affine in self.fitted.items()
+        }
+
+    @classmethod
+    def from_state(cls, steps, state):
+        return cls(steps, {place: Affine(**fields) for place, fields in state.items()})
+
+
+def affine_of_cmvn(step, speaker, cmvn):
+    if step.how == "minmax":
+        raise SertkError("CMVN statistics hold no minimum and maximum: normalise by mean or meanvar, or without them")
+    if speaker not in cmvn:
+        raise SertkError(f"speaker {speaker}: not among the CMVN statistics given")
+    stats = torch.as_tensor(cmvn[speaker], dtype=torch.float64)
+    return affine_of_moments(step.how, stats[0, -1], stats[0, :-1], stats[1, :-1])

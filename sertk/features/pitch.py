@@ -1,0 +1,56 @@
+"""Fundamental frequency, and cepstra with it."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyworld
+import torch
+
+from sertk.config import require
+from sertk.features.kaldi import Mfcc, add_differences
+
+
+@dataclass(frozen=True)
+class MfccPitch(Mfcc):
+    """Log F0, cepstra and the cepstra's differences.
+
+    Waveform (samples,) float32 in [-1, 1] -> (frames, 1 + num_ceps * (1 + delta_order)) float32.
+    """
+
+    delta_order: int = 2
+    f0_floor: float = 60.0  # Hz
+    f0_ceil: float = 600.0  # Hz
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(0 <= self.delta_order <= 4, "delta_order", "0 to 4")
+        require(20 <= self.f0_floor < self.f0_ceil, "f0_floor", "20 Hz or more, below f0_ceil")
+        require(self.f0_ceil < self.sample_frequency / 2, "f0_ceil", "below half of sample_frequency")
+
+    @property
+    def dims(self):
+        return 1 + self.num_ceps * (1 + self.delta_order)
+
+    def __call__(self, waveform):
+        with torch.inference_mode():
+            cepstra = add_differences(self.cepstra(waveform), self.delta_order)
+            f0 = torch.from_numpy(self.log_f0(waveform, len(cepstra)))
+            return torch.cat([f0.unsqueeze(1), cepstra], dim=1).numpy()
+
+    def log_f0(self, waveform, frames):
+        """The natural log of F0 in Hz at the centres of the frames, (frames,) float32.
+
+        DIO and StoneMask (Morise et al. 2009, 2010); unvoiced frames are interpolated linearly and the
+        edges held. A recording without a voiced frame gets the middle of the range, (floor * ceil) ** 0.5.
+        """
+        # DIO looks at 0, shift, 2 * shift...; cut here, one of these is the centre of the first window.
+        skipped, start = self.shortest // 2 % self.shift, self.shortest // 2 // self.shift
+        samples = waveform[skipped:].astype(np.float64)
+        rate = int(self.sample_frequency)
+        f0, times = pyworld.dio(samples, rate, self.f0_floor, self.f0_ceil, frame_period=1000 * self.shift / rate)
+        f0 = pyworld.stonemask(samples, f0, times, rate)[start : start + frames]
+        voiced = np.flatnonzero(f0 > 0)
+        if not len(voiced):
+            return np.full(frames, 0.5 * math.log(self.f0_floor * self.f0_ceil), dtype=np.float32)
+        return np.interp(np.arange(frames), voiced, np.log(f0[voiced])).astype(np.float32)

@@ -1,0 +1,74 @@
+"""Files that are either whole or absent: everything is written aside and renamed."""
+
+import contextlib
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import yaml
+
+from sertk.errors import SertkError
+
+
+@contextlib.contextmanager
+def write_aside(path, mode="w"):
+    """Opens a temporary file beside `path` and renames it to `path` when the block ends well.
+
+    The temporary file is removed when the block raises. Folders are made as needed.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with open(aside, mode, encoding=encoding) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path, text):
+    with write_aside(path) as handle:
+        handle.write(text)
+
+
+def write_json(path, value):
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_yaml(path, value):
+    write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
+
+
+def read_yaml(path):
+    """The content of a YAML file; raises SertkError with the file and line of a syntax error."""
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return yaml.safe_load(handle)
+    except OSError as error:
+        raise SertkError(f"{path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise SertkError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+
+
+def read_json(path):
+    try:
+        with open(path, encoding="utf-8") as handle:
+            return json.load(handle)
+    except OSError as error:
+        raise SertkError(f"{path}: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise SertkError(f"{path}: not valid JSON: {error}") from error
+
+
+def file_digest(path, algorithm):
+    """The hexadecimal `algorithm` (md5, sha256) digest of a file's bytes."""
+    digest = hashlib.new(algorithm)
+    with open(path, "rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

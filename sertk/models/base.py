@@ -1,0 +1,65 @@
+"""What every emotion model takes and gives."""
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Padded:
+    """Sequences of one stream: values (batch, frames, dims), zero beyond lengths (batch,), which stay on the CPU."""
+
+    values: Tensor
+    lengths: Tensor
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows or whole utterances: `items` (batch,) are the utterances' places in their dataset."""
+
+    items: Tensor
+    streams: dict[str, Padded]
+    labels: Tensor | None = None  # (batch,)
+    extra: dict = field(default_factory=dict)
+
+    def only_stream(self):
+        (stream,) = self.streams.values()
+        return stream
+
+
+@dataclass(frozen=True)
+class Output:
+    """Scores (batch, classes), or scores per frame (batch, frames, classes) with lengths (batch,)."""
+
+    scores: Tensor
+    lengths: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a model is built for: dims per stream, the number of classes, frames per window (None: utterances)."""
+
+    dims: dict[str, int]
+    classes: int
+    frames: int | None = None
+
+    def only_dims(self):
+        (dims,) = self.dims.values()
+        return dims
+
+
+class EmotionModel(nn.Module):
+    """A classifier trained by gradient; subclasses have a frozen dataclass `Config` and take (config, shape)."""
+
+    def forward(self, batch: Batch) -> Output:
+        raise NotImplementedError
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The loss to minimise, a scalar, and figures to log."""
+        return F.cross_entropy(self(batch).scores.float(), batch.labels), {}
+
+    def posteriors(self, batch: Batch) -> Tensor:
+        """(batch, classes), rows sum to 1."""
+        return torch.softmax(self(batch).scores.float(), -1)

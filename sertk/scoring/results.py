@@ -1,0 +1,174 @@
+"""From the decoded runs of an experiment to its results."""
+
+import os
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from sertk.errors import SertkError
+from sertk.files import read_json
+from sertk.scoring.experiment import read_card, read_config, read_runs
+from sertk.scoring.intervals import speaker_intervals
+from sertk.scoring.metrics import METRICS, class_metrics, confusion_matrix, grouped_confusions, scores
+
+COLLAPSED = 0.95  # share of the predictions in one class that no working system reaches
+REPORTED = ("experiment", "card", "folds", "per_seed", "mean_sd", "intervals", "folds_scored", "warnings")
+
+
+def score(experiment, draws=2000, seed=0):
+    """The results of a decoded experiment folder as a dict for results.json; all metrics in 0..1.
+
+    The top-level metrics and `confusion` pool all folds and seeds; `per_seed` pools the folds of each seed;
+    `mean_sd` has mean and sample standard deviation over those (`seeds`) and over all runs (`runs`);
+    `intervals` resamples speakers, each with all utterances of all folds and seeds. Raises SertkError for
+    a run that is not decoded, or not well.
+    """
+    card = read_card(experiment)
+    labels = card["classes"]
+    runs = read_runs(experiment, labels)
+    confusions = [run_confusion(run, len(labels)) for run in runs]
+    pooled = np.sum(confusions, axis=0)
+    per_seed = _per_seed(runs, confusions)
+    folds = [_run_facts(run) | _metrics(confusion) for run, confusion in zip(runs, confusions)]
+    return {
+        "experiment": _identity(experiment, card, runs[0]),
+        **_metrics(pooled),
+        "confusion": pooled.tolist(),
+        "labels": labels,
+        "protocol": card["protocol"],
+        "folds": folds,
+        "folds_scored": _folds_scored(card, runs),
+        "per_seed": per_seed,
+        "per_class": _per_class(pooled, labels),
+        "mean_sd": {"seeds": _mean_sd(per_seed), "runs": _mean_sd(folds)},
+        "intervals": speaker_intervals(speaker_confusions(runs, len(labels)), draws, seed),
+        "card": card,
+        "warnings": _warnings(card, runs, confusions),
+    }
+
+
+def read_results(experiment):
+    """The results.json of an experiment folder; raises SertkError where it has to be made (again)."""
+    path = Path(experiment) / "results.json"
+    if not path.is_file():
+        raise SertkError(f"{path}: no such file; stage 5 (sertk-score {experiment}) makes it")
+    results = read_json(path)
+    missing = [key for key in REPORTED if not isinstance(results, dict) or key not in results]
+    if missing:
+        raise SertkError(f"{path}: lacks {', '.join(missing)}; make it again (sertk-score {experiment})")
+    return results
+
+
+def run_confusion(run, classes):
+    return confusion_matrix(run.predictions.reference, run.predictions.predicted, classes)
+
+
+def speaker_confusions(runs, classes):
+    """One confusion matrix per speaker (speakers, classes, classes) over all `runs`, speakers sorted."""
+    names = [name for run in runs for name in run.predictions.speakers]
+    speakers, groups = np.unique(names, return_inverse=True)
+    reference = np.concatenate([run.predictions.reference for run in runs])
+    predicted = np.concatenate([run.predictions.predicted for run in runs])
+    return grouped_confusions(reference, predicted, groups, classes, len(speakers))
+
+
+def protocol_folds(card):
+    """The fold numbers of the card's `folds` (a count, or a list of mappings with `fold`), or None without them."""
+    folds = card.get("folds")
+    if isinstance(folds, int):
+        return list(range(1, folds + 1))
+    if isinstance(folds, list) and all(
+        isinstance(fold, dict) and isinstance(fold.get("fold"), int) for fold in folds
+    ):
+        return sorted(fold["fold"] for fold in folds) or None
+    return None
+
+
+def _identity(experiment, card, run):
+    """Corpus, labels, protocol, model and tag: what tells this experiment from others in a table."""
+    folder = Path(os.path.abspath(experiment)).name
+    model = card.get("model") or (read_config(run.path).get("model") or {}).get("name") or folder
+    if folder != model and not folder.startswith(f"{model}_"):
+        model = folder
+    stated = [key for key in ("corpus", "subset", "label_set", "protocol") if card.get(key) is not None]
+    return {key: card[key] for key in stated} | {"model": model, "tag": folder[len(model) + 1 :]}
+
+
+def _metrics(confusion):
+    return {name: float(value) for name, value in scores(confusion).items()}
+
+
+def _run_facts(run):
+    return {
+        "fold": run.fold,
+        "seed": run.seed,
+        "utterances": len(run.predictions.utterances),
+        "best_epoch": run.best_epoch,
+        "epochs": len(run.epochs) or None,
+        "seconds_per_epoch": run.seconds_per_epoch,
+    }
+
+
+def _per_seed(runs, confusions):
+    result = []
+    for seed in sorted({run.seed for run in runs}):
+        own = [number for number, run in enumerate(runs) if run.seed == seed]
+        pooled = np.sum([confusions[number] for number in own], axis=0)
+        result.append({"seed": seed, "folds": [runs[number].fold for number in own], **_metrics(pooled)})
+    return result
+
+
+def _mean_sd(rows):
+    """Mean and sample standard deviation (None for a single row) of each metric over dicts of metrics."""
+    result = {"count": len(rows)}
+    for name in METRICS:
+        values = [row[name] for row in rows]
+        sd = statistics.stdev(values) if len(values) > 1 else None
+        result[name] = {"mean": statistics.fmean(values), "sd": sd}
+    return result
+
+
+def _per_class(confusion, labels):
+    by_class = class_metrics(confusion)
+    support = by_class.pop("support")
+    rows = []
+    for number, label in enumerate(labels):
+        row = {name: float(values[number]) for name, values in by_class.items()}
+        if not support[number]:
+            row["recall"] = None
+        rows.append({"label": label, "utterances": int(support[number]), **row})
+    return rows
+
+
+def _folds_scored(card, runs):
+    scored, folds = sorted({run.fold for run in runs}), protocol_folds(card)
+    if folds is None:
+        return {"scored": scored, "missing": None, "of": None, "text": f"{len(scored)}"}
+    missing = [fold for fold in folds if fold not in scored]
+    return {
+        "scored": scored,
+        "missing": missing,
+        "of": len(folds),
+        "text": f"{len(scored)} of {len(folds)}",
+    }
+
+
+def _warnings(card, runs, confusions):
+    warnings = []
+    for run, confusion in zip(runs, confusions):
+        total = confusion.sum()
+        top = int(confusion.sum(0).argmax())
+        guessed, true = confusion[:, top].sum() / total, confusion[top].sum() / total
+        if guessed > COLLAPSED >= true:
+            warnings.append(
+                f"fold {run.fold}, seed {run.seed}: predictions collapse onto one class: {guessed:.1%} are "
+                f"{card['classes'][top]}, which {true:.1%} of the utterances are"
+            )
+    folds = sorted({run.fold for run in runs})
+    for seed in sorted({run.seed for run in runs}):
+        lacking = [fold for fold in folds if (fold, seed) not in {(run.fold, run.seed) for run in runs}]
+        if lacking:
+            listed = " ".join(map(str, lacking))
+            warnings.append(f"seed {seed} lacks fold {listed}, so the seeds are not over the same utterances")
+    return warnings

@@ -1,0 +1,243 @@
+"""Results as Markdown: percent with one decimal, nothing typed by hand."""
+
+from sertk.scoring.experiment import CARD_KEYS
+from sertk.scoring.metrics import METRICS
+
+NAMES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
+NOTHING = "-"
+FEW_SPEAKERS_NOTE = "\\* fewer than ten speakers: the interval describes these speakers and no others."
+
+
+def markdown_table(header, rows, left=1):
+    """A Markdown table; the first `left` columns are aligned left, the others right."""
+    rule = ["-" if number < left else "-:" for number in range(len(header))]
+    lines = [[_cell(value) for value in row] for row in [header, *rows]]
+    lines.insert(1, rule)
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def percent(fraction):
+    return NOTHING if fraction is None else f"{100 * fraction:.1f}"
+
+
+def mean_sd(statistic):
+    """`56.2 ± 1.3`, or the mean alone where there is one value."""
+    mean, sd = percent(statistic["mean"]), statistic["sd"]
+    return mean if sd is None else f"{mean} ± {percent(sd)}"
+
+
+def interval(intervals, metric):
+    """`[50.1, 62.0]`, with a star where there are too few speakers for more than a description."""
+    bounds = intervals[metric]
+    if bounds is None:
+        return NOTHING
+    return f"[{percent(bounds[0])}, {percent(bounds[1])}]" + ("*" if intervals["descriptive"] else "")
+
+
+def seconds(value):
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def system_name(identity):
+    """`blstm_capsule speaker_norm`: model and tag."""
+    return f"{identity['model']} {identity['tag']}".rstrip()
+
+
+def task_name(identity):
+    """`ravdess, labels 8, protocol emobox`: what systems must share to be compared."""
+    subset = f" {identity['subset']}" if identity.get("subset") else ""
+    return f"{identity['corpus']}{subset}, labels {identity['label_set']}, protocol {identity['protocol']}"
+
+
+def results_page(results, commands=(), curves=False):
+    """RESULTS.md of one experiment; `commands` are the command lines that made it."""
+    identity = results["experiment"]
+    parts = [f"# {system_name(identity)}: {task_name(identity)}\n"]
+    parts += [f"**Warning:** {warning}.\n" for warning in results["warnings"]]
+    parts += ["## Result\n", _metrics_section(results)]
+    parts += ["## Protocol card\n", card_section(results["card"], results["labels"])]
+    parts += ["## Folds and seeds\n", _runs_table(results)]
+    parts += ["## Classes\n", _classes_table(results)]
+    parts += ["## Confusion\n", _confusion_section(results)]
+    if curves:
+        parts += ["## Learning curves\n", "![Learning curves](curves.png)\n"]
+    if commands:
+        parts += ["## Commands\n", "````\n" + "\n".join(commands) + "\n````\n"]
+    return "\n".join(parts)
+
+
+def comparison_page(comparison):
+    """The Markdown of `comparison.compare`'s result."""
+    rows = []
+    for name in METRICS:
+        test = comparison["bootstrap"][name]
+        bounds = ", ".join(percent(bound) for bound in test["interval"])
+        points = [percent(comparison["metrics"][system][name]) for system in ("better", "worse")]
+        rows.append([NAMES[name], *points, percent(test["difference"]), f"[{bounds}]", f"{test['p']:.4f}"])
+    z_test = comparison["z_test"]
+    text = (
+        f"A: {comparison['better']}\nB: {comparison['worse']}\n\n"
+        + markdown_table(["%", "A", "B", "A - B", "95 % interval", "p (A not better)"], rows)
+        + f"\nFolds {' '.join(map(str, comparison['folds']))}, all seeds pooled. Interval, p: paired bootstrap, "
+        f"{comparison['draws']} draws of {comparison['speakers']} speakers.\n"
+        f"One-tailed z-test of the accuracies as proportions of {comparison['utterances']} utterances: "
+        f"z = {z_test['z']:.2f}, p = {z_test['p']:.4f}.\n"
+    )
+    if comparison["descriptive"]:
+        text += "Fewer than ten speakers: interval and p describe these speakers and no others.\n"
+    return text
+
+
+def card_section(card, labels):
+    """A protocol card as a Markdown list, its counts per class and its folds as tables below."""
+    folds = card.get("folds")
+    has_fold_table = isinstance(folds, list) and folds and all(isinstance(fold, dict) for fold in folds)
+    apart = [key for key in card if key.endswith("counts") or (key == "folds" and has_fold_table)]
+    keys = [*CARD_KEYS, *(key for key in card if key not in CARD_KEYS)]
+    parts = ["".join(f"- {_words(key)}: {_inline(card[key])}\n" for key in keys if key not in apart)]
+    parts += [_counts_table(key, card[key], labels) for key in apart if key != "folds"]
+    if has_fold_table:
+        columns = [key for key in dict.fromkeys(key for fold in folds for key in fold) if key != "sha256"]
+        rows = [[_inline(fold.get(column)) for column in columns] for fold in folds]
+        parts.append(markdown_table([_words(column) for column in columns], rows, left=len(columns)))
+    return "\n".join(parts)
+
+
+def _metrics_section(results):
+    intervals = results["intervals"]
+    rows = [
+        [
+            NAMES[name],
+            percent(results[name]),
+            interval(intervals, name),
+            mean_sd(results["mean_sd"]["seeds"][name]),
+            mean_sd(results["mean_sd"]["runs"][name]),
+        ]
+        for name in METRICS
+    ]
+    header = ["%", "pooled", "95 % interval", "seeds: mean ± sd", "all runs: mean ± sd"]
+    seeds, runs = results["mean_sd"]["seeds"]["count"], results["mean_sd"]["runs"]["count"]
+    text = markdown_table(header, rows)
+    text += (
+        f"\nFolds {folds_text(results)}; {seeds} seed{'s' * (seeds > 1)}, {runs} run{'s' * (runs > 1)}. "
+        "*Pooled*: the predictions of all folds and seeds as one test set. "
+        "*Seeds*: the folds of each seed as one test set. *All runs*: each fold and seed by itself. "
+        f"Interval: by bootstrap, {intervals['draws']} draws of {intervals['speakers']} speakers, each "
+        "with all utterances of all folds and seeds; it covers the choice of speakers, not that of seeds.\n"
+    )
+    if intervals["descriptive"]:
+        text += f"\n{FEW_SPEAKERS_NOTE}\n"
+    return text
+
+
+def folds_text(results):
+    """`1 of 6 (1; missing 2 3 4 5 6)`."""
+    folds = results["folds_scored"]
+    listed = " ".join(map(str, folds["scored"]))
+    missing = "; missing " + " ".join(map(str, folds["missing"])) if folds["missing"] else ""
+    return f"{folds['text']} ({listed}{missing})"
+
+
+def _runs_table(results):
+    header = [
+        "fold",
+        "seed",
+        "utterances",
+        "UAR %",
+        "accuracy %",
+        "best epoch",
+        "epochs",
+        "seconds per epoch",
+    ]
+    rows = [
+        [
+            run["fold"],
+            run["seed"],
+            run["utterances"],
+            percent(run["uar"]),
+            percent(run["accuracy"]),
+            _or_nothing(run["best_epoch"]),
+            _or_nothing(run["epochs"]),
+            seconds(run["seconds_per_epoch"]),
+        ]
+        for run in results["folds"]
+    ]
+    return markdown_table(header, rows, left=0)
+
+
+def _classes_table(results):
+    header = ["class", "utterances", "recall %", "precision %", "F1 %"]
+    rows = [
+        [
+            row["label"],
+            row["utterances"],
+            percent(row["recall"]),
+            percent(row["precision"]),
+            percent(row["f1"]),
+        ]
+        for row in results["per_class"]
+    ]
+    return markdown_table(header, rows) + "\nAn utterance counts once per fold and seed that decoded it.\n"
+
+
+def _confusion_section(results):
+    header = ["reference \\ predicted", *results["labels"]]
+    rows = []
+    for label, counts in zip(results["labels"], results["confusion"]):
+        total = sum(counts)
+        shares = [f"{count} ({percent(count / total)})" if total else str(count) for count in counts]
+        rows.append([label, *shares])
+    table = markdown_table(header, rows)
+    return f"Utterances (% of the reference class).\n\n{table}\n![Confusion matrix](confusion.png)\n"
+
+
+def _counts_table(title, counts, labels):
+    rows = dict(_count_rows(counts))
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    columns = [label for label in labels if label in names] + [name for name in names if name not in labels]
+    table = [
+        [path or "utterances", *(row.get(name, 0) for name in columns), sum(row.values())]
+        for path, row in rows.items()
+    ]
+    return markdown_table([_words(title), *columns, "total"], table)
+
+
+def _count_rows(counts, path=""):
+    """(name, {column: count}) of every innermost mapping of nested counts."""
+    leaves = {str(key): value for key, value in counts.items() if not isinstance(value, dict)}
+    if leaves:
+        yield path, leaves
+    for key, value in counts.items():
+        if isinstance(value, dict):
+            yield from _count_rows(value, f"{path} {key}".strip())
+
+
+def plain(value):
+    """A fact of a card on one line."""
+    if isinstance(value, bool):
+        return "yes" if value else "**no**"
+    return "not stated" if value is None else " ".join(str(value).split())
+
+
+def _inline(value):
+    """Nested values of a card in a few words; more than eight in a list as their number and the ends."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_inline(item)}" for key, item in value.items()) or NOTHING
+    if not isinstance(value, list):
+        return plain(value)
+    if len(value) > 8:
+        return f"{len(value)}: {_inline(value[0])} ... {_inline(value[-1])}"
+    items = [_inline(item) for item in value]
+    return ("; " if any("," in item for item in items) else ", ").join(items) or NOTHING
+
+
+def _words(key):
+    return str(key).replace("_", " ")
+
+
+def _or_nothing(value):
+    return NOTHING if value is None else value
+
+
+def _cell(value):
+    return " ".join(str(value).split()).replace("|", "\\|")

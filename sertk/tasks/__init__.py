@@ -1,0 +1,5 @@
+"""The tasks by name: what is trained, on which data, with which loss and metric."""
+
+from sertk.tasks.emotion import EmotionTask
+
+TASKS = {"emotion": EmotionTask}

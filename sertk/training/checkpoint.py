@@ -1,0 +1,76 @@
+"""Checkpoints: everything needed to go on, loadable with weights_only."""
+
+from dataclasses import asdict, dataclass, field
+
+import torch
+
+from sertk.errors import SertkError
+from sertk.files import write_aside
+
+
+@dataclass
+class Progress:
+    """Where a training is; a checkpoint holds it whole."""
+
+    epoch: int = 0  # epochs finished
+    step: int = 0  # batches done in the epoch under way
+    loss_sum: float = 0.0  # over those batches
+    seconds: float = 0.0  # spent in the epoch under way
+    best_value: float | None = None
+    best_epoch: int = 0
+    history: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
+
+
+def save_checkpoint(path, task, optimiser, progress):
+    """Writes model, optimiser, progress and random states aside and renames them to `path`."""
+    states = {"cpu": torch.get_rng_state()}
+    if task.device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(task.device)
+    save(path, {
+        "model": task.model.state_dict(),
+        "task": task.export(),
+        "optimiser": optimiser.state_dict(),
+        "progress": asdict(progress),
+        "random": states,
+    })
+
+
+def save_best(path, task, epoch):
+    save(path, {"model": task.model.state_dict(), "task": task.export(), "epoch": epoch})
+
+
+def save(path, content):
+    with write_aside(path, "wb") as handle:
+        torch.save(content, handle)
+
+
+def load_checkpoint(path, task, optimiser):
+    """Restores what save_checkpoint wrote and returns the Progress."""
+    checkpoint = read_checkpoint(path)
+    task.model.load_state_dict(checkpoint["model"])
+    optimiser.load_state_dict(checkpoint["optimiser"])
+    torch.set_rng_state(checkpoint["random"]["cpu"])
+    if "cuda" in checkpoint["random"] and task.device.type == "cuda":
+        torch.cuda.set_rng_state(checkpoint["random"]["cuda"], task.device)
+    return Progress(**checkpoint["progress"])
+
+
+def read_checkpoint(path):
+    """A checkpoint's content on the CPU; raises SertkError when it is damaged."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise SertkError(f"{path}: no trained model; stage 3 trains it") from error
+    except Exception as error:
+        raise SertkError(f"{path}: not a readable checkpoint: {' '.join(str(error).split())[:200]}") from error
+
+
+def load_matching(model, path):
+    """Takes over the weights of equal name and shape from another model's checkpoint; returns their names."""
+    weights = read_checkpoint(path)["model"]
+    own = model.state_dict()
+    taken = {name: value for name, value in weights.items() if name in own and own[name].shape == value.shape}
+    if not taken:
+        raise SertkError(f"{path}: no weight has the name and shape of one of the model to be trained")
+    model.load_state_dict({**own, **taken})
+    return sorted(taken)

@@ -1,0 +1,173 @@
+"""Features in memory and the batches gathered from them by index."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sertk.archives import load_matrix, read_scp, split_location
+from sertk.command import progress
+from sertk.errors import SertkError
+from sertk.models.base import Batch, Padded
+
+
+class Stream:
+    """All frames of one feature type: values (total_frames, dims); utterance i has lengths[i] rows from starts[i]."""
+
+    def __init__(self, matrices):
+        """`matrices` is a list of arrays (frames, dims) of equal dims."""
+        self.lengths = torch.tensor([len(matrix) for matrix in matrices])
+        self.starts = self.lengths.cumsum(0) - self.lengths
+        self.values = torch.from_numpy(np.concatenate(matrices))
+
+    def __len__(self):
+        return len(self.lengths)
+
+    @property
+    def dims(self):
+        return self.values.shape[1]
+
+    def rows(self, item):
+        """The frames of one utterance, a view (frames, dims)."""
+        start = int(self.starts[item])
+        return self.values[start : start + int(self.lengths[item])]
+
+    def to(self, device):
+        """Moves the frames to `device` if they take less than half of its free memory."""
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.values.nbytes < free / 2:
+                self.values = self.values.to(device)
+        return self
+
+
+def stack_matrices(matrices, what):
+    """A Stream of {utterance: matrix (frames, dims)}; raises SertkError when dims differ."""
+    arrays = []
+    for utterance, matrix in matrices.items():
+        if matrix.ndim != 2:
+            raise SertkError(f"{what}: {utterance}: expected a matrix (frames, dims), got shape {matrix.shape}")
+        if arrays and matrix.shape[1] != arrays[0].shape[1]:
+            raise SertkError(f"{what}: {utterance} has {matrix.shape[1]} dims, others {arrays[0].shape[1]}")
+        arrays.append(matrix)
+    return Stream(arrays)
+
+
+def load_stream(scp, utterances):
+    """The Stream of `utterances`, in their order, from a table of archives.
+
+    Raises SertkError if an utterance is missing there.
+    """
+    table = read_scp(scp)
+    missing = [utterance for utterance in utterances if utterance not in table]
+    if missing:
+        raise SertkError(f"{scp}: {len(missing)} utterances are missing, the first is {missing[0]}; run stage 1 again")
+
+    def place(utterance):  # archives are read from front to back
+        name, offset, _ = split_location(table[utterance])
+        return name, offset or 0
+
+    matrices = dict.fromkeys(utterances)
+    for utterance in progress(sorted(utterances, key=place), f"reading {scp}"):
+        matrices[utterance] = load_matrix(table[utterance])
+    return stack_matrices(matrices, scp)
+
+
+@dataclass
+class Dataset:
+    """Some utterances with their streams, already normalised, and labels (utterances,) where they are known."""
+
+    utterances: list[str]
+    streams: dict[str, Stream]
+    normalisers: dict
+    labels: torch.Tensor | None = None
+
+    def to(self, device):
+        for stream in self.streams.values():
+            stream.to(device)
+        return self
+
+    def lengths(self):
+        """Frames per utterance of the first stream."""
+        return next(iter(self.streams.values())).lengths
+
+
+class WindowSampler:
+    """Windows of a fixed number of frames: which utterance, and the frame each is centred on."""
+
+    def __init__(self, dataset, segment, hop):
+        self.dataset, self.segment, self.hop = dataset, segment, hop
+
+    def all_windows(self, offset=0):
+        """(windows, 2): utterance and centre of every window, the first one centred on frame `offset`.
+
+        An utterance shorter than the offset keeps one window at its middle.
+        """
+        lengths = self.dataset.lengths()
+        offset = torch.as_tensor(offset).expand(len(lengths))
+        first = torch.where(offset < lengths, offset, lengths // 2)
+        counts = (lengths - first + self.hop - 1) // self.hop
+        items = torch.repeat_interleave(torch.arange(len(lengths)), counts)
+        nth = torch.arange(len(items)) - (counts.cumsum(0) - counts)[items]
+        return torch.stack([items, first[items] + nth * self.hop], 1)
+
+    def epoch_windows(self, generator):
+        """All windows of one training epoch in random order."""
+        offset = 0
+        if self.segment.jitter:
+            offset = torch.randint(self.hop, (len(self.dataset.utterances),), generator=generator)
+        windows = self.all_windows(offset)
+        return windows[torch.randperm(len(windows), generator=generator)]
+
+    def gather(self, windows, device):
+        """The Batch of `windows` (batch, 2)."""
+        (name, stream), = self.dataset.streams.items()
+        items, centres = windows.unbind(1)
+        frames = self.segment.frames
+        nth = centres[:, None] + torch.arange(frames) - frames // 2
+        nth = nth.clamp(min=0).minimum(stream.lengths[items, None] - 1)
+        index = (stream.starts[items, None] + nth).flatten()
+        values = stream.values.index_select(0, index.to(stream.values.device))
+        values = values.to(device, non_blocking=True).view(len(items), frames, -1)
+        values = self.dataset.normalisers[name].apply_windows(values)
+        return make_batch(self.dataset, items, {name: Padded(values, torch.full((len(items),), frames))}, device)
+
+
+class UtteranceSampler:
+    """Whole utterances, padded with zeros to the longest of the batch."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def all_windows(self):
+        return torch.arange(len(self.dataset.utterances))
+
+    def epoch_windows(self, generator):
+        return torch.randperm(len(self.dataset.utterances), generator=generator)
+
+    def gather(self, items, device):
+        """The Batch of the utterances `items` (batch,)."""
+        streams = {}
+        for name, stream in self.dataset.streams.items():
+            lengths = stream.lengths[items]
+            nth = torch.arange(int(lengths.max()))
+            inside = nth < lengths[:, None]
+            index = (stream.starts[items, None] + nth.minimum(lengths[:, None] - 1)).flatten()
+            values = stream.values.index_select(0, index.to(stream.values.device)).to(device, non_blocking=True)
+            values = values.view(len(items), len(nth), -1) * inside.to(device)[..., None]
+            streams[name] = Padded(values, lengths)
+        return make_batch(self.dataset, items, streams, device)
+
+
+def make_sampler(dataset, segment, hop_of):
+    """The sampler that a config's `segment` asks for; `hop_of` is "train_hop" or "decode_hop"."""
+    if segment is None:
+        return UtteranceSampler(dataset)
+    if len(dataset.streams) != 1:
+        raise SertkError(f"windows need one feature type, not {len(dataset.streams)}; leave segment out of the config")
+    return WindowSampler(dataset, segment, getattr(segment, hop_of))
+
+
+def make_batch(dataset, items, streams, device):
+    labels = None if dataset.labels is None else dataset.labels[items].to(device, non_blocking=True)
+    return Batch(items, streams, labels)

@@ -1,0 +1,106 @@
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+import soundfile
+
+from sertk.corpora import CORPORA, mini
+from sertk.datadir import DataDir
+from sertk.errors import SertkError
+
+pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (sertk[phones])")
+
+
+def speak(root, *options):
+    command = [sys.executable, "-m", "sertk.bin.synthesise_mini", str(root), *options]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    root = tmp_path_factory.mktemp("mini") / "release"
+    done = speak(root)
+    assert done.returncode == 0, done.stderr
+    return root
+
+
+def test_sizes_and_format(release):
+    paths = sorted(release.glob("spk*/*.wav"))
+    assert len(paths) == 8 * 4 * 8
+    for path in paths:
+        info = soundfile.info(path)
+        assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
+        assert 1.0 < info.duration < 4.0
+    samples = [soundfile.read(path)[0] for path in paths]
+    assert all((np.abs(one) > 0.999).mean() < 0.001 for one in samples)
+    assert all(np.abs(one).max() > 0.05 for one in samples)
+
+
+def test_emotions_differ_as_intended(release):
+    def mean(emotion, value):
+        return np.mean([value(soundfile.read(path)[0]) for path in release.glob(f"spk*/*-{emotion}-*.wav")])
+
+    seconds = {emotion: mean(emotion, len) / 16000 for emotion in mini.EMOTIONS}
+    loudness = {emotion: mean(emotion, np.std) for emotion in mini.EMOTIONS}
+    assert seconds["sad"] > seconds["neutral"] > seconds["happy"] > seconds["angry"]
+    assert loudness["angry"] > loudness["happy"] > loudness["neutral"] > loudness["sad"]
+
+
+def test_same_arguments_same_audio(tmp_path):
+    roots = [tmp_path / name for name in ("one", "two", "other_seed")]
+    for root, seed in zip(roots, "112"):
+        assert speak(root, "--sentences", "1", "--seed", seed).returncode == 0
+    names = sorted(path.relative_to(roots[0]) for path in roots[0].glob("**/*") if path.is_file())
+    assert len(names) == 8 * 4 + 2
+    contents = [[(root / name).read_bytes() for name in names] for root in roots]
+    assert contents[0] == contents[1]
+    assert contents[0] != contents[2]
+
+
+def test_data_folder(release, tmp_path):
+    CORPORA["mini"](release, tmp_path / "data")
+    data = DataDir(tmp_path / "data")
+    assert len(data.utterances) == 256
+    assert Counter(data.labels("4").values()) == dict.fromkeys(("neutral", "happy", "sad", "angry"), 64)
+    assert Counter(data.table("spk2gender").values()) == {"f": 4, "m": 4}
+    assert len(set(data.table("utt2hash").values())) == 256
+    assert len(set(data.table("text").values())) == 16
+    assert data.table("text")["spk02-sad-1"] == "Die Kinder spielen draußen im Garten"
+    assert all(utt.startswith(f"{speaker}-") for utt, speaker in data.table("utt2spk").items())
+
+
+def test_a_folder_with_something_else_is_refused(release, tmp_path):
+    assert "is there already" in speak(release).stderr
+    other = speak(release, "--sentences", "3")
+    assert other.returncode == 1 and "something else" in other.stderr
+    (tmp_path / "thesis.txt").touch()
+    assert speak(tmp_path).returncode == 1
+    assert speak(tmp_path / "new", "--sentences", "9").returncode == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_release_errors(tmp_path):
+    with pytest.raises(SertkError, match="stage 0 makes the mini corpus"):
+        mini.read_release(tmp_path)
+    (tmp_path / "metadata.tsv").write_text("spk01-sad-1\tspk01\tf\tsad\tHello\n")
+    with pytest.raises(SertkError, match=r"1 recordings[^$]*spk01/spk01-sad-1.wav"):
+        mini.read_release(tmp_path)
+    assert mini.read_release(tmp_path, partial=True) == []
+    (tmp_path / "metadata.tsv").write_text("spk01-sad-1\tspk01\tf\tsad\tHello\nspk01 sad\n")
+    with pytest.raises(SertkError, match="metadata.tsv:2"):
+        mini.read_release(tmp_path)
+
+
+def test_missing_wheel_is_one_line(tmp_path):
+    code = (
+        "import sys; sys.modules['espeakng_loader'] = None\n"
+        "from sertk.bin.synthesise_mini import main; sys.exit(main([sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "release")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.strip().endswith("pip install sertk[phones]")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,114 @@
+"""Time of sertk-compute-feats beside a bare loop of soundfile.read and torchaudio's functions.
+
+Both go over the same files in one process, in alternation, each after a pass that warms the disk cache and
+the libraries. Ours reads `wav.scp`, computes and writes archives; the bare loop keeps nothing.
+
+    tools/bench_features.py --wav_dir RAVDESS_FOLDER [--types fbank40,mfcc_pitch] [--files 100] [--rounds 7]
+"""
+
+import argparse
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyworld
+import soundfile
+import torch
+import torchaudio
+from torchaudio.compliance import kaldi
+
+from sertk import archives, audio
+from sertk.bin.compute_feats import compute
+from sertk.features.registry import load_extractor
+
+SUFFIXES = {".wav", ".flac", ".ogg", ".sph"}
+ALLOWED = 1.1
+
+
+def bare_loop(feature_type, entries):
+    """What a script of a few lines does: read, resample if needed, torchaudio's function, pyworld's F0."""
+    extractor = load_extractor(feature_type)
+    for path in entries:
+        samples, rate = soundfile.read(path, dtype="float32")
+        waveform = torch.from_numpy(samples if samples.ndim == 1 else samples.mean(axis=1))
+        if rate != 16000:
+            waveform = torchaudio.functional.resample(waveform, rate, 16000)
+        scaled = waveform[None] * 32768
+        if feature_type.startswith("mfcc"):
+            kaldi.mfcc(scaled, num_ceps=23, num_mel_bins=40, use_energy=True, energy_floor=0.0)
+        else:
+            kaldi.fbank(scaled, num_mel_bins=extractor.num_mel_bins)
+        if feature_type == "mfcc_pitch":
+            signal = waveform.double().numpy()
+            f0, times = pyworld.dio(signal, 16000, extractor.f0_floor, extractor.f0_ceil, frame_period=10.0)
+            pyworld.stonemask(signal, f0, times, 16000)
+
+
+def our_loop(feature_type, wav_scp, folder):
+    """What sertk-compute-feats does between its start and its end."""
+
+    def refuse(utterance, error):
+        raise SystemExit(f"{utterance}: {error}")
+
+    extractor = load_extractor(feature_type)
+    with archives.MatrixWriter(f"ark,scp:{folder}/feats.ark,{folder}/feats.scp") as writer:
+        compute(extractor, audio.read_utterances(wav_scp, on_error=refuse), writer, refuse)
+
+
+def seconds(function, *args):
+    start = time.perf_counter()
+    function(*args)
+    return time.perf_counter() - start
+
+
+def compare(feature_type, entries, rounds, folder):
+    """The seconds of each round of our loop and of the bare loop."""
+    wav_scp = Path(folder) / "wav.scp"
+    wav_scp.write_text("".join(f"{number:06d} {path}\n" for number, path in enumerate(entries)))
+    ours, bare = [], []
+    for _ in range(rounds + 1):
+        ours.append(seconds(our_loop, feature_type, wav_scp, folder))
+        bare.append(seconds(bare_loop, feature_type, entries))
+    return ours[1:], bare[1:]
+
+
+def find_files(args):
+    if args.wav_scp:
+        entries = list(archives.read_scp(args.wav_scp).values())
+    else:
+        entries = sorted(str(path) for path in Path(args.wav_dir).rglob("*") if path.suffix in SUFFIXES)
+    if not entries:
+        raise SystemExit(f"{args.wav_dir}: no recordings with one of {', '.join(sorted(SUFFIXES))}")
+    step = max(1, len(entries) // args.files)
+    return entries[::step][: args.files]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--wav_dir", help="folder of recordings")
+    source.add_argument("--wav_scp", help="or a wav.scp of paths")
+    parser.add_argument("--types", default="fbank40,fbank80,fbank128,mfcc23,mfcc_pitch")
+    parser.add_argument("--files", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=7)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    entries = find_files(args)
+    audio_seconds = sum(audio.audio_info(path).seconds for path in entries)
+    print(f"{len(entries)} recordings, {audio_seconds:.0f} s of audio, {args.rounds} rounds, medians")
+    slow = []
+    for feature_type in args.types.split(","):
+        with tempfile.TemporaryDirectory() as folder:
+            ours, bare = map(statistics.median, compare(feature_type, entries, args.rounds, folder))
+        print(f"{feature_type:12} ours {ours:.3f} s, bare {bare:.3f} s, ratio {ours / bare:.2f}")
+        if ours > ALLOWED * bare:
+            slow.append(feature_type)
+    if slow:
+        print(f"above {ALLOWED}: {', '.join(slow)}")
+    return bool(slow)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+package JobOptions;
+
+# What the job runners (run.pl and those for clusters) share: their command line
+#
+#     X.pl [options] [NAME=a:b | NAME=a] [options] LOG command args...
+#
+# NAME is replaced by the number of the job everywhere in LOG and the command.
+use strict;
+use warnings;
+use Exporter qw(import);
+use File::Basename qw(basename dirname);
+use File::Path qw(make_path);
+use POSIX qw(strftime);
+
+our @EXPORT_OK = qw(parse_command_line log_of command_of fail report_failures make_log_folders now);
+
+my $program = basename($0);
+my $whole   = qr/^[1-9]\d*$/;
+my %checks  = (
+    "num-threads"  => [ $whole,            "a number from 1" ],
+    "max-jobs-run" => [ $whole,            "a number from 1" ],
+    "gpu"          => [ qr/^(0|[1-9]\d*)$/, "a number from 0" ],
+);
+
+sub fail {
+    my ($message) = @_;
+    print STDERR "$program: $message\n";
+    exit 1;
+}
+
+# now(): a date for log files.
+sub now {
+    return strftime( "%a %b %e %H:%M:%S %Z %Y", localtime );
+}
+
+# parse_command_line(\@words, \@known) reads options, of which $known names those that are allowed (undef: all),
+# each "--name value" or "--name=value". Returns a reference to a hash: options (name to value), name (undef
+# without a range), first and last job, log and command (references to nothing but words).
+sub parse_command_line {
+    my ( $words, $known ) = @_;
+    my @words = @$words;
+    my %job   = ( options => {}, name => undef, first => 1, last => 1 );
+    while (@words) {
+        if ( $words[0] =~ /^-/ ) {
+            take_option( \@words, $job{options}, $known );
+        }
+        elsif ( !defined $job{name} && $words[0] =~ /^([A-Za-z_]\w*)=(\d+)(?::(\d+))?$/a ) {
+            @job{qw(name first last)} = ( $1, $2, $3 // $2 );
+            fail("bad job range $words[0]: it needs 1 <= first <= last") if $2 < 1 || $job{last} < $2;
+            shift @words;
+        }
+        else {
+            last;
+        }
+    }
+    fail("usage: $program [options] [JOB=first:last] LOG command args...") if @words < 2;
+    ( $job{log}, @{ $job{command} } ) = @words;
+    if ( $job{last} > $job{first} && index( $job{log}, $job{name} ) < 0 ) {
+        fail("the log $job{log} must contain $job{name}, or all jobs would write the same file");
+    }
+    return \%job;
+}
+
+sub take_option {
+    my ( $words, $options, $known ) = @_;
+    my $word = shift @$words;
+    my ( $name, $value ) = $word =~ /^--([A-Za-z][\w-]*)(?:=(.*))?$/s;
+    my $is_known = defined $name && ( !$known || grep { $_ eq $name } @$known );
+    if ( !$is_known ) {
+        fail( "unknown option $word" . ( $known ? "; there are: " . join( " ", map { "--$_" } @$known ) : "" ) );
+    }
+    $value = shift @$words if !defined $value;
+    fail("the option --$name needs a value") if !defined $value || $value eq "";
+    my ( $pattern, $expected ) = @{ $checks{$name} // [ qr//, "" ] };
+    fail("the option --$name takes $expected, not '$value'") if $value !~ $pattern;
+    $options->{$name} = $value;
+    return;
+}
+
+# log_of($job, $number) and command_of($job, $number): the log file and the shell command of one job.
+sub log_of {
+    my ( $job, $number ) = @_;
+    return substitute( $job, $number, $job->{log} );
+}
+
+sub command_of {
+    my ( $job, $number ) = @_;
+    return substitute( $job, $number, join " ", map { quoted($_) } @{ $job->{command} } );
+}
+
+sub substitute {
+    my ( $job, $number, $text ) = @_;
+    $text =~ s/\Q$job->{name}\E/$number/g if defined $job->{name};
+    return $text;
+}
+
+# A word without white space goes to the shell raw, so that | and > work; another arrives as it is.
+sub quoted {
+    my ($word) = @_;
+    return $word if $word =~ /^\S+$/;
+    $word =~ s/'/'\\''/g;
+    return "'$word'";
+}
+
+sub make_log_folders {
+    my ($job) = @_;
+    for my $number ( $job->{first} .. $job->{last} ) {
+        my $folder = dirname( log_of( $job, $number ) );
+        make_path( $folder, { error => \my $errors } );
+        fail( "cannot make the folder $folder: " . join ", ", map { values %$_ } @$errors ) if !-d $folder;
+    }
+    return;
+}
+
+# report_failures($job, $failed): one line that says how many failed and where their logs are.
+sub report_failures {
+    my ( $job, $failed ) = @_;
+    my $total = $job->{last} - $job->{first} + 1;
+    if ( $total == 1 ) {
+        print STDERR "$program: job failed, log is in " . log_of( $job, $job->{first} ) . "\n";
+    }
+    else {
+        print STDERR "$program: $failed / $total failed, log is in " . substitute( $job, "*", $job->{log} ) . "\n";
+    }
+    return;
+}
+
+1;
