@@ -29,7 +29,9 @@ def split_rspecifier(rspecifier):
     """`("ark" | "scp", location)` of a reading specifier such as `scp:feats.scp` or `ark,s,cs:-`."""
     kind, options, location = _split_specifier(rspecifier)
     if len(kind) != 1 or options - READ_OPTIONS or not location:
-        raise UsageError(f"'{rspecifier}' cannot be read: expected ark:FILE or scp:FILE (- is standard input)")
+        raise UsageError(
+            f"'{rspecifier}' cannot be read: expected ark:FILE or scp:FILE (- is standard input)"
+        )
     return kind[0], location
 
 

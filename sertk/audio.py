@@ -16,8 +16,9 @@ from sertk import archives
 from sertk.errors import SertkError
 
 OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
-# How libsndfile's log speaks of a sample block that is longer than its file (WAV, AIFF, AU).
-CUT_OFF = re.compile(r"(?:data|SSND|Data Size)\s*: (\d+) \(should be (\d+)\)")
+# How libsndfile's log speaks of a size that is more than the file holds (WAV, AIFF, AU, W64, RF64).
+CUT_OFF = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
+SPHERE_COUNT = re.compile(rb"\nsample_count -i (\d+)")
 # Sizes that programs write into a header when they do not know the length yet.
 UNKNOWN_SIZE = 0x7FFFF000
 # torchaudio's kernel holds the product of both rates over their common divisor: gigabytes for 15999 Hz.
@@ -135,7 +136,9 @@ def _cut_segment(samples, rate, start, end):
         raise SertkError(f"the segment ends at {end} s, the recording at {len(samples) / rate:.2f} s")
     part = samples[int(start * rate) :] if end == -1 else samples[int(start * rate) : int(end * rate)]
     if not len(part):
-        raise SertkError(f"the segment starts at {start} s, the recording ends at {len(samples) / rate:.2f} s")
+        raise SertkError(
+            f"the segment starts at {start} s, the recording ends at {len(samples) / rate:.2f} s"
+        )
     return part
 
 
@@ -158,8 +161,18 @@ def _samples_of(sound, where, channel):
 
 
 def _is_cut_off(sound):
+    if sound.format == "NIST":  # libsndfile goes by the size of the file
+        match = SPHERE_COUNT.search(_head_of(sound.name))
+        return bool(match) and sound.frames < int(match.group(1))
     match = sound.format != "FLAC" and CUT_OFF.search(sound.extra_info)
     return bool(match) and int(match.group(2)) < int(match.group(1)) < UNKNOWN_SIZE
+
+
+def _head_of(source):
+    if not isinstance(source, str):
+        return bytes(source.getbuffer()[:1024])
+    with open(source, "rb") as stream:
+        return stream.read(1024)
 
 
 def _open_sound(entry):

@@ -122,13 +122,18 @@ def load_mapping(path, settings=(), overlay=None):
     return data
 
 
-def inherit(path):
-    """A YAML mapping with its `base:` file (relative to it) laid under it."""
+def inherit(path, heirs=()):
+    """A YAML mapping with its `base:` file (relative to it) laid under it; `heirs` are the files on the way here."""
     data = read_yaml(path)
     if not isinstance(data, dict):
         raise SertkError(f"{path}: expected a mapping of keys to values")
     base = data.pop("base", None)
-    return data if base is None else merge(inherit(Path(path).parent / base), data)
+    if base is None:
+        return data
+    base, heirs = Path(path).parent / base, (*heirs, Path(path).resolve())
+    if base.resolve() in heirs:
+        raise SertkError(f"{path}: base: {base} has this file among its own bases")
+    return merge(inherit(base, heirs), data)
 
 
 def merge(base, over):
@@ -163,7 +168,10 @@ def parse_steps(data, path):
     shared = dict(data)
     steps = shared.pop("steps", None)
     if steps is None:
-        return {"train": build(Config, shared, path, "")}
+        config = build(Config, shared, path, "")
+        if config.init is not None:
+            raise SertkError(f"{path}: init: {config.init!r} is no earlier step, as there are no steps")
+        return {"train": config}
     if not isinstance(steps, dict) or not steps:
         raise SertkError(f"{path}: steps: expected a mapping of step names to configs")
     configs = {}
@@ -228,6 +236,8 @@ def convert(hint, value, path, key):
         item_hint = typing.get_args(hint)[0]
         value = tuple(as_float(item_hint, item) for item in value)
     try:
+        if isinstance(value, bool) and hint is not bool:  # which Python counts among the whole numbers
+            raise typeguard.TypeCheckError("a boolean")
         return typeguard.check_type(value, hint)
     except typeguard.TypeCheckError as error:
         raise SertkError(f"{path}: {key} is {value!r}, expected {describe(hint)}") from error

@@ -76,11 +76,15 @@ def read_table(path, allow_empty=False):
 
 def write_table(path, mapping):
     """Writes a dict from key to value as sorted lines, whole or not at all."""
+    write_text(path, _format_table(path, mapping))
+
+
+def _format_table(path, mapping):
     for key, value in mapping.items():
         if not key or _SEPARATOR.search(key) or re.search("[\r\n]", f"{key}{value}"):
             raise SertkError(f"{path}: a line cannot hold the key {key!r} with the value {value!r}")
     lines = (f"{key} {mapping[key]}".rstrip(" ") for key in sorted(mapping, key=by_bytes))
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    return "".join(f"{line}\n" for line in lines)
 
 
 def invert_utt2spk(utt2spk):
@@ -161,7 +165,8 @@ def write_data_dir(path, tables):
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         for name, table in tables.items():
-            write_table(aside / name, table)
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            (aside / name).write_text(_format_table(path / name, table), encoding="utf-8")
         if path.exists():
             for name in tables:
                 (path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import sys
+from collections import deque
 from pathlib import Path
 
 from sertk.datadir import (
@@ -147,18 +148,14 @@ def spread(items, number):
 def partition(groups, parts):
     """Joins consecutive lists into `parts` non-empty lists with about equally many items."""
     total = sum(map(len, groups))
-    runs, done, start = [], 0, 0
+    left, done, runs = deque(groups), 0, []
     for part in range(1, parts + 1):
-        target = total * part / parts
-        end = start + 1
-        done += len(groups[start])
-        while end < len(groups) - (parts - part) and (
-            part == parts or abs(done + len(groups[end]) - target) <= abs(done - target)
-        ):
-            done += len(groups[end])
-            end += 1
-        runs.append([item for group in groups[start:end] for item in group])
-        start = end
+        run = list(left.popleft())
+        target = total * part / parts - done
+        while len(left) > parts - part and len(run) + len(left[0]) / 2 <= target:
+            run += left.popleft()
+        done += len(run)
+        runs.append(run)
     return runs
 
 

@@ -22,6 +22,8 @@ from sertk.command import progress
 from sertk.errors import SertkError
 from sertk.files import file_digest
 
+logger = logging.getLogger(__name__)
+
 BLOCK = 1 << 18
 PASSING = {408, 429, 500, 502, 503, 504}  # HTTP statuses that may be gone at the next try
 
@@ -41,7 +43,7 @@ def fetch(url, destination, md5, attempts=5, pause=2.0, timeout=60.0):
     destination = Path(destination)
     if destination.exists():
         verify(destination, md5, destination)
-        logging.info("%s is there already, its md5 is right", destination)
+        logger.info("%s is there already, its md5 is right", destination)
         return
     part = destination.with_name(destination.name + ".part")
     try:
@@ -54,7 +56,7 @@ def fetch(url, destination, md5, attempts=5, pause=2.0, timeout=60.0):
             os.replace(part, destination)
     except OSError as error:
         raise SertkError(f"{error.filename or part}: {error.strerror or error}") from error
-    logging.info("%s: downloaded, its md5 is right", destination)
+    logger.info("%s: downloaded, its md5 is right", destination)
 
 
 def lock(handle, part):
@@ -66,7 +68,7 @@ def lock(handle, part):
 
 def receive(url, handle, part, attempts, pause, timeout):
     """Appends what is missing of `url` to the open file, attempt after attempt."""
-    logging.info("downloading %s", url)
+    logger.info("downloading %s", url)
     failures = 0
     while True:
         before = handle.seek(0, os.SEEK_END)
@@ -78,7 +80,7 @@ def receive(url, handle, part, attempts, pause, timeout):
             message = f"{url}: {error}, {done} bytes are in {part}"
             if failures >= attempts:
                 raise SertkError(f"{message}; run the command again to go on from there") from error
-            logging.info("%s; trying again", message)
+            logger.info("%s; trying again", message)
             time.sleep(pause * failures)
 
 
@@ -169,9 +171,10 @@ def extract_zip(archive, folder):
     """
     archive, folder = Path(archive), Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
-        logging.info("%s is there already, not unpacked again", folder)
+        logger.info("%s is there already, not unpacked again", folder)
         return
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    aside = folder.with_name(f".{folder.name}.tmp")
+    shutil.rmtree(aside, ignore_errors=True)
     try:
         with zipfile.ZipFile(archive) as members:
             refuse_unsafe(members.infolist(), archive)
@@ -185,7 +188,7 @@ def extract_zip(archive, folder):
         raise SertkError(f"{error.filename or archive}: {error.strerror or error}") from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    logging.info("%s: unpacked", folder)
+    logger.info("%s: unpacked", folder)
 
 
 def refuse_unsafe(members, archive):

@@ -49,6 +49,7 @@ def experiment_card(steps, data_dir, splits_dir, label_set, corpus):
     classes = sorted(set(labels.values()))
     card = read_card(splits_dir)
     return {
+        "model": final.model.name,
         "corpus": corpus,
         "label_set": label_set,
         "classes": classes,

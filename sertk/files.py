@@ -51,7 +51,7 @@ def read_yaml(path):
             return yaml.safe_load(handle)
     except OSError as error:
         raise SertkError(f"{path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SertkError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
@@ -61,7 +61,7 @@ def read_json(path):
             return json.load(handle)
     except OSError as error:
         raise SertkError(f"{path}: {error.strerror}") from error
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SertkError(f"{path}: not valid JSON: {error}") from error
 
 

@@ -67,9 +67,11 @@ def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_
     named = [speaker for fold in folds for speaker in fold]
     strangers = sorted(set(named) - set(corpus.speakers), key=by_bytes)
     if strangers:
-        raise SertkError(f"{corpus.datadir.path} has no speaker {', '.join(strangers)}, which the protocol tests")
+        raise SertkError(
+            f"{corpus.datadir.path} has no speaker {', '.join(strangers)}, which is to be tested"
+        )
     if len(named) != len(set(named)) or not all(folds):
-        raise SertkError("folds: every fold needs a test speaker, and every speaker may be tested in one fold only")
+        raise SertkError("folds: every fold needs a test speaker, and a speaker is tested in one fold only")
     genders = corpus.genders()
     for test in folds:
         first = corpus.speakers.index(min(test, key=by_bytes))
@@ -79,7 +81,7 @@ def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_
             if speaker not in test:
                 chosen.setdefault(genders[speaker], speaker)
         if not {"m", "f"} <= chosen.keys():
-            raise SertkError(f"testing {' '.join(test)} leaves no male and female speaker (m, f) to validate on")
+            raise SertkError(f"testing {' '.join(test)} leaves no male and female (m, f) to validate on")
         yield corpus.fold_of_speakers(test, (chosen["m"], chosen["f"]))
 
 
@@ -93,8 +95,8 @@ def rotating_speakers(corpus, *, test_speakers: int, valid_speakers: int):
     speakers = corpus.speakers
     if len(speakers) < test_speakers + valid_speakers + 1:
         raise SertkError(
-            f"{corpus.datadir.path} has {len(speakers)} speakers; {test_speakers} to test, {valid_speakers} to "
-            "validate on and at least one to train on are needed"
+            f"{corpus.datadir.path} has {len(speakers)} speakers; {test_speakers} to test, "
+            f"{valid_speakers} to validate on and at least one to train on are needed"
         )
     for first in range(0, len(speakers), test_speakers):
         test = speakers[first : first + test_speakers]
@@ -105,7 +107,7 @@ def rotating_speakers(corpus, *, test_speakers: int, valid_speakers: int):
 def random_utterances(corpus, *, test_share: float, valid_share: float, repeats: int, seed: int):
     """One fold per repeat: utterances drawn at random, whoever speaks them.
 
-    `test_share` is of all utterances, `valid_share` of the others. A repeat does not depend on how many there are.
+    `test_share` is of all utterances, `valid_share` of the others. A repeat is the same however many follow.
     """
     if not (0 < test_share < 1 and 0 < valid_share < 1 and repeats >= 1):
         raise SertkError("test_share and valid_share must lie between 0 and 1, repeats be at least 1")
@@ -127,6 +129,11 @@ RULES = {
 }
 
 
+def protocol_names(config):
+    """The sorted names of the protocols in a protocols.yaml."""
+    return sorted(inherit(config))
+
+
 def load_protocol(config, name, **overrides):
     """The (rule, options, source) of the protocol `name` in a protocols.yaml.
 
@@ -135,7 +142,8 @@ def load_protocol(config, name, **overrides):
     """
     protocols = inherit(config)
     if name not in protocols:
-        raise SertkError(f"{config}: no protocol '{name}'; there are: {', '.join(sorted(protocols)) or 'none'}")
+        there = ", ".join(sorted(protocols)) or "none"
+        raise SertkError(f"{config}: no protocol '{name}'; there are: {there}")
     options = protocols[name]
     if not isinstance(options, dict):
         raise SertkError(f"{config}: {name}: expected a rule and its options, got {options!r}")
@@ -214,7 +222,7 @@ def audio_hashes(corpus):
 
 
 def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
-    """Raises SertkError if a part is empty, or shares utterances, audio or (if wanted) speakers with another."""
+    """Raises SertkError if a part is empty or shares utterances, audio or (if asked) speakers."""
     kinds = [("utterance", {}, lambda utt: utt), ("audio", {}, hashes.get)]
     if speaker_disjoint:
         kinds.insert(1, ("speaker", {}, utt2spk.get))
@@ -234,7 +242,7 @@ def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
 def write_splits(outdir, folds, corpus, card):
     """Writes lists and card to a folder aside that then takes the place of `outdir`."""
     if outdir.exists() and not (outdir / "card.yaml").exists() and any(outdir.iterdir()):
-        raise SertkError(f"{outdir}: not a folder of fold lists (no card.yaml); remove it or name another one")
+        raise SertkError(f"{outdir}: not a folder of fold lists (no card.yaml), name another one")
     aside, old = (outdir.with_name(f".{outdir.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
     try:
         described = []

@@ -186,7 +186,15 @@ def write_zip(path, members):
 def test_extract(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     archive = write_zip(tmp_path / "a.zip", [("Actor_01/one.wav", b"1"), ("Actor_02/two.wav", b"2")])
+    (tmp_path / "deep/.out.tmp/left_by_a_killed_run").mkdir(parents=True)
     extract_zip(archive, tmp_path / "deep/out")
+    assert sorted(path.name for path in tmp_path.glob("deep/**/*")) == [
+        "Actor_01",
+        "Actor_02",
+        "one.wav",
+        "out",
+        "two.wav",
+    ]
     assert (tmp_path / "deep/out/Actor_02/two.wav").read_bytes() == b"2"
     (tmp_path / "deep/out/Actor_02/two.wav").write_bytes(b"mine")
     extract_zip(archive, tmp_path / "deep/out")

@@ -22,6 +22,7 @@ my %checks  = (
     "gpu"          => [ qr/^(0|[1-9]\d*)$/, "a number from 0" ],
 );
 
+# fail($message) ends the program with one line.
 sub fail {
     my ($message) = @_;
     print STDERR "$program: $message\n";
@@ -33,9 +34,9 @@ sub now {
     return strftime( "%a %b %e %H:%M:%S %Z %Y", localtime );
 }
 
-# parse_command_line(\@words, \@known) reads options, of which $known names those that are allowed (undef: all),
-# each "--name value" or "--name=value". Returns a reference to a hash: options (name to value), name (undef
-# without a range), first and last job, log and command (references to nothing but words).
+# parse_command_line(\@words, \@known) reads options, "--name value" or "--name=value"; only those that $known
+# names are allowed (undef: all). Returns a reference to a hash: options (name to value), name (undef
+# without a range), first and last, log, and command (a reference to its words).
 sub parse_command_line {
     my ( $words, $known ) = @_;
     my @words = @$words;
@@ -45,8 +46,8 @@ sub parse_command_line {
             take_option( \@words, $job{options}, $known );
         }
         elsif ( !defined $job{name} && $words[0] =~ /^([A-Za-z_]\w*)=(\d+)(?::(\d+))?$/a ) {
-            @job{qw(name first last)} = ( $1, $2, $3 // $2 );
-            fail("bad job range $words[0]: it needs 1 <= first <= last") if $2 < 1 || $job{last} < $2;
+            @job{qw(name first last)} = ( $1, $2 + 0, ( $3 // $2 ) + 0 );
+            fail("bad job range $words[0]: needs 1 <= first <= last") if $2 < 1 || $job{last} < $2;
             shift @words;
         }
         else {
@@ -55,6 +56,7 @@ sub parse_command_line {
     }
     fail("usage: $program [options] [JOB=first:last] LOG command args...") if @words < 2;
     ( $job{log}, @{ $job{command} } ) = @words;
+    fail("bad job range $job{log}: expected once NAME=first:last") if $job{log} =~ m{^\w+=[^/]*$};
     if ( $job{last} > $job{first} && index( $job{log}, $job{name} ) < 0 ) {
         fail("the log $job{log} must contain $job{name}, or all jobs would write the same file");
     }
@@ -67,7 +69,8 @@ sub take_option {
     my ( $name, $value ) = $word =~ /^--([A-Za-z][\w-]*)(?:=(.*))?$/s;
     my $is_known = defined $name && ( !$known || grep { $_ eq $name } @$known );
     if ( !$is_known ) {
-        fail( "unknown option $word" . ( $known ? "; there are: " . join( " ", map { "--$_" } @$known ) : "" ) );
+        my $there_are = $known ? "; there are: " . join( " ", map { "--$_" } @$known ) : "";
+        fail("unknown option $word$there_are");
     }
     $value = shift @$words if !defined $value;
     fail("the option --$name needs a value") if !defined $value || $value eq "";
@@ -120,7 +123,8 @@ sub report_failures {
         print STDERR "$program: job failed, log is in " . log_of( $job, $job->{first} ) . "\n";
     }
     else {
-        print STDERR "$program: $failed / $total failed, log is in " . substitute( $job, "*", $job->{log} ) . "\n";
+        my $logs = substitute( $job, "*", $job->{log} );
+        print STDERR "$program: $failed / $total failed, log is in $logs\n";
     }
     return;
 }

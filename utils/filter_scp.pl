@@ -1,5 +1,5 @@
 #!/usr/bin/env perl
-# Prints the lines of a table whose key is in a list (with --exclude, is not); the key is field N, 1 unless told.
+# Prints the lines of a table whose key is in a list (with --exclude, is not). The key is field N, else 1.
 # usage: filter_scp.pl [--exclude] [-f N] LIST [TABLE] > FILTERED
 use strict;
 use warnings;

@@ -24,6 +24,7 @@ echo "$0 $*"
 utils=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$utils:$PATH
 # It sets the variables above by name; its own --config is a shell file of such settings.
+# shellcheck source=/dev/null
 . "$utils/parse_options.sh"
 
 if [ $# -ne 1 ] || [ -z "$type" ]; then
@@ -76,7 +77,8 @@ for job in $(seq "$nj"); do cat "$feats/$type.$job.scp"; done | LC_ALL=C sort > 
 made=$(wc -l < "$merged")
 bad=$((total - made))
 [ "$bad" -le "$max_bad" ] ||
-    fail "$bad of $total utterances have no features, more than --max_bad $max_bad: see $logs/make_$type.*.log"
+    fail "$bad of $total utterances have no features, more than --max_bad $max_bad:" \
+        "see $logs/make_$type.*.log"
 mv "$merged" "$feats/$type.scp"
 rm -f "${parts[@]}"
 [ "$bad" -eq 0 ] || echo "make_feats.sh: warning: $bad utterances left out: see $logs/make_$type.*.log" >&2

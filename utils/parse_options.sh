@@ -20,13 +20,13 @@ __options_is_known() {
 
 __options_set() { # NAME VALUE OPTION
   __options_is_known "--$1" || __options_fail "unknown option $3; see --help"
-  if [[ ${!1} == true || ${!1} == false ]] && [[ $2 != true && $2 != false ]]; then
+  if [[ ${!1} =~ ^(true|false)$ && ! $2 =~ ^(true|false)$ ]]; then
     __options_fail "option $3 takes true or false, not '$2'"
   fi
   printf -v "$1" %s "$2"
 }
 
-# Both forms, --name value and --name=value; sets __option, __value and __words, the number of words they took.
+# Both forms, --name value and --name=value; sets __option, __value and __words, how many words that is.
 __options_split() {
   __option=${1%%=*}
   if [[ $1 == *=* ]]; then

@@ -18,13 +18,12 @@ my $job = parse_command_line( \@ARGV, [qw(mem num-threads max-jobs-run gpu time 
 my ( $slots, @devices ) = resources( $job->{options} );
 make_log_folders($job);
 
-my ( %running, $failed, $stopped_by );    # %running: process id to what is known of its job
-$SIG{$_} = \&stop for qw(INT TERM HUP);
-$SIG{ALRM} = sub { kill "KILL", map { -$_ } keys %running };
+my %running;    # process id to what is known of its job
+my ( $failed, $stopped_by, $killed, $next ) = ( 0, 0, 0, $job->{first} );
 my $all_signals = POSIX::SigSet->new( SIGINT, SIGTERM, SIGHUP, SIGALRM );
+$SIG{$_}   = \&stop for qw(INT TERM HUP);
+$SIG{ALRM} = \&kill_all;
 
-$failed = 0;
-my $next = $job->{first};
 while ( %running || ( $next <= $job->{last} && !$stopped_by ) ) {
     if ( $next <= $job->{last} && !$stopped_by && keys %running < $slots ) {
         start( $next++ );
@@ -43,7 +42,8 @@ sub resources {
     my $gpus      = $options->{gpu} // 0;
     my @cards     = $gpus ? graphics_cards() : ();
     my $limit     = $gpus ? int( @cards / $gpus ) : processors();
-    fail( "--gpu $gpus: this machine shows " . @cards . " graphics cards (nvidia-smi -L, CUDA_VISIBLE_DEVICES)" ) if !$limit;
+    my $shown     = @cards;
+    fail("--gpu $gpus: there are $shown graphics cards (CUDA_VISIBLE_DEVICES or nvidia-smi -L)") if !$limit;
     my $wanted = $options->{"max-jobs-run"} // $limit;
     return ( $wanted < $limit ? $wanted : $limit, @cards );
 }
@@ -55,7 +55,7 @@ sub graphics_cards {
     return 0 .. $count - 1;
 }
 
-# The processors that this process may use; nproc is no help, it answers with OMP_NUM_THREADS where that is set.
+# The processors that this process may use; where OMP_NUM_THREADS is set, nproc would answer with that.
 sub processors {
     if ( open my $status, "<", "/proc/self/status" ) {
         for my $ranges ( map { /^Cpus_allowed_list:\s*(\S+)/ ? $1 : () } <$status> ) {
@@ -114,9 +114,10 @@ sub become {
 
 # Waits for one job and ends its log.
 sub finish {
-    my $pid = waitpid -1, 0;
-    my $ended = delete $running{$pid} or return;
+    my $pid  = waitpid -1, 0;
     my $code = WIFSIGNALED($?) ? 128 + WTERMSIG($?) : WEXITSTATUS($?);
+    wait_for_group($pid) if $stopped_by;
+    my $ended = delete $running{$pid} or return;
     $failed++ if $code != 0;
     push @devices, @{ $ended->{cards} };
     my $seconds = time - $ended->{started};
@@ -124,23 +125,46 @@ sub finish {
     my $log     = $ended->{log};
     sysseek $log, -1, 2;
     sysread $log, my $last, 1;
-    syswrite $log,
-        ( $last eq "\n" ? "" : "\n" )
-      . "# Accounting: time=$seconds threads=$threads\n"
-      . "# Ended (code $code) at "
-      . now()
-      . ", elapsed time $seconds seconds\n";
+    syswrite $log, "\n" if ( $last // "\n" ) ne "\n";
+    syswrite $log, "# Accounting: time=$seconds threads=$threads\n";
+    syswrite $log, "# Ended (code $code) at " . now() . ", elapsed time $seconds seconds\n";
     close $log;
     return;
+}
+
+# A stopped shell is gone at once, but what it had started may still be saving its work.
+sub wait_for_group {
+    my ($group) = @_;
+    select undef, undef, undef, 0.05 while !$killed && kill( 0, -$group ) && group_lives($group);
+    return;
+}
+
+# Whether a process group has more than zombies, which stay where nothing adopts orphans, as in a container.
+sub group_lives {
+    my ($group) = @_;
+    my @files = glob "/proc/[0-9]*/stat";
+    for my $file (@files) {
+        open my $stat, "<", $file or next;
+        my $line = <$stat> // "";
+        return 1 if $line =~ /.*\) (\S) \d+ (\d+) / && $2 == $group && $1 ne "Z";
+    }
+    return !@files;
 }
 
 # A signal to run.pl: the jobs and all that they started get TERM, after a while or a second signal KILL.
 sub stop {
     my ($signal) = @_;
     my %number = ( INT => SIGINT, TERM => SIGTERM, HUP => SIGHUP );
-    kill $stopped_by ? "KILL" : "TERM", map { -$_ } keys %running;
-    print STDERR "run.pl: stopped by SIG$signal, waiting for the jobs to end\n" if !$stopped_by && %running;
+    return kill_all() if $stopped_by;
     $stopped_by = $number{$signal};
+    kill "TERM", map { -$_ } keys %running;
+    print STDERR "run.pl: stopped by SIG$signal, the jobs are given $GRACE seconds to end\n" if %running;
     alarm $GRACE;
+    return;
+}
+
+sub kill_all {
+    $killed = 1;
+    kill "KILL", map { -$_ } keys %running;
     return;
 }

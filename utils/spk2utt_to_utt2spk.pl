@@ -12,7 +12,7 @@ if ( $path ne "-" ) {
 }
 while ( my $line = <STDIN> ) {
     my ( $speaker, @utterances ) = split " ", $line;
-    die "$name: $path:$.: expected 'speaker utterance...', not '" . ( $speaker // "" ) . "'\n" if !@utterances;
+    die "$name: $path:$.: expected 'speaker utterance...', one word or none is there\n" if !@utterances;
     print "$_ $speaker\n" for @utterances;
 }
 close STDOUT or die "$name: cannot write: $!\n";

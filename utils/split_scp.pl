@@ -31,8 +31,9 @@ while ( @ARGV && $ARGV[0] =~ /^-./ ) {
 my ( $table, @outputs ) = @ARGV;
 die $usage if !defined $table || ( defined $parts ? @outputs > 1 : !@outputs );
 if ( defined $parts ) {
+    my $last = $parts - 1 + $first;
+    die "$name: -j $parts has the parts $first to $last, not $part\n" if $part < $first || $part > $last;
     $part -= $first;
-    die "$name: -j $parts has the parts $first to " . ( $parts - 1 + $first ) . "\n" if $part < 0 || $part >= $parts;
 }
 
 my @pieces = partition( groups( read_lines($table) ), $parts // scalar @outputs );
@@ -62,7 +63,7 @@ sub groups {
     for my $line (@$lines) {
         my ($utterance) = split " ", $line;
         my $speaker = $speaker{ $utterance // "" };
-        die "$name: $table: the utterance '" . ( $utterance // "" ) . "' is not in $utt2spk\n" if !defined $speaker;
+        die "$name: $table: no speaker in $utt2spk for the line $line" if !defined $speaker;
         push @groups, $group{$speaker} = [] if !$group{$speaker};
         push @{ $group{$speaker} }, $line;
     }
@@ -79,11 +80,9 @@ sub partition {
     my @left = @$groups;
     my ( $done, @result ) = (0);
     for my $index ( 1 .. $number ) {
-        my $target = $total * $index / $number;
         my @piece  = @{ shift @left };
-        while ( @left > $number - $index
-            && ( $index == $number || abs( $done + @piece + @{ $left[0] } - $target ) <= abs( $done + @piece - $target ) ) )
-        {
+        my $target = $total * $index / $number - $done;
+        while ( @left > $number - $index && @piece + @{ $left[0] } / 2 <= $target ) {
             push @piece, @{ shift @left };
         }
         $done += @piece;

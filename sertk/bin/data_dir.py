@@ -94,8 +94,8 @@ def _subset(args):
         chosen = datadir_tools.choose_listed(source, list_path, speakers=args.spk_list is not None)
     else:
         number = words[1]
-        if not number.isdecimal():
-            source, number = number, source
+        if words[0].isdecimal() and not number.isdecimal():
+            number, source = words[:2]
         if not number.isdecimal():
             raise UsageError(f"expected a number of utterances, not '{number}'; see --help")
         chosen = datadir_tools.choose_number(source, how, int(number), args.seed)

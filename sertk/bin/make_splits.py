@@ -4,7 +4,10 @@ import logging
 import sys
 
 from sertk.command import make_parser, run_command
-from sertk.protocols import make_splits
+from sertk.errors import UsageError
+from sertk.protocols import make_splits, protocol_names
+
+logger = logging.getLogger(__name__)
 
 
 def build_parser():
@@ -13,22 +16,28 @@ def build_parser():
         "Writes OUTDIR/foldF/{train,valid,test} and OUTDIR/card.yaml, and checks that nothing leaks.",
         "sertk-make-splits --protocol si data/ravdess data/ravdess/splits/si",
     )
-    parser.add_argument("--protocol", required=True, metavar="NAME", help="a protocol of the --config file")
+    parser.add_argument("--protocol", metavar="NAME", help="a protocol of the --config file")
     parser.add_argument(
         "--config", default="conf/protocols.yaml", metavar="FILE", help="protocols (default: %(default)s)"
     )
-    parser.add_argument("--repeats", type=int, metavar="N", help="folds of a random protocol")
+    parser.add_argument(
+        "--repeats", type=int, metavar="N", help="folds of a random protocol; others have theirs"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a random protocol (default: 0)")
-    parser.add_argument("datadir", metavar="DATADIR", help="the data folder")
-    parser.add_argument("outdir", metavar="OUTDIR", help="where the lists go; replaced as a whole")
+    parser.add_argument("--list", action="store_true", help="print the names of the protocols, and no more")
+    parser.add_argument("datadir", nargs="?", metavar="DATADIR", help="the data folder")
+    parser.add_argument("outdir", nargs="?", metavar="OUTDIR", help="where the lists go; replaced as a whole")
     return parser
 
 
 def run(args):
+    if args.list:
+        print("\n".join(protocol_names(args.config)))
+        return
+    if not (args.protocol and args.datadir and args.outdir):
+        raise UsageError("--protocol NAME DATADIR OUTDIR are needed (or --list)")
     card = make_splits(args.datadir, args.outdir, args.config, args.protocol, args.repeats, args.seed)
-    if args.repeats and "repeats" not in card["options"]:
-        logging.info("--repeats: the folds of %s are fixed, it has no random repeats", args.protocol)
-    logging.info(
+    logger.info(
         "%s: %d folds of %d utterances by %d speakers, %s",
         args.outdir,
         len(card["folds"]),

@@ -10,7 +10,7 @@ from sertk.errors import UsageError
 def build_parser():
     parser = make_parser(
         "sertk-prepare-corpus",
-        "Makes the data folder of a corpus: audio, speakers, texts, label sets. Names every file that is wrong.",
+        "Makes the data folder of a corpus release, and names every file of it that is wrong.",
         "sertk-prepare-corpus ravdess downloads/ravdess data/ravdess",
     )
     parser.add_argument("corpus", choices=sorted(CORPORA), help="which corpus")

@@ -2,6 +2,8 @@
 
 import ctypes
 import functools
+import tempfile
+from pathlib import Path
 
 import numpy as np
 
@@ -10,7 +12,7 @@ from sertk.errors import SertkError
 SYNCHRONOUS, DONT_EXIT = 2, 0x8000  # espeak_AUDIO_OUTPUT, option of espeak_Initialize
 UTF8 = 1
 PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "range": 4}  # espeak_PARAMETER
-LONGEST_PATH = 150  # bytes; espeak-ng cuts longer ones off without a word
+LONGEST_PATH = 159  # bytes; espeak-ng has no room for more
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
@@ -23,16 +25,23 @@ class Synthesiser:
             import espeakng_loader
         except ImportError as error:
             raise SertkError("espeak-ng is missing: pip install sertk[phones]") from error
-        data = espeakng_loader.get_data_path().encode()
-        if len(data) > LONGEST_PATH:
-            raise SertkError(f"{data.decode()}: espeak-ng needs its data under a path below {LONGEST_PATH} bytes")
+        data = self.short_path(espeakng_loader.get_data_path())
         self.library = ctypes.CDLL(espeakng_loader.get_library_path())
-        self.rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, data, DONT_EXIT)  # Hz
+        self.rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), DONT_EXIT)  # Hz
         if self.rate <= 0:
-            raise SertkError(f"{data.decode()}: espeak-ng cannot use this data folder")
+            raise SertkError(f"{data}: espeak-ng cannot use this data folder")
         self.blocks = []
         self.callback = CALLBACK(self.receive)  # kept: the library goes on using it
         self.library.espeak_SetSynthCallback(self.callback)
+
+    def short_path(self, data):
+        """`data`, or a link to it for as long as the process runs."""
+        if len(data.encode()) <= LONGEST_PATH:
+            return data
+        self.folder = tempfile.TemporaryDirectory()
+        link = Path(self.folder.name) / "espeak-ng-data"
+        link.symlink_to(data)
+        return str(link)
 
     def receive(self, samples, count, events):
         if samples and count > 0:
@@ -47,7 +56,7 @@ class Synthesiser:
         if self.library.espeak_SetVoiceByName(voice.encode()):
             raise SertkError(f"espeak-ng has no voice '{voice}'")
         for name, value in parameters.items():
-            self.library.espeak_SetParameter(PARAMETERS[name], int(round(value)), 0)
+            self.library.espeak_SetParameter(PARAMETERS[name], round(value), 0)
         self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         self.blocks.clear()
         encoded = text.encode() + b"\0"

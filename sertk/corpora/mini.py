@@ -18,6 +18,8 @@ from sertk.corpora.espeak import synthesiser
 from sertk.errors import SertkError
 from sertk.files import read_yaml, write_text, write_yaml
 
+logger = logging.getLogger(__name__)
+
 RATE = 16000  # Hz
 
 # Sexes and languages alternate, so that neighbouring speakers make a mixed test part.
@@ -78,7 +80,7 @@ def synthesise(root, sentences=8, seed=0):
         raise SertkError(f"{sentences} sentences: there are 1 to {len(SENTENCES['en'])}")
     if root.exists() and any(root.iterdir()):
         if (root / "release.yaml").exists() and read_yaml(root / "release.yaml") == settings:
-            logging.info("%s is there already", root)
+            logger.info("%s is there already", root)
             return
         raise SertkError(f"{root}: there is something else in this folder; remove it or name another one")
     aside = root.with_name(f".{root.name}.{os.getpid()}.tmp")
@@ -101,7 +103,7 @@ def speak_all(folder, sentences, seed):
         samples = resample(espeak.say(text, voice, seed, **settings), espeak.rate, RATE)
         (folder / speaker).mkdir(parents=True, exist_ok=True)
         soundfile.write(folder / speaker / f"{utt}.wav", samples.clip(-1, 1), RATE, subtype="PCM_16")
-        rows.append("\t".join((utt, speaker, gender, emotion, text)))
+        rows.append(f"{utt}\t{speaker}\t{gender}\t{emotion}\t{text}")
     write_text(folder / "metadata.tsv", "".join(f"{row}\n" for row in rows))
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from sertk.corpora.base import Utterance, listed, write_corpus
 from sertk.errors import SertkError
 
+logger = logging.getLogger(__name__)
+
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 INTENSITIES = ("normal", "strong")
 STATEMENTS = ("Kids are talking by the door", "Dogs are sitting by the door")
@@ -56,12 +58,12 @@ def read_release(root):
             found[path.stem] = utterance_of(path, fields)
     if problems:
         raise SertkError(
-            f"{root}: {len(problems)} files do not belong to RAVDESS, remove or replace them:{listed(problems)}"
+            f"{root}: {len(problems)} files are not RAVDESS's, remove or replace them:{listed(problems)}"
         )
     if not found:
         raise SertkError(f"{root}: no RAVDESS speech recordings (03-01-*.wav or .flac) under this folder")
     if others:
-        logging.info("%s: %d recordings of song or with video are not used", root, others)
+        logger.info("%s: %d recordings of song or with video are not used", root, others)
     return list(found.values())
 
 

@@ -23,7 +23,9 @@ def accumulate(features, stats=None):
     if stats is None:
         return new
     if stats.shape != new.shape:
-        raise SertkError(f"features have {features.shape[1]} dimensions, those before had {stats.shape[1] - 1}")
+        raise SertkError(
+            f"features have {features.shape[1]} dimensions, those before had {stats.shape[1] - 1}"
+        )
     return stats + new
 
 
@@ -33,7 +35,9 @@ def mean_std(stats):
     A constant thus becomes 0 when it is normalised. Raises SertkError for what are no statistics.
     """
     if stats.ndim != 2 or len(stats) != 2 or stats.shape[1] < 2 or not stats[0, -1] > 0:
-        raise SertkError(f"no CMVN statistics: expected (2, dims + 1) with a frame count above 0, got {stats.shape}")
+        raise SertkError(
+            f"no CMVN statistics: expected (2, dims + 1) with a frame count above 0, got {stats.shape}"
+        )
     mean = stats[0, :-1] / stats[0, -1]
     square = stats[1, :-1] / stats[0, -1]
     variance = square - np.square(mean)
@@ -44,6 +48,10 @@ def apply(features, stats, variance=True):
     """Features (frames, dims) as float32 of mean 0 and, with `variance`, deviation 1 under `stats`."""
     mean, std = mean_std(stats)
     if features.ndim != 2 or features.shape[1] != len(mean):
-        raise SertkError(f"features of shape {features.shape} do not fit statistics of {len(mean)} dimensions")
+        raise SertkError(
+            f"features of shape {features.shape} do not fit statistics of {len(mean)} dimensions"
+        )
     scale = 1 / std if variance else np.ones_like(std)
-    return (features * scale.astype(np.float32) - (mean * scale).astype(np.float32)).astype(np.float32, copy=False)
+    return (features * scale.astype(np.float32) - (mean * scale).astype(np.float32)).astype(
+        np.float32, copy=False
+    )

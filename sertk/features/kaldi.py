@@ -14,7 +14,8 @@ from sertk.config import require
 
 WINDOWS = (kaldi.POVEY, kaldi.HAMMING, kaldi.HANNING, kaldi.BLACKMAN, kaldi.RECTANGULAR)
 SAMPLE_SCALE = 32768.0  # Kaldi's samples are 16-bit integers
-BLOCK = 512  # frames that are worked on at a time, so that an hour of speech needs no more memory
+BLOCK = 128  # frames that are worked on at a time, which stay in the cache of a processor
+BANDS = 4
 EPSILON = torch.finfo(torch.float32).eps
 
 
@@ -48,15 +49,17 @@ class MelFrames:
             "fft_size",
             f"an even number from {self.shortest}, the samples of a window",
         )
-        require(-nyquist < self.high_freq <= nyquist, "high_freq", f"at most {nyquist} Hz, or below 0 from there")
+        require(
+            -nyquist < self.high_freq <= nyquist, "high_freq", f"at most {nyquist} Hz, or below 0 from there"
+        )
         high = self.high_freq + nyquist * (self.high_freq <= 0)
         require(0 <= self.low_freq < high, "low_freq", f"0 to {high} Hz")
         require(self.num_mel_bins >= 4, "num_mel_bins", "4 or more")
-        empty = (self._constants[1].sum(dim=0) == 0).sum().item()
+        empty = (self._filters.sum(dim=0) == 0).sum().item()
         require(
             not empty,
             "num_mel_bins",
-            f"fewer: {empty} filters hold no bin of {self.padded} FFT points; or set fft_size: {2 * self.padded}",
+            f"fewer ({empty} filters hold no bin of {self.padded} FFT points), or set fft_size: {2 * self.padded}",
         )
 
     @property
@@ -73,31 +76,51 @@ class MelFrames:
         return self.fft_size or kaldi._next_power_of_2(self.shortest)
 
     @functools.cached_property
-    def _constants(self):
-        """The window (samples,) and the mel filters (FFT bins, mel bins)."""
-        window = kaldi._feature_window_function(self.window_type, self.shortest, 0.42, "cpu", torch.float32)
+    def _window(self):
+        return kaldi._feature_window_function(self.window_type, self.shortest, 0.42, "cpu", torch.float32)
+
+    @functools.cached_property
+    def _filters(self):
+        """Mel filters (FFT bins, mel bins)."""
         banks, _ = kaldi.get_mel_banks(
-            self.num_mel_bins, self.padded, self.sample_frequency, self.low_freq, self.high_freq, 100.0, -500.0, 1.0
+            self.num_mel_bins,
+            self.padded,
+            self.sample_frequency,
+            self.low_freq,
+            self.high_freq,
+            100.0,
+            -500.0,
+            1.0,
         )
-        return window, torch.nn.functional.pad(banks, (0, 1)).float().T
+        return torch.nn.functional.pad(banks, (0, 1)).float().T
 
-    def log_mel(self, waveform):
-        """Log mel energies (frames, mel bins) and log energies (frames,) of a waveform in [-1, 1]."""
+    @functools.cached_property
+    def _bands(self):
+        """Neighbouring filters as `(slice of FFT bins, filters)`, which leaves most of their zeros out."""
+        bands = []
+        for filters in self._filters.chunk(BANDS, dim=1):
+            used = filters.any(dim=1).nonzero()
+            bins = slice(used.min().item(), used.max().item() + 1)
+            bands.append((bins, filters[bins].contiguous()))
+        return bands
+
+    def log_mel(self, waveform, with_energy=False):
+        """Log mel energies (frames, mel bins), and log energies (frames,) or None, of samples in [-1, 1]."""
         frames = (torch.from_numpy(waveform) * SAMPLE_SCALE).unfold(0, self.shortest, self.shift)
-        blocks = [self._log_mel_of(block) for block in frames.split(BLOCK)]
-        return tuple(map(torch.cat, zip(*blocks)))
+        mels, energies = zip(*(self._log_mel_of(block, with_energy) for block in frames.split(BLOCK)))
+        return torch.cat(mels), torch.cat(energies) if with_energy else None
 
-    def _log_mel_of(self, frames):
-        window, filters = self._constants
+    def _log_mel_of(self, frames, with_energy):
         frames = frames - frames.mean(dim=1, keepdim=True)
-        energy = frames.square().sum(dim=1).clamp_(min=EPSILON).log_()
+        energy = frames.square().sum(dim=1).clamp_(min=EPSILON).log_() if with_energy else None
         emphasised = frames.clone()
         emphasised[:, 1:].sub_(frames[:, :-1], alpha=self.preemphasis)
         emphasised[:, 0].mul_(1 - self.preemphasis)
-        spectrum = torch.view_as_real(torch.fft.rfft(emphasised.mul_(window), n=self.padded))
+        spectrum = torch.view_as_real(torch.fft.rfft(emphasised.mul_(self._window), n=self.padded))
         real, imaginary = spectrum.unbind(dim=-1)
         power = (real * real).addcmul_(imaginary, imaginary)
-        return (power @ filters).clamp_(min=EPSILON).log_(), energy
+        mel = torch.cat([power[:, bins] @ filters for bins, filters in self._bands], dim=1)
+        return mel.clamp_(min=EPSILON).log_(), energy
 
 
 @dataclass(frozen=True)
@@ -123,7 +146,9 @@ class Mfcc(MelFrames):
 
     def __post_init__(self):
         super().__post_init__()
-        require(1 <= self.num_ceps <= self.num_mel_bins, "num_ceps", f"1 to num_mel_bins, {self.num_mel_bins}")
+        require(
+            1 <= self.num_ceps <= self.num_mel_bins, "num_ceps", f"1 to num_mel_bins, {self.num_mel_bins}"
+        )
         require(self.cepstral_lifter >= 0, "cepstral_lifter", "0 or more")
 
     @property
@@ -139,7 +164,7 @@ class Mfcc(MelFrames):
 
     def cepstra(self, waveform):
         """Cepstra (frames, num_ceps) as a tensor."""
-        log_mel, energy = self.log_mel(waveform)
+        log_mel, energy = self.log_mel(waveform, self.use_energy)
         cepstra = log_mel @ self._liftered_cosines
         if self.use_energy:
             cepstra[:, 0] = energy

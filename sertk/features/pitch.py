@@ -48,7 +48,9 @@ class MfccPitch(Mfcc):
         skipped, start = self.shortest // 2 % self.shift, self.shortest // 2 // self.shift
         samples = waveform[skipped:].astype(np.float64)
         rate = int(self.sample_frequency)
-        f0, times = pyworld.dio(samples, rate, self.f0_floor, self.f0_ceil, frame_period=1000 * self.shift / rate)
+        f0, times = pyworld.dio(
+            samples, rate, self.f0_floor, self.f0_ceil, frame_period=1000 * self.shift / rate
+        )
         f0 = pyworld.stonemask(samples, f0, times, rate)[start : start + frames]
         voiced = np.flatnonzero(f0 > 0)
         if not len(voiced):

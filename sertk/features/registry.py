@@ -32,7 +32,7 @@ def load_extractor(feature_type=None, config=None):
                 "describe another one in a YAML file and pass it as --config"
             )
     options = read_yaml(config)
-    if not isinstance(options, dict) or options.get("extractor") not in EXTRACTORS:
+    if not isinstance(options, dict) or options.get("extractor") not in list(EXTRACTORS):
         raise SertkError(f"{config}: extractor: expected one of {', '.join(EXTRACTORS)}")
     extractor = EXTRACTORS[options.pop("extractor")]
     return build(extractor, options, config, "")

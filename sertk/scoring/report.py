@@ -56,8 +56,8 @@ def report(all_results, title="Results"):
             parts.append("Warnings:\n\n" + "".join(warnings))
     parts.append(
         "UAR, accuracy, macro-F1: mean ± standard deviation over the seeds, the folds of each seed pooled; "
-        "UAR with the 95 % bootstrap interval over speakers, all seeds pooled. UAR of all runs: mean ± standard "
-        "deviation over each fold and seed by itself.\n"
+        "UAR with the 95 % bootstrap interval over speakers, all seeds pooled. "
+        "UAR of all runs: mean ± standard deviation over each fold and seed by itself.\n"
     )
     return "\n".join(parts)
 
@@ -65,6 +65,8 @@ def report(all_results, title="Results"):
 def _facts(group):
     lines = []
     for key, name in KEY_FACTS.items():
+        if not any(key in results["card"] for results in group):
+            continue
         values = [plain(results["card"].get(key)) for results in group]
         lines.append(f"- {name}: {_shared(group, values)}\n")
     lines.append(f"- folds scored: {_shared(group, [folds_text(results) for results in group])}\n")

@@ -10,7 +10,13 @@ from sertk.errors import SertkError
 from sertk.files import read_json
 from sertk.scoring.experiment import read_card, read_config, read_runs
 from sertk.scoring.intervals import speaker_intervals
-from sertk.scoring.metrics import METRICS, class_metrics, confusion_matrix, grouped_confusions, scores
+from sertk.scoring.metrics import (
+    METRICS,
+    class_metrics,
+    confusion_matrix,
+    grouped_confusions,
+    scores,
+)
 
 COLLAPSED = 0.95  # share of the predictions in one class that no working system reaches
 REPORTED = ("experiment", "card", "folds", "per_seed", "mean_sd", "intervals", "folds_scored", "warnings")
@@ -74,15 +80,13 @@ def speaker_confusions(runs, classes):
 
 
 def protocol_folds(card):
-    """The fold numbers of the card's `folds` (a count, or a list of mappings with `fold`), or None without them."""
+    """The numbers of the card's `folds` (a count, or a list of mappings with `fold`), else None."""
     folds = card.get("folds")
     if isinstance(folds, int):
         return list(range(1, folds + 1))
-    if isinstance(folds, list) and all(
-        isinstance(fold, dict) and isinstance(fold.get("fold"), int) for fold in folds
-    ):
-        return sorted(fold["fold"] for fold in folds) or None
-    return None
+    if not isinstance(folds, list):
+        return None
+    return sorted(fold["fold"] for fold in folds if isinstance(fold, dict) and "fold" in fold) or None
 
 
 def _identity(experiment, card, run):

@@ -78,7 +78,7 @@ def comparison_page(comparison):
     text = (
         f"A: {comparison['better']}\nB: {comparison['worse']}\n\n"
         + markdown_table(["%", "A", "B", "A - B", "95 % interval", "p (A not better)"], rows)
-        + f"\nFolds {' '.join(map(str, comparison['folds']))}, all seeds pooled. Interval, p: paired bootstrap, "
+        + f"\nFolds {' '.join(map(str, comparison['folds']))}, seeds pooled. Interval, p: paired bootstrap, "
         f"{comparison['draws']} draws of {comparison['speakers']} speakers.\n"
         f"One-tailed z-test of the accuracies as proportions of {comparison['utterances']} utterances: "
         f"z = {z_test['z']:.2f}, p = {z_test['p']:.4f}.\n"
@@ -91,14 +91,15 @@ def comparison_page(comparison):
 def card_section(card, labels):
     """A protocol card as a Markdown list, its counts per class and its folds as tables below."""
     folds = card.get("folds")
-    has_fold_table = isinstance(folds, list) and folds and all(isinstance(fold, dict) for fold in folds)
-    apart = [key for key in card if key.endswith("counts") or (key == "folds" and has_fold_table)]
+    has_fold_table = isinstance(folds, list) and bool(folds) and all(isinstance(fold, dict) for fold in folds)
+    apart = [key for key, value in card.items() if key.endswith("counts") and _are_counts(value)]
+    apart += ["folds"] * has_fold_table
     keys = [*CARD_KEYS, *(key for key in card if key not in CARD_KEYS)]
     parts = ["".join(f"- {_words(key)}: {_inline(card[key])}\n" for key in keys if key not in apart)]
     parts += [_counts_table(key, card[key], labels) for key in apart if key != "folds"]
     if has_fold_table:
         columns = [key for key in dict.fromkeys(key for fold in folds for key in fold) if key != "sha256"]
-        rows = [[_inline(fold.get(column)) for column in columns] for fold in folds]
+        rows = [[_shortened(fold.get(column)) for column in columns] for fold in folds]
         parts.append(markdown_table([_words(column) for column in columns], rows, left=len(columns)))
     return "\n".join(parts)
 
@@ -131,11 +132,12 @@ def _metrics_section(results):
 
 
 def folds_text(results):
-    """`1 of 6 (1; missing 2 3 4 5 6)`."""
+    """`6 of 6`, or `1 of 6 (1; missing 2 3 4 5 6)`."""
     folds = results["folds_scored"]
-    listed = " ".join(map(str, folds["scored"]))
-    missing = "; missing " + " ".join(map(str, folds["missing"])) if folds["missing"] else ""
-    return f"{folds['text']} ({listed}{missing})"
+    if not folds["missing"]:
+        return folds["text"]
+    scored, missing = (" ".join(map(str, folds[key])) for key in ("scored", "missing"))
+    return f"{folds['text']} ({scored}; missing {missing})"
 
 
 def _runs_table(results):
@@ -202,6 +204,12 @@ def _counts_table(title, counts, labels):
     return markdown_table([_words(title), *columns, "total"], table)
 
 
+def _are_counts(value):
+    return isinstance(value, dict) and all(
+        isinstance(item, int) or _are_counts(item) for item in value.values()
+    )
+
+
 def _count_rows(counts, path=""):
     """(name, {column: count}) of every innermost mapping of nested counts."""
     leaves = {str(key): value for key, value in counts.items() if not isinstance(value, dict)}
@@ -220,15 +228,20 @@ def plain(value):
 
 
 def _inline(value):
-    """Nested values of a card in a few words; more than eight in a list as their number and the ends."""
+    """A value of a card, nested or not, on one line."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {_inline(item)}" for key, item in value.items()) or NOTHING
     if not isinstance(value, list):
         return plain(value)
-    if len(value) > 8:
-        return f"{len(value)}: {_inline(value[0])} ... {_inline(value[-1])}"
     items = [_inline(item) for item in value]
     return ("; " if any("," in item for item in items) else ", ").join(items) or NOTHING
+
+
+def _shortened(value):
+    """As `_inline`, with more than eight items of a list as their number and the ends."""
+    if isinstance(value, list) and len(value) > 8:
+        return f"{len(value)}: {_inline(value[0])} ... {_inline(value[-1])}"
+    return _inline(value)
 
 
 def _words(key):

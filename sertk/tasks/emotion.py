@@ -13,7 +13,7 @@ from sertk.errors import SertkError
 from sertk.features.normalise import Normaliser
 from sertk.models import MODELS
 from sertk.models.base import Shape
-from sertk.scoring.metrics import confusion_matrix, metrics
+from sertk.scoring.metrics import confusion_matrix, scores
 from sertk.training.checkpoint import read_checkpoint
 from sertk.training.data import Dataset, load_stream, make_sampler, stack_matrices
 
@@ -118,7 +118,7 @@ class EmotionTask:
         labels = self.valid.labels.cpu()
         own = posteriors.gather(1, labels[:, None]).clamp(min=1e-12)
         confusion = confusion_matrix(labels.numpy(), posteriors.argmax(1).numpy(), len(self.classes))
-        values = metrics(confusion)
+        values = scores(confusion)
         return {
             "valid_loss": float(-own.log().mean()),
             "valid_uar": float(values["uar"]),

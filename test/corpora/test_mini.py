@@ -1,12 +1,13 @@
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from sertk.corpora import CORPORA, mini
+from sertk.corpora import CORPORA, espeak, mini
 from sertk.datadir import DataDir
 from sertk.errors import SertkError
 
@@ -15,7 +16,7 @@ pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not instal
 
 def speak(root, *options):
     command = [sys.executable, "-m", "sertk.bin.synthesise_mini", str(root), *options]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +49,40 @@ def test_emotions_differ_as_intended(release):
     assert loudness["angry"] > loudness["happy"] > loudness["neutral"] > loudness["sad"]
 
 
-def test_same_arguments_same_audio(tmp_path):
-    roots = [tmp_path / name for name in ("one", "two", "other_seed")]
-    for root, seed in zip(roots, "112"):
-        assert speak(root, "--sentences", "1", "--seed", seed).returncode == 0
+def test_same_arguments_same_audio(release, tmp_path):
+    roots = [tmp_path / name for name in ("one", "two")]
+    for root in roots:
+        assert speak(root, "--sentences", "1", "--seed", "1").returncode == 0
     names = sorted(path.relative_to(roots[0]) for path in roots[0].glob("**/*") if path.is_file())
     assert len(names) == 8 * 4 + 2
     contents = [[(root / name).read_bytes() for name in names] for root in roots]
     assert contents[0] == contents[1]
-    assert contents[0] != contents[2]
+    first = "spk01/spk01-angry-1.wav"
+    assert (roots[0] / first).read_bytes() != (release / first).read_bytes()
+
+
+def test_long_path_of_the_wheel(tmp_path):
+    """espeak-ng itself cannot take paths of 160 bytes and more."""
+    code = (
+        "import pathlib, sys, espeakng_loader\n"
+        "link = pathlib.Path(sys.argv[1], 'x' * 160)\n"
+        "link.symlink_to(espeakng_loader.get_data_path())\n"
+        "espeakng_loader.get_data_path = lambda: str(link)\n"
+        "from sertk.corpora.espeak import synthesiser\n"
+        "speaker = synthesiser()\n"
+        "print(len(speaker.say('Guten Tag', 'de+f2', rate=160)) / speaker.rate, speaker.folder.name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True, timeout=60
+    )
+    seconds, folder = done.stdout.split()
+    assert 0.3 < float(seconds) < 2
+    assert not Path(folder).exists()
+
+
+def test_unknown_voice():
+    with pytest.raises(SertkError, match="no voice 'martian'"):
+        espeak.synthesiser().say("Hello", "martian")
 
 
 def test_data_folder(release, tmp_path):
@@ -99,7 +125,7 @@ def test_missing_wheel_is_one_line(tmp_path):
         "from sertk.bin.synthesise_mini import main; sys.exit(main([sys.argv[1]]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "release")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("pip install sertk[phones]")
     assert len(done.stderr.splitlines()) == 1

@@ -6,7 +6,12 @@ import pytest
 from scipy import stats
 
 from sertk.errors import SertkError
-from sertk.scoring.intervals import paired_bootstrap, resample_speakers, speaker_intervals, z_test
+from sertk.scoring.intervals import (
+    paired_bootstrap,
+    resample_speakers,
+    speaker_intervals,
+    z_test,
+)
 from sertk.scoring.metrics import scores
 
 

@@ -3,13 +3,20 @@ import pytest
 from sklearn.metrics import (
     accuracy_score,
     balanced_accuracy_score,
-    confusion_matrix as sklearn_confusion,
     f1_score,
     precision_recall_fscore_support,
 )
+from sklearn.metrics import (
+    confusion_matrix as sklearn_confusion,
+)
 
 from sertk.errors import SertkError
-from sertk.scoring.metrics import class_metrics, confusion_matrix, grouped_confusions, scores
+from sertk.scoring.metrics import (
+    class_metrics,
+    confusion_matrix,
+    grouped_confusions,
+    scores,
+)
 
 RANDOM = np.random.default_rng(5)
 CASES = {

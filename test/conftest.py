@@ -1,0 +1,61 @@
+"""Fixtures shared by the tests: a small data folder with features that tell the classes apart, and its splits."""
+
+import numpy as np
+import pytest
+
+from sertk.archives import MatrixWriter
+from sertk.datadir import write_data_dir
+from sertk.files import write_text
+
+CLASSES = ("angry", "calm", "sad")
+SPEAKERS = ("s1", "s2", "s3", "s4")
+
+
+@pytest.fixture
+def small_corpus(tmp_path):
+    """A data folder with 4 speakers x 3 classes x 2 utterances, 6-dim `toy` features and one fold; returns its path."""
+    random = np.random.default_rng(0)
+    data = tmp_path / "data"
+    utterances = {
+        f"{speaker}-{label}-{take}": (speaker, label)
+        for speaker in SPEAKERS for label in CLASSES for take in (1, 2)
+    }
+    write_data_dir(data, {
+        "utt2spk": {utterance: speaker for utterance, (speaker, _) in utterances.items()},
+        "labels/3": {utterance: label for utterance, (_, label) in utterances.items()},
+    })
+    with MatrixWriter(f"ark,scp:{data}/feats/toy.ark,{data}/feats/toy.scp") as writer:
+        for utterance, (speaker, label) in utterances.items():
+            frames = random.normal(size=(random.integers(20, 40), 6))
+            frames[:, CLASSES.index(label)] += 2
+            frames += SPEAKERS.index(speaker)
+            writer.write(utterance, frames.astype(np.float32))
+    parts = {"train": ("s1", "s2"), "valid": ("s3",), "test": ("s4",)}
+    for part, speakers in parts.items():
+        own = [utterance for utterance, (speaker, _) in utterances.items() if speaker in speakers]
+        write_text(data / "splits" / "toy" / "fold1" / part, "".join(f"{utterance}\n" for utterance in own))
+    write_text(data / "splits" / "toy" / "card.yaml", TOY_CARD)
+    return data
+
+
+TOY_CARD = """protocol: toy
+rule: listed_speakers
+speaker_disjoint: true
+folds:
+- fold: 1
+"""
+
+TOY_CONFIG = """features: [toy]
+normalise: [{how: meanvar, scope: global}]
+segment: {frames: 15, train_hop: 2, decode_hop: 5}
+model: {name: blstm_capsule, lstm_units: 8, filters: 4, capsules: 2, dropout: 0.2}
+training: {batch_size: 16, max_epochs: 3, precision: float32}
+"""
+
+
+@pytest.fixture
+def toy_config(tmp_path):
+    """The path of a config that trains a tiny blstm_capsule on `small_corpus`."""
+    path = tmp_path / "toy.yaml"
+    path.write_text(TOY_CONFIG)
+    return path

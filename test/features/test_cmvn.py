@@ -1,0 +1,106 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sertk.archives import load_matrix, open_matrices
+from sertk.bin.compute_cmvn import main
+from sertk.errors import SertkError
+from sertk.features import cmvn
+
+REFERENCE = Path(__file__).resolve().parents[2] / "../shared/data/kaldi_reference"
+needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="Kaldi's reference output is not there")
+
+
+@needs_reference
+def test_agrees_with_kaldi(tmp_path):
+    command = [
+        "--spk2utt",
+        f"ark:{REFERENCE}/spk2utt",
+        f"ark:{REFERENCE}/fbank40.ark",
+        f"ark:{tmp_path}/c.ark",
+    ]
+    assert main(command) == 0
+    ours = dict(open_matrices(f"ark:{tmp_path}/c.ark", np.float64))
+    kaldi = dict(open_matrices(f"ark:{REFERENCE}/fbank40_cmvn.ark", np.float64))
+    assert list(ours) == list(kaldi)
+    for speaker, stats in kaldi.items():
+        np.testing.assert_allclose(ours[speaker], stats, rtol=1e-6)
+    normalised = dict(open_matrices(f"ark:{REFERENCE}/fbank40_normalised.ark"))
+    for utterance, features in open_matrices(f"ark:{REFERENCE}/fbank40.ark"):
+        speaker = next(name for name in ours if utterance.startswith(name))
+        np.testing.assert_allclose(cmvn.apply(features, ours[speaker]), normalised[utterance], atol=0.01)
+
+
+def test_statistics_by_hand():
+    stats = cmvn.accumulate(np.array([[1, 2], [3, 4]], dtype=np.float32))
+    np.testing.assert_array_equal(stats, [[4, 6, 2], [10, 20, 0]])
+    stats = cmvn.accumulate(np.array([[5, 0]], dtype=np.float32), stats)
+    np.testing.assert_array_equal(stats, [[9, 6, 3], [35, 20, 0]])
+    mean, std = cmvn.mean_std(stats)
+    np.testing.assert_allclose(mean, [3, 2])
+    np.testing.assert_allclose(std, [(8 / 3) ** 0.5, (8 / 3) ** 0.5])
+
+
+def test_normalised_features():
+    features = np.random.default_rng(0).normal(100, 3, (500, 4)).astype(np.float32)
+    stats = cmvn.accumulate(features)
+    np.testing.assert_allclose(
+        cmvn.apply(features, stats), (features - features.mean(0)) / features.std(0), atol=1e-3
+    )
+    centred = cmvn.apply(features, stats, variance=False)
+    np.testing.assert_allclose(centred, features - features.mean(0), atol=1e-3)
+    assert centred.dtype == np.float32
+
+
+@pytest.mark.parametrize("value", [0.0, 0.1, -15.942385, 1e6])
+def test_constants_become_zero(value):
+    features = np.full((1000, 2), value, dtype=np.float32)
+    normalised = cmvn.apply(features, cmvn.accumulate(features))
+    np.testing.assert_allclose(normalised, 0, atol=abs(value) * 1e-6)
+
+
+def test_what_does_not_fit():
+    stats = cmvn.accumulate(np.ones((3, 2)))
+    with pytest.raises(SertkError, match="have 3 dimensions, those before had 2"):
+        cmvn.accumulate(np.ones((3, 3)), stats)
+    with pytest.raises(SertkError, match="needs matrices"):
+        cmvn.accumulate(np.ones(3))
+    with pytest.raises(SertkError, match="do not fit statistics of 2"):
+        cmvn.apply(np.ones((3, 3)), stats)
+    for broken in (np.ones((3, 3)), np.zeros((2, 3)), np.ones(4)):
+        with pytest.raises(SertkError, match="no CMVN statistics"):
+            cmvn.mean_std(broken)
+
+
+@pytest.fixture
+def features(tmp_path):
+    (tmp_path / "f.txt").write_text("a  [\n  1 2\n  3 4 ]\nb  [\n  5 0 ]\nc  [\n  1 1 ]\n")
+    (tmp_path / "spk2utt").write_text("s1 a c\ns2 b\n")
+    return tmp_path
+
+
+def test_command_per_utterance_speaker_and_global(features):
+    source = f"ark,t:{features}/f.txt"
+    assert main([source, f"ark,scp:{features}/u.ark,{features}/u.scp"]) == 0
+    assert list(dict(open_matrices(f"scp:{features}/u.scp"))) == ["a", "b", "c"]
+    assert main(["--spk2utt", f"{features}/spk2utt", source, f"ark,t:{features}/s.txt"]) == 0
+    stats = dict(open_matrices(f"ark:{features}/s.txt"))
+    np.testing.assert_array_equal(stats["s1"], [[5, 7, 3], [11, 21, 0]])
+    np.testing.assert_array_equal(stats["s2"], [[5, 0, 1], [25, 0, 0]])
+    assert main([source, f"{features}/global"]) == 0
+    np.testing.assert_array_equal(load_matrix(f"{features}/global"), [[10, 7, 4], [36, 21, 0]])
+    assert (features / "global").read_bytes()[:5] == b"\0BDM "
+
+
+def test_command_messages(features, capsys):
+    source = f"ark:{features}/f.txt"
+    (features / "spk2utt").write_text("s1 a d\n")
+    assert main(["--spk2utt", f"{features}/spk2utt", source, f"ark:{features}/x"]) == 1
+    assert "1 of 2 utterances have no features: d" in capsys.readouterr().err
+    assert main(["--spk2utt", f"{features}/spk2utt", source, f"{features}/x"]) == 1
+    assert f"such as ark:{features}/x" in capsys.readouterr().err
+    (features / "f.txt").write_text("a  [\n  1 2 ]\nb  [\n  1 2 3 ]\n")
+    assert main([source, f"{features}/x"]) == 1
+    assert "b: features have 3 dimensions" in capsys.readouterr().err
+    assert not (features / "x").exists()

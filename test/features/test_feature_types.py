@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from sertk.errors import SertkError
+from sertk.features.registry import feature_types, load_extractor
+
+DIMS = {"fbank40": 40, "fbank80": 80, "fbank128": 128, "mfcc23": 23, "mfcc_pitch": 70}
+
+
+def test_every_shipped_type():
+    assert set(DIMS) <= set(feature_types())
+    noise = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 0.1
+    for name, dims in DIMS.items():
+        extractor = load_extractor(name)
+        features = extractor(noise)
+        assert features.shape == (1 + (4000 - 400) // 160, dims) == (23, extractor.dims)
+        assert features.dtype == np.float32
+        # No filter is empty: an empty one would sit at the floor in every frame.
+        assert (features.std(axis=0) > 0).all()
+
+
+def test_a_type_of_ones_own(tmp_path):
+    config = tmp_path / "wide.yaml"
+    config.write_text("extractor: mfcc\nnum_ceps: 5\nframe_length: 50\nsample_frequency: 8000\n")
+    extractor = load_extractor(config=config)
+    assert (extractor.dims, extractor.shortest, extractor.sample_frequency) == (5, 400, 8000.0)
+    assert extractor(np.ones(800, dtype=np.float32)).shape == (6, 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("extractor: mfc\n", "extractor: expected one of fbank, mfcc"),
+        ("num_mel_bins: 40\n", "extractor: expected one of"),
+        ("- a\n", "extractor: expected one of"),
+        ("extractor: [fbank]\n", "extractor: expected one of"),
+        ("extractor: fbank\nnum_bins: 40\n", "unknown key num_bins .*num_mel_bins"),
+        ("extractor: fbank\nnum_mel_bins: many\n", "num_mel_bins is 'many', expected int"),
+        ("extractor: fbank\nnum_mel_bins: 128\n", "num_mel_bins is 128, .* or set fft_size: 1024"),
+        ("extractor: fbank\nfft_size: 256\n", "fft_size is 256, expected an even number from 400"),
+        ("extractor: fbank\nwindow_type: round\n", "window_type is 'round', expected one of povey"),
+        ("extractor: fbank\nframe_shift: 0\n", "frame_shift is 0.0, expected"),
+        ("extractor: fbank\nhigh_freq: 9000\n", "high_freq is 9000.0, expected at most 8000.0 Hz"),
+        ("extractor: fbank\nlow_freq: 9000\n", "low_freq is 9000.0, expected"),
+        ("extractor: mfcc\nnum_ceps: 41\n", "num_ceps is 41, expected 1 to num_mel_bins, 40"),
+        ("extractor: mfcc_pitch\nf0_floor: 700\n", "f0_floor is 700.0, expected"),
+        ("extractor: mfcc_pitch\nf0_ceil: 9000\n", "f0_ceil is 9000.0, expected"),
+    ],
+)
+def test_configs_that_are_refused(tmp_path, content, message):
+    config = tmp_path / "x.yaml"
+    config.write_text(content)
+    with pytest.raises(SertkError, match=rf"x\.yaml: {message}"):
+        load_extractor(config=config)
+
+
+def test_unknown_type():
+    with pytest.raises(SertkError, match="no feature type 'fbank41': there are fbank128, fbank40"):
+        load_extractor("fbank41")

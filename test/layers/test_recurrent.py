@@ -1,0 +1,34 @@
+"""Recurrent layers and means: padding is never seen."""
+
+import torch
+
+from sertk.layers.recurrent import Blstm, length_mask, masked_mean
+
+
+def test_padded_sequences_give_what_they_give_alone():
+    torch.manual_seed(0)
+    layer = Blstm(3, 4, 2).eval()
+    lengths = torch.tensor([7, 4, 1])
+    values = torch.randn(3, 7, 3)
+    with torch.no_grad():
+        together = layer(values, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            alone = layer(values[row : row + 1, :length], lengths[row : row + 1])
+            torch.testing.assert_close(together[row, :length], alone[0], atol=1e-6, rtol=1e-6)
+            assert not together[row, length:].any()
+
+
+def test_what_stands_in_the_padding_does_not_matter():
+    torch.manual_seed(0)
+    layer = Blstm(3, 4, 1).eval()
+    lengths = torch.tensor([5, 2])
+    values = torch.randn(2, 5, 3)
+    other = values.clone()
+    other[1, 2:] = 1e6
+    torch.testing.assert_close(layer(values, lengths), layer(other, lengths))
+
+
+def test_masked_mean_by_hand():
+    values = torch.tensor([[[1.0], [3.0], [100.0]], [[2.0], [4.0], [6.0]]])
+    assert masked_mean(values, torch.tensor([2, 3])).tolist() == [[2.0], [4.0]]
+    assert length_mask(torch.tensor([2, 3]), 3, "cpu").tolist() == [[True, True, False], [True, True, True]]

@@ -1,0 +1,113 @@
+"""What holds for every emotion model."""
+
+import pytest
+import torch
+
+from sertk.config import build_model_config
+from sertk.errors import SertkError
+from sertk.models import MODELS
+from sertk.models.base import Batch, Padded, Shape
+
+SMALL = {
+    "blstm": {"lstm_units": 5},
+    "blstm_capsule": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
+}
+FRAMES = 15
+
+
+def make_model(name, frames=FRAMES, **options):
+    torch.manual_seed(0)
+    config = build_model_config({"name": name, **SMALL[name], **options}, "test", "model.")
+    return MODELS[name](config, Shape({"toy": 6}, 3, frames)).eval()
+
+
+def window_batch(windows):
+    values = torch.randn(windows, FRAMES, 6, generator=torch.Generator().manual_seed(1))
+    labels = torch.arange(windows) % 3
+    values[torch.arange(windows), :, labels] += 1.5  # so that there is something to learn
+    return Batch(torch.arange(windows), {"toy": Padded(values, torch.full((windows,), FRAMES))}, labels)
+
+
+def part_of(batch, rows):
+    streams = {name: Padded(stream.values[rows], stream.lengths[rows]) for name, stream in batch.streams.items()}
+    return Batch(batch.items[rows], streams, batch.labels[rows])
+
+
+def test_every_model_is_tested_here():
+    assert set(SMALL) == set(MODELS)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_posteriors_are_probabilities_and_do_not_depend_on_the_batch(name):
+    model = make_model(name)
+    batch = window_batch(7)
+    with torch.no_grad():
+        together = model.posteriors(batch)
+        alone = torch.cat([model.posteriors(part_of(batch, slice(row, row + 1))) for row in range(7)])
+    assert together.shape == (7, 3)
+    torch.testing.assert_close(together.sum(1), torch.ones(7))
+    assert (together >= 0).all()
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_training_lowers_the_loss_and_moves_every_weight(name, precision):
+    model = make_model(name).train()
+    batch = window_batch(12)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(30):
+        with torch.autocast("cpu", precision, enabled=precision != torch.float32):
+            loss, _ = model.loss(batch)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+    unmoved = [key for key, value in model.state_dict().items() if torch.equal(value, before[key])]
+    assert not unmoved
+
+
+def test_blstm_takes_whole_utterances_and_ignores_their_padding():
+    model = make_model("blstm", frames=None)
+    lengths = torch.tensor([9, 15, 3])
+    values = torch.randn(3, FRAMES, 6)
+    with torch.no_grad():
+        together = model.posteriors(Batch(torch.arange(3), {"toy": Padded(values, lengths)}))
+        for row, length in enumerate(lengths.tolist()):
+            stream = Padded(values[row : row + 1, :length], lengths[row : row + 1])
+            alone = model.posteriors(Batch(torch.arange(1), {"toy": stream}))
+            torch.testing.assert_close(together[row], alone[0], atol=1e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("layout", ["flattened", "position", "grid"])
+@pytest.mark.parametrize("loss", ["margin", "cross_entropy"])
+def test_blstm_capsule_learns_in_every_layout_with_either_loss(layout, loss):
+    model = make_model("blstm_capsule", layout=layout, loss=loss).train()
+    batch = window_batch(12)
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        value, _ = model.loss(batch)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+    model.eval()
+    with torch.no_grad():
+        assert (model.posteriors(batch).argmax(1) == batch.labels).float().mean() > 0.9
+
+
+def test_the_papers_number_of_capsule_units_follows_the_classes():
+    def units(classes):
+        config = build_model_config({"name": "blstm_capsule", "lstm_units": 2, "filters": 2}, "test", "model.")
+        return MODELS["blstm_capsule"](config, Shape({"toy": 6}, classes, FRAMES)).lower.units
+
+    assert (units(2), units(5), units(8)) == (4, 10, 10)
+
+
+def test_blstm_capsule_refuses_what_is_no_window():
+    with pytest.raises(SertkError, match="segment.frames"):
+        make_model("blstm_capsule", frames=None)
+    with pytest.raises(SertkError, match="below model.kernel"):
+        make_model("blstm_capsule", frames=4)

@@ -1,0 +1,107 @@
+"""Streams, windows and batches against windows cut one by one."""
+
+import numpy as np
+import pytest
+import torch
+
+from sertk.archives import MatrixWriter
+from sertk.config import Normalise, Segment
+from sertk.errors import SertkError
+from sertk.features.normalise import Normaliser
+from sertk.training.data import Dataset, Stream, UtteranceSampler, WindowSampler, load_stream, stack_matrices
+
+LENGTHS = (7, 23, 1)
+
+
+def make_dataset(window_steps=()):
+    random = np.random.default_rng(0)
+    matrices = [random.normal(size=(length, 2)).astype(np.float32) for length in LENGTHS]
+    dataset = Dataset(["a", "b", "c"], {"toy": Stream(matrices)}, {"toy": Normaliser(window_steps)})
+    dataset.labels = torch.tensor([1, 0, 1])
+    return dataset, matrices
+
+
+def window_by_hand(matrix, centre, frames):
+    """Rows centre - frames // 2 onwards, the edges repeated."""
+    rows = [min(max(centre - frames // 2 + nth, 0), len(matrix) - 1) for nth in range(frames)]
+    return torch.from_numpy(matrix[rows])
+
+
+@pytest.mark.parametrize("hop", [1, 4, 10, 50])
+def test_decoding_windows_are_centred_on_every_hop_th_frame(hop):
+    dataset, matrices = make_dataset()
+    sampler = WindowSampler(dataset, Segment(frames=9), hop)
+    windows = sampler.all_windows()
+    expected = [(item, centre) for item, length in enumerate(LENGTHS) for centre in range(0, length, hop)]
+    assert windows.tolist() == [list(pair) for pair in expected]
+    batch = sampler.gather(windows, torch.device("cpu"))
+    for row, (item, centre) in enumerate(expected):
+        assert torch.equal(batch.streams["toy"].values[row], window_by_hand(matrices[item], centre, 9))
+    assert batch.labels.tolist() == [[1, 0, 1][item] for item, _ in expected]
+
+
+def test_an_epoch_has_its_own_shift_and_order_and_never_loses_an_utterance():
+    dataset, _ = make_dataset()
+    sampler = WindowSampler(dataset, Segment(frames=9), hop=10)
+
+    def epoch(seed):
+        return sampler.epoch_windows(torch.Generator().manual_seed(seed)).tolist()
+
+    assert epoch(1) == epoch(1)
+    assert sorted(epoch(1)) != sorted(epoch(2))
+    for seed in range(20):
+        windows = epoch(seed)
+        assert {item for item, _ in windows} == {0, 1, 2}
+        assert all(0 <= centre < LENGTHS[item] for item, centre in windows)
+        centres = sorted(centre for item, centre in windows if item == 1)
+        assert {later - earlier for earlier, later in zip(centres, centres[1:])} <= {10}
+
+
+def test_without_jitter_only_the_order_changes():
+    dataset, _ = make_dataset()
+    sampler = WindowSampler(dataset, Segment(frames=9, jitter=False), hop=3)
+    windows = sampler.epoch_windows(torch.Generator().manual_seed(1))
+    assert sorted(windows.tolist()) == sampler.all_windows().tolist()
+    assert windows.tolist() != sampler.all_windows().tolist()
+
+
+def test_whole_utterances_are_padded_with_zeros():
+    dataset, matrices = make_dataset()
+    batch = UtteranceSampler(dataset).gather(torch.tensor([2, 1, 0]), torch.device("cpu"))
+    stream = batch.streams["toy"]
+    assert stream.lengths.tolist() == [1, 23, 7]
+    for row, item in enumerate([2, 1, 0]):
+        assert torch.equal(stream.values[row, : LENGTHS[item]], torch.from_numpy(matrices[item]))
+        assert not stream.values[row, LENGTHS[item] :].any()
+
+
+def test_window_normalisation_is_taken_over_each_window_alone():
+    dataset, matrices = make_dataset([Normalise("mean", "window"), Normalise("minmax", "window", (-1.0, 1.0))])
+    sampler = WindowSampler(dataset, Segment(frames=5), 3)
+    windows = sampler.all_windows()
+    values = sampler.gather(windows, torch.device("cpu")).streams["toy"].values
+    item, centre = windows[4].tolist()
+    window = window_by_hand(matrices[item], centre, 5)
+    window = window - window.mean(0)
+    expected = (window - window.min()) / (window.max() - window.min()) * 2 - 1
+    torch.testing.assert_close(values[4], expected)
+    assert torch.isfinite(values).all()  # utterance c has one frame, so its windows are constant
+
+
+def test_streams_are_read_in_the_order_asked_for(tmp_path):
+    with MatrixWriter(f"ark,scp:{tmp_path}/x.ark,{tmp_path}/x.scp") as writer:
+        for number, name in enumerate("abc"):
+            writer.write(name, np.full((number + 1, 2), number, dtype=np.float32))
+    stream = load_stream(tmp_path / "x.scp", ["c", "a"])
+    assert stream.lengths.tolist() == [3, 1]
+    assert stream.rows(0).tolist() == [[2, 2]] * 3
+    assert stream.rows(1).tolist() == [[0, 0]]
+    with pytest.raises(SertkError, match="1 utterances are missing, the first is d"):
+        load_stream(tmp_path / "x.scp", ["a", "d"])
+
+
+def test_matrices_of_different_dims_are_refused():
+    with pytest.raises(SertkError, match="b has 3 dims, others 2"):
+        stack_matrices({"a": np.ones((4, 2)), "b": np.ones((4, 3))}, "here")
+    with pytest.raises(SertkError, match=r"a: expected a matrix"):
+        stack_matrices({"a": np.ones(4)}, "here")

@@ -1,0 +1,173 @@
+"""The training loop: interrupted training ends with the same bits, early stopping, bad losses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from sertk.config import Training
+from sertk.errors import SertkError
+from sertk.training.loop import autocast_dtype, finished, is_best, make_optimiser, train
+from sertk.training.checkpoint import Progress
+
+SLOWED = """
+import sys, time
+from sertk.bin import train
+from sertk.training import loop
+
+step = loop.train_step
+def slow_step(*args):
+    time.sleep(0.05)
+    return step(*args)
+loop.train_step = slow_step
+sys.exit(train.main(sys.argv[1:]))
+"""
+
+
+def start(corpus, config, run_dir, *settings):
+    """Training in a process of its own, each step slowed so that there is time to interrupt it."""
+    command = [
+        sys.executable, "-c", SLOWED, "--config", config, "--data", corpus, "--labels", "3", "--fold", "1",
+        "--splits", corpus / "splits" / "toy", "--seed", "3", "--device", "cpu", "--num_threads", "1", run_dir,
+        "--set", "training.checkpoint_seconds=0.1", *settings,
+    ]
+    return subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+
+
+def wait_for(condition, process):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "training did not get there in a minute"
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+
+
+def weights(run_dir, name="latest.pt"):
+    return torch.load(run_dir / "checkpoints" / name, weights_only=True)["model"]
+
+
+def assert_same_training(one, other):
+    for name in ("latest.pt", "best.pt"):
+        left, right = weights(one, name), weights(other, name)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left)
+    lines = [[json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (one, other)]
+    for left, right in zip(*lines, strict=True):
+        left.pop("seconds"), right.pop("seconds")
+        assert left == right
+
+
+def test_killed_and_terminated_training_ends_with_identical_weights(small_corpus, toy_config, tmp_path):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    uninterrupted = start(small_corpus, toy_config, whole)
+
+    process = start(small_corpus, toy_config, cut)
+    wait_for((cut / "checkpoints" / "latest.pt").exists, process)
+    process.send_signal(signal.SIGKILL)  # within the first epoch
+    assert process.wait() == -signal.SIGKILL
+    assert torch.load(cut / "checkpoints" / "latest.pt", weights_only=True)["progress"]["step"] > 0
+
+    process = start(small_corpus, toy_config, cut)
+    wait_for((cut / "metrics.jsonl").exists, process)
+    process.send_signal(signal.SIGTERM)  # within the second
+    messages = process.communicate()[1]
+    assert process.returncode == 143
+    assert "going on from epoch 1, step" in messages
+    assert "stopped by SIGTERM after writing a checkpoint" in messages
+
+    process = start(small_corpus, toy_config, cut)
+    assert process.communicate() and process.returncode == 0
+    assert uninterrupted.communicate() and uninterrupted.returncode == 0
+    assert_same_training(whole, cut)
+
+
+def test_a_run_is_not_resumed_with_other_settings_or_other_lists(small_corpus, toy_config, tmp_path):
+    run_dir = tmp_path / "run"
+    process = start(small_corpus, toy_config, run_dir, "training.max_epochs=1")
+    assert process.communicate() and process.returncode == 0
+    before = (run_dir / "checkpoints" / "latest.pt").read_bytes()
+    process = start(small_corpus, toy_config, run_dir, "training.max_epochs=1", "optimiser.lr=0.5")
+    message = process.communicate()[1]
+    assert process.returncode == 1 and "other settings (optimiser.lr)" in message and message.count("\n") == 1
+    fold = small_corpus / "splits" / "toy" / "fold1"
+    (fold / "valid").write_text((fold / "valid").read_text().split("\n")[0] + "\n")
+    process = start(small_corpus, toy_config, run_dir, "training.max_epochs=1")
+    message = process.communicate()[1]
+    assert process.returncode == 1 and "other settings (run.lists.valid)" in message
+    assert (run_dir / "checkpoints" / "latest.pt").read_bytes() == before
+
+
+def make_task(values, losses=(1.0,)):
+    """A task whose validation gives `values` in turn, and whose loss is a weight times `losses` in turn."""
+    model = torch.nn.Linear(1, 1, bias=False)
+    task = SimpleNamespace(model=model, device=torch.device("cpu"), evaluations=iter(values), factors=iter(losses * 99))
+    task.epoch_batches = lambda generator: torch.arange(2).split(1)
+    task.gather = lambda chunk: chunk
+    model.loss = lambda batch: (model.weight.square().sum() * next(task.factors), {})
+    task.validate = lambda: {"valid_uar": next(task.evaluations)}
+    task.export = dict
+    return task
+
+
+def run_loop(tmp_path, task, **options):
+    training = Training(**{"batch_size": 1, "precision": "float32", **options})
+    train(task, training, torch.optim.SGD(task.model.parameters(), lr=0.1), tmp_path, seed=1)
+    return [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_training_stops_after_patience_and_keeps_the_first_best(tmp_path):
+    history = run_loop(tmp_path, make_task([0.3, 0.5, 0.5, 0.4, 0.9]), max_epochs=9, patience=2)
+    assert [line["valid_uar"] for line in history] == [0.3, 0.5, 0.5, 0.4]
+    assert torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["epoch"] == 2
+
+
+def test_selecting_the_last_epoch_never_stops_early(tmp_path):
+    history = run_loop(tmp_path, make_task([0.5, 0.4, 0.3, 0.2]), max_epochs=4, patience=1, select="last")
+    assert len(history) == 4
+    assert torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["epoch"] == 4
+
+
+def test_a_loss_that_is_not_finite_stops_training(tmp_path):
+    with pytest.raises(SertkError, match="epoch 2: the training loss is nan; try a smaller optimiser.lr"):
+        run_loop(tmp_path, make_task([0.3, 0.5], losses=(1.0, 1.0, float("nan"))), max_epochs=3)
+    assert torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["epoch"] == 1
+
+
+def test_gradients_are_clipped_to_the_given_norm(tmp_path):
+    task = make_task([0.1], losses=(1000.0,))
+    before = task.model.weight.item()
+    run_loop(tmp_path, task, max_epochs=1, grad_clip=0.5)
+    assert abs(task.model.weight.item() - before) <= 2 * 0.1 * 0.5 + 1e-6
+
+
+def test_which_value_is_best():
+    assert is_best({"valid_uar": 0.5}, "valid_uar", None)
+    assert not is_best({"valid_uar": 0.5}, "valid_uar", 0.5)
+    assert is_best({"valid_loss": 0.4}, "valid_loss", 0.5)
+    assert not is_best({"valid_loss": 0.6}, "valid_loss", 0.5)
+    assert finished(Progress(epoch=5, best_epoch=3), Training(patience=2))
+    assert not finished(Progress(epoch=5, best_epoch=4), Training(patience=2))
+
+
+@pytest.mark.parametrize("name, cls", [("adam", "Adam"), ("sgd", "SGD"), ("rmsprop", "RMSprop")])
+def test_optimisers_are_built_by_name(name, cls):
+    from sertk.config import Optimiser
+
+    options = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
+    optimiser = make_optimiser(Optimiser(name=name, lr=0.02, **options), torch.nn.Linear(2, 2))
+    assert type(optimiser).__name__ == cls
+    assert optimiser.param_groups[0]["lr"] == 0.02
+
+
+def test_precision_is_as_asked_for_or_what_the_hardware_has():
+    cpu = torch.device("cpu")
+    assert autocast_dtype("float32", cpu) == torch.float32
+    assert autocast_dtype("bfloat16", cpu) == torch.bfloat16
+    assert autocast_dtype("auto", cpu) in (torch.float32, torch.bfloat16)
