@@ -168,7 +168,7 @@ def parse_steps(data, path):
     shared = dict(data)
     steps = shared.pop("steps", None)
     if steps is None:
-        config = build(Config, shared, path, "")
+        config = build(Config, shared, path)
         if config.init is not None:
             raise SertkError(f"{path}: init: {config.init!r} is no earlier step, as there are no steps")
         return {"train": config}
@@ -184,7 +184,7 @@ def parse_steps(data, path):
     return configs
 
 
-def build(cls, data, path, prefix):
+def build(cls, data, path, prefix=""):
     """A frozen dataclass from a mapping; `prefix` is the key path so far, for errors."""
     if not isinstance(data, dict):
         raise SertkError(f"{path}: {prefix.rstrip('.')}: expected a mapping, got {data!r}")

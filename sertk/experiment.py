@@ -11,7 +11,7 @@ from sertk import config as configs
 from sertk.datadir import DataDir
 from sertk.errors import SertkError
 from sertk.files import file_digest, read_yaml, write_json, write_text, write_yaml
-from sertk.protocols import list_folds, read_card, read_fold
+from sertk.protocols import list_folds, read_card, read_fold, without_repeats
 
 SELECTIONS = {
     "valid_uar": "validation UAR",
@@ -22,24 +22,25 @@ SELECTIONS = {
 
 
 def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, corpus):
-    """Writes config.yaml and card.yaml of an experiment, or checks that they are the same already.
+    """Writes config.yaml and card.yaml of an experiment; only repeats may be added to one that is there.
 
-    Raises SertkError with the keys that differ from a stored config.
+    Raises SertkError with the keys that differ from what is stored.
     """
+    card = experiment_card(steps, data_dir, splits_dir, label_set, corpus)
     store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
-    store(Path(exp_dir) / "card.yaml", experiment_card(steps, data_dir, splits_dir, label_set, corpus))
+    store(Path(exp_dir) / "card.yaml", card, essence=without_repeats)
 
 
-def store(path, mapping):
-    """Writes a mapping, or refuses if the file already holds another one."""
-    if not path.exists():
-        write_yaml(path, mapping)
-        return
-    keys = configs.differing_keys(read_yaml(path), mapping)
-    if keys:
-        raise SertkError(
-            f"{path}: this experiment has other settings ({', '.join(keys)}); give another --tag, or remove the folder"
-        )
+def store(path, mapping, essence=dict):
+    """Writes a mapping, or refuses if the file already holds one of another `essence`."""
+    if path.exists():
+        keys = configs.differing_keys(essence(read_yaml(path)), essence(mapping))
+        if keys:
+            raise SertkError(
+                f"{path}: this experiment has other settings ({', '.join(keys)}); "
+                "give another --tag, or remove the folder"
+            )
+    write_yaml(path, mapping)
 
 
 def experiment_card(steps, data_dir, splits_dir, label_set, corpus):
@@ -69,14 +70,15 @@ def describe_normalisation(steps):
 def list_jobs(splits_dir, folds, repeats, seed):
     """The (fold, seed) of every training: `repeats` seeds from `seed` on of each fold.
 
-    `folds` empty means all. For random splits each repeat has a fold of its own and one seed.
+    `folds` empty means all. For random splits each repeat is a fold of its own, with one seed.
     Raises SertkError for a fold the protocol lacks.
     """
-    known = list_folds(splits_dir)
+    random = read_card(splits_dir)["rule"] == "random"
+    known = list_folds(splits_dir)[: repeats if random else None]
     for fold in folds:
         if fold not in known:
             raise SertkError(f"{splits_dir}: no fold {fold} (there are {', '.join(map(str, known))})")
-    seeds = [seed] if read_card(splits_dir).get("rule") == "random" else range(seed, seed + repeats)
+    seeds = [seed] if random else range(seed, seed + repeats)
     return [(fold, each) for fold in (folds or known) for each in seeds]
 
 

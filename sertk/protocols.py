@@ -240,7 +240,11 @@ def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
 
 
 def write_splits(outdir, folds, corpus, card):
-    """Writes lists and card to a folder aside that then takes the place of `outdir`."""
+    """Writes lists and card to a folder aside that then takes the place of `outdir`.
+
+    An `outdir` that holds these folds already (and perhaps further repeats) is left as it is, so that
+    trainings that use it are not disturbed.
+    """
     if outdir.exists() and not (outdir / "card.yaml").exists() and any(outdir.iterdir()):
         raise SertkError(f"{outdir}: not a folder of fold lists (no card.yaml), name another one")
     aside, old = (outdir.with_name(f".{outdir.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
@@ -251,6 +255,8 @@ def write_splits(outdir, folds, corpus, card):
                 write_text(aside / f"fold{number}" / part, "".join(f"{utt}\n" for utt in utterances))
             described.append(describe_fold(aside, number, fold, corpus))
         write_yaml(aside / "card.yaml", {**card, "folds": described})
+        if holds_folds(outdir, read_card(aside)):
+            return
         if outdir.exists():
             os.replace(outdir, old)
         os.replace(aside, outdir)
@@ -259,6 +265,21 @@ def write_splits(outdir, folds, corpus, card):
             os.replace(old, outdir)
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def holds_folds(outdir, card):
+    """Whether the card of `outdir` differs from `card` at most by further repeats of a random protocol."""
+    if not (outdir / "card.yaml").exists():
+        return False
+    there = read_card(outdir)
+    more = there["folds"][: len(card["folds"])] == card["folds"]
+    return more and without_repeats(there) == without_repeats(card)
+
+
+def without_repeats(card):
+    """A card without what grows with the repeats of a random protocol."""
+    options = {key: value for key, value in card["options"].items() if key != "repeats"}
+    return {**card, "options": options, "folds": None}
 
 
 def describe_fold(folder, number, fold, corpus):

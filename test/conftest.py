@@ -40,6 +40,7 @@ def small_corpus(tmp_path):
 
 TOY_CARD = """protocol: toy
 rule: listed_speakers
+options: {}
 speaker_disjoint: true
 folds:
 - fold: 1

@@ -48,7 +48,7 @@ def bare_loop(feature_type, entries, settings):
 
 
 def one_round(feature_type, entries, folder):
-    """The seconds that sertk-compute-feats takes between its start and its end, and those of the bare loop."""
+    """The seconds of sertk-compute-feats, without its start-up, and those of the bare loop."""
 
     def refuse(utterance, error):
         raise SystemExit(f"{utterance}: {error}")

@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # Sourced by scripts after their variables have defaults: the option --a-b VALUE sets the variable a_b.
 #
-# --config FILE is sourced before the other options are read, so that the command line wins over it.
+# --config FILE is sourced before the other options are read, so that the command line wins over it; in a script
+# that has a variable `config` of its own it is an option like any other.
 # --help prints $help_message. What is left on the command line stays in "$@".
 # A variable must exist already, and takes true or false only if that is what it holds.
 
@@ -50,7 +51,7 @@ __options_source_config() {
     fi
   done
 }
-__options_source_config "$@"
+[[ -n ${config+set} ]] || __options_source_config "$@"
 
 while [[ ${1-} == -* && $1 != - ]]; do
   case $1 in

@@ -59,7 +59,7 @@ class MelFrames:
         require(
             not empty,
             "num_mel_bins",
-            f"fewer ({empty} filters hold no bin of {self.padded} FFT points), or set fft_size: {2 * self.padded}",
+            f"fewer ({empty} hold no bin of {self.padded} FFT points), or set fft_size: {2 * self.padded}",
         )
 
     @property

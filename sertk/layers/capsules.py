@@ -7,7 +7,7 @@ from torch import nn
 def squash(vectors):
     """Shrinks vectors (..., dims) to lengths in [0, 1), keeping their direction (Jalal 2019, Eq. 2)."""
     squared = vectors.square().sum(-1, keepdim=True)
-    return vectors * squared / (1 + squared) / (squared + 1e-9).sqrt()
+    return vectors * (squared / (1 + squared) / (squared + 1e-9).sqrt())
 
 
 class ConvCapsules(nn.Module):

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from sertk.archives import open_matrices
-from sertk.config import parse_steps, to_mapping
+from sertk.config import Config, build, to_mapping
 from sertk.datadir import DataDir
 from sertk.decoding.posteriors import utterance_posteriors
 from sertk.errors import SertkError
@@ -142,7 +142,7 @@ class TrainedEmotionModel:
         path = Path(run_dir) / "checkpoints" / "best.pt"
         checkpoint = read_checkpoint(path)
         exported = checkpoint["task"]
-        (self.config,) = parse_steps(exported["config"], path).values()
+        self.config = build(Config, exported["config"], path)
         self.classes, self.device = exported["classes"], device
         self.normalisers = {
             name: Normaliser.from_state(self.config.normalise, state)

@@ -89,3 +89,13 @@ def test_errors(options, tmp_path, arguments, message):
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(message) and done.stderr.count("\n") == 1
     assert not (tmp_path / "hacked").exists()
+
+
+def test_config_is_an_ordinary_option_of_a_script_with_such_a_variable(tmp_path):
+    script = tmp_path / "own.sh"
+    script.write_text(f'config=\n. {PARSE}\necho "config is $config"\n')
+    (tmp_path / "model.yaml").write_text("echo sourced\n")
+    done = subprocess.run(
+        ["bash", script, "--config", tmp_path / "model.yaml"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"config is {tmp_path}/model.yaml\n"

@@ -1,0 +1,141 @@
+"""Training and decoding through the commands, on a small corpus whose classes can be told apart."""
+
+import json
+
+import numpy as np
+import pytest
+
+from sertk.archives import open_matrices
+from sertk.bin import compute_cmvn, decode, train
+from sertk.files import read_yaml
+
+CPU = ["--device", "cpu", "--num_threads", "1"]
+
+
+def fold_options(corpus):
+    return ["--data", str(corpus), "--labels", "3", "--splits", str(corpus / "splits" / "toy"), "--fold", "1"]
+
+
+def run_training(corpus, config, run_dir, *options):
+    return train.main(
+        ["--config", str(config), *fold_options(corpus), "--seed", "1", *CPU, str(run_dir), *options]
+    )
+
+
+@pytest.fixture
+def trained(small_corpus, toy_config, tmp_path):
+    """A run folder with a model trained for six epochs, with normalisation per speaker."""
+    run_dir = tmp_path / "run"
+    settings = ["--set", "training.max_epochs=6", "normalise=speaker", "optimiser.lr=1e-2"]
+    assert run_training(small_corpus, toy_config, run_dir, *settings) == 0
+    return run_dir
+
+
+def posteriors_of(rspecifier):
+    return {utterance: row for utterance, row in open_matrices(rspecifier)}
+
+
+def test_a_run_explains_itself(trained):
+    config = read_yaml(trained / "config.yaml")
+    assert config["run"]["fold"] == 1 and config["run"]["seed"] == 1
+    assert len(config["run"]["lists"]["train"]) == 64
+    assert "sertk" in (trained / "command.txt").read_text() or "pytest" in (trained / "command.txt").read_text()
+    environment = json.loads((trained / "environment.json").read_text())
+    assert environment["torch"].startswith("2.") and environment["device"] == "cpu"
+    epochs = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in epochs] == list(range(1, len(epochs) + 1))
+    assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
+
+
+def test_decoding_a_part_writes_posteriors_and_predictions(small_corpus, trained):
+    assert decode.main([*fold_options(small_corpus), *CPU, str(trained)]) == 0
+    lines = (trained / "decode_test" / "predictions.tsv").read_text().splitlines()
+    assert lines[0].split("\t") == ["utterance", "speaker", "reference", "predicted", "angry", "calm", "sad"]
+    rows = [line.split("\t") for line in lines[1:]]
+    assert {row[0] for row in rows} == set((small_corpus / "splits/toy/fold1/test").read_text().split())
+    assert all(row[0].startswith(row[1]) and row[0].split("-")[1] == row[2] for row in rows)
+    archived = posteriors_of(f"scp:{trained}/decode_test/posteriors.scp")
+    for row in rows:
+        np.testing.assert_allclose(archived[row[0]], [float(value) for value in row[4:]], atol=1e-5)
+        assert abs(archived[row[0]].sum() - 1) < 1e-5
+        assert row[3] == ["angry", "calm", "sad"][int(archived[row[0]].argmax())]
+    right = sum(row[2] == row[3] for row in rows)
+    assert right >= 5  # of 6; the classes are two standard deviations apart
+
+
+def test_folders_archives_and_given_statistics_give_the_same_posteriors(small_corpus, trained, tmp_path):
+    toy = f"scp:{small_corpus}/feats/toy.scp"
+    assert decode.main(["--data", str(small_corpus), *CPU, str(trained), f"ark:{tmp_path}/folder.ark"]) == 0
+    assert decode.main([
+        "--feats", f"toy={toy}", "--utt2spk", str(small_corpus / "utt2spk"), *CPU, str(trained),
+        f"ark,t:{tmp_path}/archive.txt",
+    ]) == 0
+    assert compute_cmvn.main(["--spk2utt", str(small_corpus / "spk2utt"), toy, f"ark:{tmp_path}/cmvn.ark"]) == 0
+    assert decode.main([
+        "--feats", f"toy={toy}", "--utt2spk", str(small_corpus / "utt2spk"), "--cmvn", f"toy=ark:{tmp_path}/cmvn.ark",
+        *CPU, str(trained), f"ark:{tmp_path}/cmvn_given.ark",
+    ]) == 0
+    folder = posteriors_of(f"ark:{tmp_path}/folder.ark")
+    assert len(folder) == 24
+    for other in ("archive.txt", "cmvn_given.ark"):
+        for utterance, row in posteriors_of(f"ark:{tmp_path}/{other}").items():
+            np.testing.assert_allclose(row, folder[utterance], atol=2e-4)
+
+
+def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, capsys):
+    toy = f"toy=scp:{small_corpus}/feats/toy.scp"
+    out = f"ark:{tmp_path}/out.ark"
+    cases = [
+        (["--feats", toy, *CPU, str(trained), out], 1, "give --utt2spk"),
+        (["--feats", f"other=scp:{small_corpus}/feats/toy.scp", "--utt2spk", str(small_corpus / "utt2spk"), *CPU,
+          str(trained), out], 1, "needs toy features"),
+        (["--feats", toy, *CPU, str(trained)], 2, "WSPECIFIER"),
+        (["--feats", "toy", *CPU, str(trained), out], 2, "NAME=RSPECIFIER"),
+        (["--feats", toy, "--data", str(small_corpus), str(trained), out], 2, "either --data or --feats"),
+        (["--splits", "somewhere", "--data", str(small_corpus), str(trained)], 2, "--splits needs"),
+        (["--feats", toy, *CPU, str(tmp_path / "nowhere"), out], 1, "no trained model; stage 3 trains it"),
+        (["--feats", toy, "--device", "cuda:99", str(trained), out], 1, "--device cuda:99"),
+    ]
+    for arguments, status, message in cases:
+        assert decode.main(arguments) == status
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "out.ark").exists()
+
+
+def test_damaged_checkpoints_are_named(small_corpus, trained, capsys, tmp_path):
+    path = trained / "checkpoints" / "best.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert decode.main([*fold_options(small_corpus), *CPU, str(trained)]) == 1
+    message = capsys.readouterr().err
+    assert "best.pt: not a readable checkpoint" in message and message.count("\n") == 1
+
+
+def test_missing_features_and_labels_are_named(small_corpus, toy_config, tmp_path, capsys):
+    assert run_training(small_corpus, toy_config, tmp_path / "a", "--labels", "5") == 1
+    assert "no label set '5'" in capsys.readouterr().err
+    assert run_training(small_corpus, toy_config, tmp_path / "b", "--set", "features=[fbank40]") == 1
+    assert "no fbank40 features; stage 1 makes them" in capsys.readouterr().err
+
+
+def test_a_second_step_starts_from_the_first_ones_weights(small_corpus, tmp_path):
+    config = tmp_path / "steps.yaml"
+    config.write_text(
+        "features: [toy]\nsegment: {frames: 15, train_hop: 5}\n"
+        "training: {max_epochs: 1, precision: float32}\noptimiser: {name: sgd, lr: 1.0e-20}\n"
+        "steps:\n"
+        "  warm_up: {model: {name: blstm, lstm_units: 4}}\n"
+        "  classify: {init: warm_up, model: {name: blstm_capsule, lstm_units: 4, filters: 2, capsules: 2}}\n"
+    )
+    run_dir = tmp_path / "run"
+    assert run_training(small_corpus, config, run_dir, "--step", "warm_up") == 0
+    assert run_training(small_corpus, config, run_dir, "--step", "classify") == 0
+    import torch
+
+    first, second = (
+        torch.load(folder / "checkpoints" / "best.pt", weights_only=True)["model"]
+        for folder in (run_dir / "steps" / "warm_up", run_dir)
+    )
+    shared = [name for name in first if name.startswith("blstm.")]
+    assert len(shared) == 16
+    assert all(torch.equal(first[name], second[name]) for name in shared)
+    assert decode.main([*fold_options(small_corpus), *CPU, str(run_dir)]) == 0
