@@ -9,6 +9,8 @@ from sertk.config import load_steps
 from sertk.device import add_device_options, choose_device
 from sertk.errors import SertkError
 
+log = logging.getLogger(__name__)
+
 PREEMPTED = 143  # what a shell reports for a process that SIGTERM ended
 
 
@@ -60,15 +62,17 @@ def train_step(args, config, folder):
     torch.manual_seed(args.seed)
     task = TASKS[config.task](config, args.data, args.run_dir, fold, args.labels, device)
     weights = sum(parameter.numel() for parameter in task.model.parameters())
-    logging.info("%s: %d weights, %d training and %d validation utterances, on %s",
-                 config.model.name, weights, len(task.train.utterances), len(task.valid.utterances), device)
+    log.info(
+        "%s: %d weights, %d training and %d validation utterances, on %s",
+        config.model.name, weights, len(task.train.utterances), len(task.valid.utterances), device,
+    )
     if config.init:
         path = step_folder(args.run_dir, config.init) / "checkpoints" / "best.pt"
-        logging.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
+        log.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
     try:
         train(task, config.training, make_optimiser(config.optimiser, task.model), folder, args.seed)
     except Interrupted:
-        logging.info("stopped by SIGTERM after writing a checkpoint")
+        log.info("stopped by SIGTERM after writing a checkpoint")
         return PREEMPTED
     return 0
 

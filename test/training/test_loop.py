@@ -13,8 +13,8 @@ import torch
 
 from sertk.config import Training
 from sertk.errors import SertkError
-from sertk.training.loop import autocast_dtype, finished, is_best, make_optimiser, train
 from sertk.training.checkpoint import Progress
+from sertk.training.loop import autocast_dtype, finished, is_best, make_optimiser, train
 
 SLOWED = """
 import sys, time

@@ -1,0 +1,122 @@
+"""The recipes as users run them: the mini recipe end to end, resumed and repeated, and the messages of wrong calls."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sertk.bin import synthesise_mini
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted(path.parent.name for path in ROOT.glob("egs/*/run.sh"))
+FAST = "model.lstm_units=8 model.filters=4 segment.train_hop=40 segment.decode_hop=40 training.max_epochs=2"
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of egs/ in which recipes can leave data and experiments, and a small synthesised release."""
+    tree = tmp_path_factory.mktemp("tree")
+    ignored = shutil.ignore_patterns("data", "exp", "downloads", "log")
+    shutil.copytree(ROOT / "egs", tree / "egs", symlinks=True, ignore=ignored)
+    (tree / "utils").symlink_to(ROOT / "utils")
+    assert synthesise_mini.main(["--sentences", "2", str(tree / "release")]) == 0
+    done = run_mini(tree, "--stop_stage", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return tree
+
+
+def run_recipe(tree, recipe, *options):
+    bin_dir = Path(sys.executable).parent
+    environment = {
+        **os.environ, "SERTK_PYTHON": sys.executable, "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+    }
+    return subprocess.run(
+        ["./run.sh", *map(str, options)], cwd=tree / "egs" / recipe, env=environment,
+        capture_output=True, text=True, check=False, timeout=300,
+    )
+
+
+def run_mini(tree, *options):
+    return run_recipe(tree, "mini", "--db_root", tree / "release", "--ngpu", "0", "--folds", "1 3", *options)
+
+
+def test_mini_runs_from_speech_to_results_and_repeats_nothing(tree):
+    done = run_mini(tree, "--set", FAST, "--tag", "fast", "--num_threads", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    exp = tree / "egs/mini/exp/mini_4_mini/blstm_capsule_fast"
+    results = json.loads((exp / "results.json").read_text())
+    for key in ("accuracy", "uar", "macro_f1", "weighted_f1", "confusion", "labels", "protocol", "folds"):
+        assert key in results
+    assert results["labels"] == ["angry", "happy", "neutral", "sad"]
+    assert (exp / "confusion.png").read_bytes().startswith(b"\x89PNG")
+    assert "Folds 2 of 4 (1 3; missing 2 4)" in (exp / "RESULTS.md").read_text()
+
+    rows = []
+    for fold in (1, 3):
+        with open(exp / f"fold{fold}/seed1/decode_test/predictions.tsv", encoding="utf-8") as lines:
+            rows += csv.DictReader(lines, delimiter="\t")
+    assert len(rows) == 32  # two folds of two speakers with four emotions and two sentences
+    assert results["accuracy"] == sum(row["reference"] == row["predicted"] for row in rows) / len(rows)
+
+    trained = {path: path.stat().st_mtime_ns for path in exp.glob("fold*/seed*/checkpoints/*.pt")}
+    archives = (tree / "egs/mini/data/mini/feats/mfcc_pitch.1.ark").stat().st_mtime_ns
+    again = run_mini(tree, "--stage", "3", "--set", FAST, "--tag", "fast", "--num_threads", "1")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert {path: path.stat().st_mtime_ns for path in trained} == trained
+    assert (tree / "egs/mini/data/mini/feats/mfcc_pitch.1.ark").stat().st_mtime_ns == archives
+    assert json.loads((exp / "results.json").read_text()) == results
+
+    other = run_mini(tree, "--stage", "3", "--set", f"{FAST} optimiser.lr=0.5", "--tag", "fast")
+    assert other.returncode == 1
+    assert "other settings (optimiser.lr)" in other.stderr
+
+
+def test_another_model_starts_at_stage_3_with_a_tag_of_its_own(tree):
+    settings = "training.max_epochs=1 segment.train_hop=60 model.lstm_units=4 features=[fbank40]"
+    done = run_mini(tree, "--stage", "3", "--stop_stage", "3", "--model", "blstm", "--set", settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (exp,) = (tree / "egs/mini/exp/mini_4_mini").glob("blstm_max_epochs1_*")
+    assert (exp / "fold3/seed1/checkpoints/best.pt").exists()
+    assert (tree / "egs/mini/data/mini/feats/fbank40.scp").exists()
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_help_lists_options_models_and_protocols(tree, recipe):
+    done = run_recipe(tree, recipe, "--help")
+    assert done.returncode == 0, done.stderr
+    for word in ("--stage", "--db_root", "blstm_capsule", "random75"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("options, message", [
+    (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: blstm blstm_capsule"),
+    (["--stage", "4", "--tag", "nothing"], "stage 3 makes it"),
+    (["--stage", "5", "--tag", "nothing"], "stage 3 makes it"),
+    (["--colour", "red"], "unknown option --colour"),
+    (["--stage", "1", "--protocol", "none"], "none"),
+    (["--stage", "3", "--labels", "9"], "no label set '9'"),
+    (["--stage", "3", "--set", "training.epochs=3"], "unknown key training.epochs"),
+    (["--stage", "3", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
+    (["--stage", "1", "--db_root", "nowhere"], "nowhere is missing; stage 0 makes it"),
+])
+def test_wrong_calls_say_what_is_wrong(tree, options, message):
+    done = run_mini(tree, *options)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_unknown_backend_and_a_missing_environment_are_named(tree):
+    recipe = tree / "egs" / "mini"
+    done = subprocess.run(["./run.sh", "--stage", "9"], cwd=recipe, capture_output=True, text=True, check=False,
+                          env={**os.environ, "SERTK_PYTHON": "/no/such/python"})
+    assert done.returncode == 1 and "SERTK_PYTHON=/no/such/python is no command" in done.stderr
+    environment = {key: value for key, value in os.environ.items() if key != "SERTK_PYTHON"}
+    done = subprocess.run(["./run.sh"], cwd=recipe, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 1 and "make -C" in done.stderr
