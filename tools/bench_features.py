@@ -22,6 +22,7 @@ from torchaudio.compliance import kaldi
 
 from sertk import archives, audio
 from sertk.bin.compute_feats import compute
+from sertk.device import keep_freed_memory
 from sertk.features.registry import load_extractor
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".sph"}
@@ -91,6 +92,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as sertk-compute-feats does, and to the bare loop's good as well
     entries = find_files(args)
     audio_seconds = sum(audio.audio_info(path).seconds for path in entries)
     print(f"{len(entries)} recordings, {audio_seconds:.0f} s of audio, {args.rounds} rounds, medians")

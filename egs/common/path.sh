@@ -12,5 +12,3 @@ else
 fi
 export PATH=$PWD/utils:$python_bin:$PATH
 export LC_ALL=C PYTHONUTF8=1
-# Large buffers stay with the process instead of being mapped anew in every training step (glibc; a tenth of the time).
-export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=4000000000

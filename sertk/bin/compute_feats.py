@@ -39,6 +39,7 @@ def build_parser():
 def run(args):
     import torch
 
+    from sertk.device import keep_freed_memory
     from sertk.features.registry import load_extractor
 
     if not args.type and not args.config:
@@ -46,6 +47,7 @@ def run(args):
     if args.max_bad < 0 or args.num_threads < 1:
         raise UsageError("--max_bad takes 0 or more, --num_threads 1 or more")
     torch.set_num_threads(args.num_threads)
+    keep_freed_memory()
     extractor = load_extractor(args.type, args.config)
     bad = []
 

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""What a training step costs beside the model's own forward and backward pass, measured in one run.
+
+Steps of the training loop (gathering the batch, forward, backward, clipping, optimiser) take turns with the bare
+forward and backward pass on a batch that is ready. example: tools/bench_training.py --steps 20 --num_threads 2
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from sertk.config import load_steps
+from sertk.device import add_device_options, choose_device
+from sertk.features.normalise import Normaliser
+from sertk.models import MODELS
+from sertk.models.base import Shape
+from sertk.training.data import Dataset, Stream, WindowSampler
+from sertk.training.loop import autocast, autocast_dtype, make_optimiser, train_step
+
+CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
+DIMS, CLASSES, UTTERANCES, FRAMES = 70, 8, 1080, 370  # of RAVDESS's training parts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=20, help="steps of each kind (default: %(default)s), 20 times as many of the small model")
+    add_device_options(parser)
+    args = parser.parse_args()
+    device = choose_device(args)
+    dataset = random_dataset().to(device)
+    print(f"{torch.get_num_threads()} threads, {device}, medians of steps in turn")
+    for title, name, settings, steps in (
+        ("8-unit model", "blstm", ["model.lstm_units=8"], 20 * args.steps),
+        ("blstm_capsule", "blstm_capsule", [], args.steps),
+    ):
+        step, bare = measure(dataset, load_steps(CONF / f"{name}.yaml", settings)["train"], device, steps)
+        print(f"{title:14} step {1e3 * step:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
+              f"around them {1e3 * (step - bare):6.2f} ms, ratio {step / bare:.3f}")
+
+
+def random_dataset():
+    """As many frames as a training part of RAVDESS."""
+    random = np.random.default_rng(0)
+    matrices = [random.standard_normal((FRAMES, DIMS), dtype=np.float32) for _ in range(UTTERANCES)]
+    labels = torch.from_numpy(random.integers(CLASSES, size=UTTERANCES))
+    return Dataset([str(number) for number in range(UTTERANCES)], {"random": Stream(matrices)},
+                   {"random": Normaliser([])}, labels)
+
+
+def measure(dataset, config, device, steps):
+    """Median seconds of a whole training step and of the bare forward and backward pass."""
+    model = MODELS[config.model.name](config.model, Shape({"random": DIMS}, CLASSES, config.segment.frames)).to(device)
+    task = SimpleNamespace(model=model, device=device)
+    optimiser = make_optimiser(config.optimiser, model)
+    precision = autocast_dtype(config.training.precision, device)
+    sampler = WindowSampler(dataset, config.segment, config.segment.train_hop)
+    chunks = sampler.epoch_windows(torch.Generator().manual_seed(1)).split(config.training.batch_size)
+    ready = sampler.gather(chunks[0], device)
+
+    def step(number):
+        train_step(task, optimiser, sampler.gather(chunks[number % len(chunks)], device),
+                   config.training.grad_clip, precision)
+
+    def bare(number):
+        with autocast(device, precision):
+            loss, _ = model.loss(ready)
+        model.zero_grad(set_to_none=True)
+        loss.backward()
+
+    times = {step: [], bare: []}
+    for number in range(steps + 3):
+        for function, seconds in times.items():
+            begun = time.perf_counter()
+            function(number)
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            seconds.append(time.perf_counter() - begun)
+    return (statistics.median(seconds[3:]) for seconds in times.values())
+
+
+if __name__ == "__main__":
+    main()
