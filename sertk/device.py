@@ -6,7 +6,6 @@ import torch
 
 from sertk.errors import SertkError
 
-
 # Numbers of glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 

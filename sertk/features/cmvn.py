@@ -1,4 +1,4 @@
-"""Mean and variance normalisation with Kaldi's statistics.
+"""Kaldi's statistics for mean and variance normalisation; normalise.py applies them.
 
 Statistics are a matrix (2, dims + 1) of float64: sums and the number of frames, then sums of squares and 0.
 """
@@ -42,16 +42,3 @@ def mean_std(stats):
     square = stats[1, :-1] / stats[0, -1]
     variance = square - np.square(mean)
     return mean, np.sqrt(np.where(variance > CONSTANT * square, variance, 1.0))
-
-
-def apply(features, stats, variance=True):
-    """Features (frames, dims) as float32 of mean 0 and, with `variance`, deviation 1 under `stats`."""
-    mean, std = mean_std(stats)
-    if features.ndim != 2 or features.shape[1] != len(mean):
-        raise SertkError(
-            f"features of shape {features.shape} do not fit statistics of {len(mean)} dimensions"
-        )
-    scale = 1 / std if variance else np.ones_like(std)
-    return (features * scale.astype(np.float32) - (mean * scale).astype(np.float32)).astype(
-        np.float32, copy=False
-    )

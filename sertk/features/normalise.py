@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from sertk.errors import SertkError
+from sertk.features.cmvn import accumulate, mean_std
 
-FLATTEST = 1e-5  # below this standard deviation or range a dimension is constant and only shifted
+FLATTEST = 1e-5  # below this range, or a window's standard deviation, values are constant and only shifted
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,13 @@ def fit_affine(step, rows):
         span = torch.stack([block.amax(0) for block in rows]).amax(0).double() - low
         width = step.range[1] - step.range[0]
         return Affine(low, width / span.where(span > FLATTEST, width), step.range[0])
-    frames = sum(len(block) for block in rows)
-    total = sum(block.sum(0, dtype=torch.float64) for block in rows)
-    squares = sum(block.double().square().sum(0) for block in rows)
-    return affine_of_moments(step.how, frames, total, squares)
+    return affine_of_stats(step.how, sum(accumulate(block.numpy()) for block in rows))
 
 
-def affine_of_moments(how, frames, total, squares):
-    """The Affine for `mean` or `meanvar` from sums over frames, as Kaldi's CMVN statistics hold them."""
-    mean = total / frames
-    deviation = (squares / frames - mean.square()).clamp(min=0).sqrt()
-    if how == "mean":
-        return Affine(mean, torch.ones_like(mean))
-    return Affine(mean, 1 / deviation.where(deviation > FLATTEST, 1.0))
+def affine_of_stats(how, stats):
+    """The Affine for `mean` or `meanvar` from Kaldi's CMVN statistics (2, dims + 1)."""
+    mean, deviation = (torch.from_numpy(values) for values in mean_std(stats))
+    return Affine(mean, torch.ones_like(mean) if how == "mean" else 1 / deviation)
 
 
 class Normaliser:
@@ -57,7 +52,7 @@ class Normaliser:
         """Fits the global steps on this stream while normalising it in place."""
         for place, step in enumerate(self.steps):
             if step.scope == "global":
-                self.fitted[place] = fit_affine(step, [stream.values])
+                self.fitted[place] = fit_affine(step, [stream.rows(item) for item in range(len(stream))])
             self._apply_step_(place, step, stream, groups)
 
     def apply_(self, stream, groups, cmvn=None):
@@ -82,7 +77,7 @@ class Normaliser:
             if cmvn is None or step.scope == "utterance":
                 affine = fit_affine(step, rows)
             else:
-                affine = affine_of_cmvn(step, group, cmvn)
+                affine = affine_of_cmvn(step, group, cmvn, stream.dims)
             for block in rows:
                 affine.apply_(block)
 
@@ -111,10 +106,12 @@ class Normaliser:
         return cls(steps, {place: Affine(**fields) for place, fields in state.items()})
 
 
-def affine_of_cmvn(step, speaker, cmvn):
+def affine_of_cmvn(step, speaker, cmvn, dims):
     if step.how == "minmax":
         raise SertkError("CMVN statistics hold no minimum and maximum: normalise by mean or meanvar, or without them")
     if speaker not in cmvn:
         raise SertkError(f"speaker {speaker}: not among the CMVN statistics given")
-    stats = torch.as_tensor(cmvn[speaker], dtype=torch.float64)
-    return affine_of_moments(step.how, stats[0, -1], stats[0, :-1], stats[1, :-1])
+    affine = affine_of_stats(step.how, cmvn[speaker])
+    if len(affine.shift) != dims:
+        raise SertkError(f"{dims} dims, the CMVN statistics of speaker {speaker} have {len(affine.shift)}")
+    return affine
