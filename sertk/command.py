@@ -22,6 +22,14 @@ def make_parser(name, description, example):
     return parser
 
 
+def add_config_options(parser):
+    """`--config`, and `--set` with all its settings in one word, as the recipes take them."""
+    parser.add_argument("--config", required=True, metavar="FILE", help="a model's or an experiment's YAML")
+    parser.add_argument(
+        "--set", default=[], type=str.split, metavar="'KEY=VALUE ...'", help="settings laid over the config"
+    )
+
+
 def run_command(parser, function, argv=None):
     """Parses `argv`, calls `function(args)` and returns the exit status.
 
@@ -36,10 +44,11 @@ def run_command(parser, function, argv=None):
             raise
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
-    except BrokenPipeError:
+    except OSError as error:
         if args.debug:
             raise
-        print(f"{parser.prog}: the reader of the output pipe went away", file=sys.stderr)
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+        print(f"{parser.prog}: {what}", file=sys.stderr)
         return 1
 
 

@@ -1,6 +1,7 @@
 """Typed configs: YAML into frozen dataclasses, every mistake named with its file and key."""
 
 import dataclasses
+import math
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,10 +14,14 @@ from sertk.errors import SertkError
 from sertk.files import read_yaml
 
 
+class Impossible(Exception):
+    """A value of the right type that makes no sense; `build` turns it into a message with file and key."""
+
+
 def require(condition, key, expected):
-    """Used by the dataclasses to refuse an impossible value; `build` adds file and key."""
+    """Used by the dataclasses to refuse an impossible value."""
     if not condition:
-        raise ValueError(key, expected)
+        raise Impossible(key, expected)
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Normalise:
 
     how: Literal["mean", "meanvar", "minmax"] = "meanvar"
     scope: Literal["window", "utterance", "speaker", "global"] = "global"
-    range: tuple[float, float] = (0.0, 1.0)  # of minmax
+    range: tuple[float, float] = (0.0, 1.0)  # of minmax; over a window's dims together, else each for itself
 
     def __post_init__(self):
         require(self.range[0] < self.range[1], "range", "two numbers, the smaller one first")
@@ -60,9 +65,10 @@ class Optimiser:
     betas: tuple[float, float] = (0.9, 0.999)  # of adam
 
     def __post_init__(self):
-        require(self.lr > 0, "lr", "above 0")
+        require(0 < self.lr < math.inf, "lr", "above 0")
         require(self.weight_decay >= 0, "weight_decay", "0 or more")
         require(0 <= self.momentum < 1, "momentum", "between 0 and 1")
+        require(self.momentum > 0 or not self.nesterov, "nesterov", "false without momentum")
         require(all(0 <= beta < 1 for beta in self.betas), "betas", "two numbers between 0 and 1")
 
 
@@ -72,7 +78,7 @@ class Training:
     max_epochs: int = 30
     patience: int = 5  # epochs without improvement before training ends
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
-    select: Literal["valid_uar", "valid_loss", "valid_cer", "last"] = "valid_uar"
+    select: Literal["valid_uar", "valid_loss", "last"] = "valid_uar"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
 
@@ -101,6 +107,7 @@ class Config:
         scopes = [step.scope for step in self.normalise]
         ordered = sorted(scopes, key=lambda scope: scope == "window")
         require(scopes == ordered, "normalise", "the steps with scope window after all others")
+        require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
 
 
 def load_steps(path, settings=(), overlay=None):
@@ -130,6 +137,8 @@ def inherit(path, heirs=()):
     base = data.pop("base", None)
     if base is None:
         return data
+    if not isinstance(base, str):
+        raise SertkError(f"{path}: base is {base!r}, expected a file's name")
     base, heirs = Path(path).parent / base, (*heirs, Path(path).resolve())
     if base.resolve() in heirs:
         raise SertkError(f"{path}: base: {base} has this file among its own bases")
@@ -176,7 +185,9 @@ def parse_steps(data, path):
         raise SertkError(f"{path}: steps: expected a mapping of step names to configs")
     configs = {}
     for name, step in steps.items():
-        configs[name] = build(Config, merge(shared, step or {}), path, f"steps.{name}.")
+        if not isinstance(step, dict):
+            raise SertkError(f"{path}: steps.{name}: expected a mapping, got {step!r}")
+        configs[name] = build(Config, merge(shared, step), path, f"steps.{name}.")
         init = configs[name].init
         if init is not None and (init == name or init not in configs):
             earlier = ", ".join(list(configs)[:-1]) or "there is none"
@@ -205,7 +216,7 @@ def build(cls, data, path, prefix=""):
     }
     try:
         return cls(**values)
-    except ValueError as error:
+    except Impossible as error:
         key, expected = error.args
         raise SertkError(f"{path}: {prefix}{key} is {values.get(key)!r}, expected {expected}") from error
 
@@ -215,7 +226,7 @@ def build_model_config(data, path, prefix):
 
     if not isinstance(data, dict) or "name" not in data:
         raise SertkError(f"{path}: {prefix}name is missing (known: {', '.join(sorted(MODELS))})")
-    if data["name"] not in MODELS:
+    if not isinstance(data["name"], str) or data["name"] not in MODELS:
         known = ", ".join(sorted(MODELS))
         raise SertkError(f"{path}: {prefix}name: no model {data['name']!r} (known: {known})")
     return build(MODELS[data["name"]].Config, data, path, prefix)

@@ -185,7 +185,8 @@ def _check_fold(fold, utt2spk):
 def fix(path):
     """Sorts the tables of a data folder, drops what is not in all of them, and rebuilds spk2utt.
 
-    The files as they were are in DIR/.backup. Returns the number of utterances kept and that before.
+    Protocols whose fold lists name what is dropped go too. The files as they were are in DIR/.backup.
+    Returns the number of utterances kept and that before.
     Raises SertkError, and changes nothing, for lines that contradict each other and if nothing would be left.
     """
     folder = DataDir(path)
@@ -201,17 +202,28 @@ def fix(path):
         raise SertkError(f"{path}: no utterance is in all of {', '.join(tables)}; nothing was changed")
     fixed = restrict(tables, kept)
     lists = {
-        file: [utt for utt in _read_anyhow(file, allow_empty=True) if utt in kept]
-        for file in folder.split_lists()
+        file: sorted(_read_anyhow(file, allow_empty=True), key=by_bytes) for file in folder.split_lists()
     }
-    if not _is_as_fixed(folder, fixed, lists):
-        _back_up(folder, lists)
+    outdated = sorted({file.parents[1] for file, utts in lists.items() if not kept.issuperset(utts)})
+    if outdated or not _is_as_fixed(folder, fixed, lists):
+        _back_up(folder, lists, outdated)
         for name in set(names) - set(fixed):
             (folder.path / name).unlink()
         write_data_dir(folder.path, fixed)
+        _remove_protocols(outdated)
         for file, utterances in lists.items():
-            write_text(file, "".join(f"{utt}\n" for utt in sorted(utterances, key=by_bytes)))
+            if file.parents[1] not in outdated:
+                write_text(file, "".join(f"{utt}\n" for utt in utterances))
     return len(kept), total
+
+
+def _remove_protocols(folders):
+    for folder in folders:
+        shutil.rmtree(folder)
+    if folders:
+        names = ", ".join(folder.name for folder in folders)
+        text = f"removed the fold lists {names}: they name dropped utterances, make them anew"
+        print(f"{text} with sertk-make-splits", file=sys.stderr)
 
 
 def _read_anyhow(path, allow_empty):
@@ -252,10 +264,11 @@ def _is_as_fixed(folder, fixed, lists):
         return False
 
 
-def _back_up(folder, lists):
+def _back_up(folder, lists, protocols):
     backup = folder.path / ".backup"
     shutil.rmtree(backup, ignore_errors=True)
-    for file in [*(folder.path / name for name in folder.table_names()), *lists]:
+    cards = [path / "card.yaml" for path in protocols if (path / "card.yaml").is_file()]
+    for file in [*(folder.path / name for name in folder.table_names()), *lists, *cards]:
         target = backup / file.relative_to(folder.path)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)

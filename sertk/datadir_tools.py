@@ -256,6 +256,7 @@ def _join(name, by_source):
 def copy(source, destination, utt_prefix="", spk_prefix="", feature_type=None):
     """Copies a data folder, with prefixes to its names; returns the number of utterances.
 
+    The fold lists come along as they are, but not with prefixes.
     With a feature type it is a plain Kaldi folder whose feats.scp is feats/TYPE.scp, with only the utterances
     that have these features. Raises SertkError if utterances would no longer begin with their speakers.
     """
@@ -280,17 +281,24 @@ def copy(source, destination, utt_prefix="", spk_prefix="", feature_type=None):
                 "give --utt-prefix and --spk-prefix the same value"
             )
     replace_data_dir([source], destination, renamed)
-    if feature_type is None:
-        _copy_splits(folder, Path(destination), utt_prefix)
+    if feature_type is None and (utt_prefix or spk_prefix) and folder.split_lists():
+        # Their cards hold digests and speakers of the old names.
+        print(f"{destination}: without the fold lists; make them with sertk-make-splits", file=sys.stderr)
+    elif feature_type is None:
+        _copy_splits(folder, Path(destination))
     return len(renamed["utt2spk"])
 
 
-def _copy_splits(folder, destination, utt_prefix):
-    for path in folder.split_lists():
-        lines = (f"{utt_prefix}{utterance}\n" for utterance in read_lines(path))
-        write_text(destination / path.relative_to(folder.path), "".join(lines))
-    for card in folder.path.glob("splits/*/card.yaml"):
-        write_text(destination / card.relative_to(folder.path), card.read_text(encoding="utf-8"))
+def _copy_splits(folder, destination):
+    for protocol in {path.parents[1] for path in folder.split_lists()}:
+        target = destination / "splits" / protocol.name
+        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            shutil.copytree(protocol, aside)
+            shutil.rmtree(target, ignore_errors=True)
+            os.rename(aside, target)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def _plain_kaldi(folder, tables, feature_type):

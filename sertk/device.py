@@ -4,7 +4,7 @@ import ctypes
 
 import torch
 
-from sertk.errors import SertkError
+from sertk.errors import SertkError, UsageError
 
 # Numbers of glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -12,12 +12,14 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 def add_device_options(parser):
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
-    parser.add_argument("--num_threads", type=int, default=0, help="CPU threads (default: all cores)")
+    parser.add_argument("--num_threads", type=int, default=0, help="CPU threads (default: 0, all cores)")
 
 
 def choose_device(args):
     """The torch device of a command's options; raises SertkError for one that is not there."""
     keep_freed_memory()
+    if args.num_threads < 0:
+        raise UsageError(f"--num_threads {args.num_threads}: expected 0 (all cores) or more")
     if args.num_threads:
         torch.set_num_threads(args.num_threads)
     name = args.device

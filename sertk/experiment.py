@@ -8,15 +8,15 @@ import sys
 from pathlib import Path
 
 from sertk import config as configs
-from sertk.datadir import DataDir
+from sertk.datadir import SPLIT_PARTS
 from sertk.errors import SertkError
 from sertk.files import file_digest, read_yaml, write_json, write_text, write_yaml
+from sertk.labels import Labels
 from sertk.protocols import list_folds, read_card, read_fold, without_repeats
 
 SELECTIONS = {
     "valid_uar": "validation UAR",
     "valid_loss": "validation loss",
-    "valid_cer": "validation CER",
     "last": "none: the last epoch",
 }
 
@@ -44,21 +44,19 @@ def store(path, mapping, essence=dict):
 
 
 def experiment_card(steps, data_dir, splits_dir, label_set, corpus):
-    """The protocol's card with what the experiment adds: corpus, labels, counts per class, normalisation, selection."""
+    """The protocol's card with what the experiment adds: `corpus` (its name, and the subset), labels, counts, methods."""
     final = list(steps.values())[-1]
-    labels = DataDir(data_dir).labels(label_set)
-    classes = sorted(set(labels.values()))
-    card = read_card(splits_dir)
+    labels = Labels.read(data_dir, label_set)
     return {
         "model": final.model.name,
-        "corpus": corpus,
+        **corpus,
         "label_set": label_set,
-        "classes": classes,
-        "class_counts": {name: list(labels.values()).count(name) for name in classes},
+        "classes": labels.classes,
+        "class_counts": labels.counts(),
         "normalisation": describe_normalisation(final.normalise),
         "selection": SELECTIONS[final.training.select],
         "features": list(final.features),
-        **card,
+        **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
     }
 
 
@@ -79,17 +77,43 @@ def list_jobs(splits_dir, folds, repeats, seed):
         if fold not in known:
             raise SertkError(f"{splits_dir}: no fold {fold} (there are {', '.join(map(str, known))})")
     seeds = [seed] if random else range(seed, seed + repeats)
-    return [(fold, each) for fold in (folds or known) for each in seeds]
+    return [(fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
 
 
 def start_run(run_dir, config, seed, splits_dir, fold, device):
-    """Writes config.yaml, command.txt and environment.json of a run, refusing another config or other fold lists."""
+    """Writes config.yaml, command.txt and environment.json of a run, refusing another config or other fold lists.
+
+    Returns the fold's lists.
+    """
     run_dir = Path(run_dir)
-    lists = {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in ("train", "valid", "test")}
-    store(run_dir / "config.yaml", {**configs.to_mapping(config), "run": {"fold": fold, "seed": seed, "lists": lists}})
-    write_text(run_dir / "command.txt", shlex.join(sys.argv) + "\n")
+    lists = read_fold(splits_dir, fold)
+    run = {"fold": fold, "seed": seed, "lists": list_digests(splits_dir, fold)}
+    store(run_dir / "config.yaml", {**configs.to_mapping(config), "run": run})
+    write_command(run_dir)
     write_json(run_dir / "environment.json", environment(device))
-    return read_fold(splits_dir, fold)
+    return lists
+
+
+def list_digests(splits_dir, fold):
+    """The sha256 of each list of a fold."""
+    return {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in SPLIT_PARTS}
+
+
+def check_lists(run_dir, splits_dir, fold):
+    """Raises SertkError unless `fold` has the very lists that the run was trained with."""
+    path = Path(run_dir) / "config.yaml"
+    trained = read_yaml(path)["run"]
+    if (trained["fold"], trained["lists"]) != (fold, list_digests(splits_dir, fold)):
+        raise SertkError(
+            f"{path}: trained on other lists (of fold {trained['fold']}) than those of fold {fold} in {splits_dir}; "
+            "decoding them would test on what was trained on"
+        )
+
+
+def write_command(folder):
+    """Writes the command line under way to command.txt."""
+    name = Path(sys.argv[0]).name
+    write_text(Path(folder) / "command.txt", shlex.join([name, *sys.argv[1:]]) + "\n")
 
 
 def environment(device):

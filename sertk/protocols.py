@@ -14,13 +14,11 @@ from typing import Literal, NamedTuple
 import typeguard
 
 from sertk.audio import read_utterances
-from sertk.config import inherit
+from sertk.config import differing_keys, inherit
 from sertk.corpora.base import audio_hash
-from sertk.datadir import DataDir, by_bytes, read_lines
+from sertk.datadir import SPLIT_PARTS, DataDir, by_bytes, read_lines
 from sertk.errors import SertkError
 from sertk.files import file_digest, read_yaml, write_text, write_yaml
-
-PARTS = ("train", "valid", "test")
 
 
 class Fold(NamedTuple):
@@ -131,7 +129,16 @@ RULES = {
 
 def protocol_names(config):
     """The sorted names of the protocols in a protocols.yaml."""
-    return sorted(inherit(config))
+    return sorted(read_protocols(config))
+
+
+def read_protocols(config):
+    """The mapping of a protocols.yaml; raises SertkError for a name that YAML does not take for text."""
+    protocols = inherit(config)
+    for name in protocols:
+        if not isinstance(name, str):
+            raise SertkError(f"{config}: the protocol name {name!r} is not text; put it in quotes")
+    return protocols
 
 
 def load_protocol(config, name, **overrides):
@@ -140,7 +147,7 @@ def load_protocol(config, name, **overrides):
     `overrides` (repeats, seed) replace options that the rule has; the others are left out. Raises
     SertkError for an unknown protocol, rule or option and for options of a wrong type.
     """
-    protocols = inherit(config)
+    protocols = read_protocols(config)
     if name not in protocols:
         there = ", ".join(sorted(protocols)) or "none"
         raise SertkError(f"{config}: no protocol '{name}'; there are: {there}")
@@ -149,8 +156,8 @@ def load_protocol(config, name, **overrides):
         raise SertkError(f"{config}: {name}: expected a rule and its options, got {options!r}")
     options = dict(options)
     rule, source = options.pop("rule", None), options.pop("source", None)
-    if rule not in RULES:
-        raise SertkError(f"{config}: {name}: no rule '{rule}'; there are: {', '.join(RULES)}")
+    if not isinstance(rule, str) or rule not in RULES:
+        raise SertkError(f"{config}: {name}: no rule {rule!r}; there are: {', '.join(RULES)}")
     known = {
         key: item.annotation
         for key, item in inspect.signature(RULES[rule][0]).parameters.items()
@@ -163,7 +170,10 @@ def load_protocol(config, name, **overrides):
         if key not in options:
             raise SertkError(f"{config}: {name}: the option '{key}' is missing")
         try:
-            typeguard.check_type(options[key], known[key])
+            if isinstance(options[key], bool):  # which Python counts among the whole numbers
+                raise typeguard.TypeCheckError("no rule takes a boolean")
+            every_item = typeguard.CollectionCheckStrategy.ALL_ITEMS
+            typeguard.check_type(options[key], known[key], collection_check_strategy=every_item)
         except typeguard.TypeCheckError as error:
             raise SertkError(f"{config}: {name}: {key} is {options[key]!r}: {error}") from error
     return rule, options, source
@@ -226,7 +236,7 @@ def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
     kinds = [("utterance", {}, lambda utt: utt), ("audio", {}, hashes.get)]
     if speaker_disjoint:
         kinds.insert(1, ("speaker", {}, utt2spk.get))
-    for part, utterances in zip(PARTS, fold):
+    for part, utterances in zip(SPLIT_PARTS, fold):
         if not utterances:
             raise SertkError(f"{where}: no utterances in the {part} part; use more data or other options")
         for utt in utterances:
@@ -243,7 +253,8 @@ def write_splits(outdir, folds, corpus, card):
     """Writes lists and card to a folder aside that then takes the place of `outdir`.
 
     An `outdir` that holds these folds already (and perhaps further repeats) is left as it is, so that
-    trainings that use it are not disturbed.
+    trainings that use it are not disturbed. Raises SertkError if it holds other lists, unless these are the
+    same with further repeats.
     """
     if outdir.exists() and not (outdir / "card.yaml").exists() and any(outdir.iterdir()):
         raise SertkError(f"{outdir}: not a folder of fold lists (no card.yaml), name another one")
@@ -251,12 +262,15 @@ def write_splits(outdir, folds, corpus, card):
     try:
         described = []
         for number, fold in enumerate(folds, 1):
-            for part, utterances in zip(PARTS, fold):
+            for part, utterances in zip(SPLIT_PARTS, fold):
                 write_text(aside / f"fold{number}" / part, "".join(f"{utt}\n" for utt in utterances))
             described.append(describe_fold(aside, number, fold, corpus))
         write_yaml(aside / "card.yaml", {**card, "folds": described})
-        if holds_folds(outdir, read_card(aside)):
-            return
+        if (outdir / "card.yaml").exists():
+            there, new = read_card(outdir), read_card(aside)
+            if holds_folds(there, new):
+                return
+            check_replaceable(outdir, there, new)
         if outdir.exists():
             os.replace(outdir, old)
         os.replace(aside, outdir)
@@ -267,11 +281,20 @@ def write_splits(outdir, folds, corpus, card):
         shutil.rmtree(old, ignore_errors=True)
 
 
-def holds_folds(outdir, card):
-    """Whether the card of `outdir` differs from `card` at most by further repeats of a random protocol."""
-    if not (outdir / "card.yaml").exists():
-        return False
-    there = read_card(outdir)
+def check_replaceable(outdir, there, new):
+    """Raises SertkError if lists with the card `new` would take away those with the card `there`."""
+    if there["folds"] == new["folds"] or holds_folds(new, there):
+        return
+    keys = differing_keys(there, new)
+    causes = [key for key in keys if key != "folds"] or keys
+    raise SertkError(
+        f"{outdir}: holds other fold lists (differs in: {', '.join(causes)}); models trained on them would be "
+        "tested wrongly: remove the folder, and the experiments that used it, to make them anew"
+    )
+
+
+def holds_folds(there, card):
+    """Whether the card `there` differs from `card` at most by further repeats of a random protocol."""
     more = there["folds"][: len(card["folds"])] == card["folds"]
     return more and without_repeats(there) == without_repeats(card)
 
@@ -292,8 +315,8 @@ def describe_fold(folder, number, fold, corpus):
         "fold": number,
         "test_speakers": speakers("test"),
         "valid_speakers": speakers("valid"),
-        "utterances": {part: len(utterances) for part, utterances in zip(PARTS, fold)},
-        "sha256": {part: file_digest(folder / f"fold{number}" / part, "sha256") for part in PARTS},
+        "utterances": {part: len(utterances) for part, utterances in zip(SPLIT_PARTS, fold)},
+        "sha256": {part: file_digest(folder / f"fold{number}" / part, "sha256") for part in SPLIT_PARTS},
     }
 
 
@@ -312,7 +335,7 @@ def read_fold(splits_dir, fold):
     if not folder.is_dir():
         there = ", ".join(map(str, list_folds(splits_dir)))
         raise SertkError(f"{folder}: no such fold; there are: {there} (stage 1, sertk-make-splits)")
-    return Fold(*(read_lines(folder / part) for part in PARTS))
+    return Fold(*(read_lines(folder / part) for part in SPLIT_PARTS))
 
 
 def read_card(splits_dir):
@@ -320,4 +343,11 @@ def read_card(splits_dir):
     path = Path(splits_dir) / "card.yaml"
     if not path.is_file():
         raise SertkError(f"{path}: no protocol card; stage 1 makes it (sertk-make-splits)")
-    return read_yaml(path)
+    card = read_yaml(path)
+    if not (
+        isinstance(card, dict)
+        and isinstance(card.get("folds"), list)
+        and isinstance(card.get("options"), dict)
+    ):
+        raise SertkError(f"{path}: no protocol card as sertk-make-splits writes it (no folds, no options)")
+    return card

@@ -25,7 +25,7 @@ def test_every_shipped_config_builds_its_model(path):
 
 def test_the_shipped_network_has_the_papers_sizes():
     config = configs.load_steps(EGS / "common/conf/blstm_capsule.yaml")["train"]
-    assert (config.segment.frames, config.segment.train_hop) == (91, 10)
+    assert (config.segment.frames, config.segment.decode_hop) == (91, 10)
     assert (config.model.lstm_units, config.model.lstm_layers, config.model.filters) == (256, 2, 90)
     assert (config.optimiser.name, config.optimiser.lr, config.training.batch_size) == ("adam", 1e-3, 128)
     assert config.training.max_epochs == 30
@@ -78,12 +78,18 @@ MISTAKES = {
     "model: {lstm_units: 8}": "model.name is missing",
     "training: {max_epochs: many}": "training.max_epochs is 'many', expected int",
     "training: {max_epochs: 0}": "training.max_epochs is 0, expected 1 or more",
-    "training: {select: test_uar}": "expected one of valid_uar, valid_loss, valid_cer, last",
+    "training: {select: test_uar}": "expected one of valid_uar, valid_loss, last",
     "training: 3": "training: expected a mapping",
     "optimiser: {lr: -1}": "optimiser.lr is -1.0, expected above 0",
     "optimiser: {betas: [0.9]}": "optimiser.betas",
     "normalise: [{scope: corpus}]": "normalise.scope is 'corpus', expected one of window, utterance, speaker, global",
     "normalise: [{scope: window}, {scope: global}]": "normalise",
+    "normalise: window": "expected no scope window without segment",
+    "optimiser: {lr: .inf}": "optimiser.lr is inf, expected above 0",
+    "optimiser: {name: sgd, nesterov: true}": "optimiser.nesterov is True, expected false without momentum",
+    "steps: {a: b}": "steps.a: expected a mapping",
+    "base: 3": "base is 3, expected a file's name",
+    "model: {name: [a]}": "no model ['a']",
     "normalise: [{how: minmax, range: [1, 0]}]": "normalise.range",
     "features: []": "features is (), expected at least one feature type",
     "segment: {train_hop: 3}": "segment.frames is missing",

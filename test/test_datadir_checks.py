@@ -1,5 +1,3 @@
-import shutil
-
 import pytest
 
 from sertk.datadir import DataDir, write_data_dir, write_table
@@ -32,6 +30,7 @@ def folder(tmp_path):
         parts = {"train": rest[:2], "valid": rest[2:], "test": [f"{test}-a", f"{test}-b"]}
         for part, listed in parts.items():
             write_text(path / f"splits/p/fold{fold}/{part}", "".join(f"{utt}\n" for utt in listed))
+    write_text(path / "splits/p/card.yaml", "protocol: p\n")
     return path
 
 
@@ -205,9 +204,33 @@ def test_fix_drops_what_is_not_everywhere(folder, capsys):
     assert (folder / "spk2gender").read_text() == "s1 m\ns3 m\n"
     assert (folder / "labels/4").read_text() == "s3-b happy\n"
     assert (folder / "feats/fbank40.scp").read_text() == "s1-a f.ark:0\n"
-    assert (folder / "splits/p/fold2/valid").read_text() == "s3-b\n"
-    shutil.rmtree(folder / "splits")
+    assert fix(folder) == (2, 2)
     validate(folder)
+
+
+def test_fix_removes_protocols_that_name_what_is_dropped(folder, capsys):
+    for part, utterance in {"train": "s1-a", "valid": "s2-a", "test": "s2-b"}.items():
+        write_text(folder / "splits/small/fold1" / part, f"{utterance}\n")
+    before = snapshot(folder)
+    edit(folder / "text", b"s3-a some words\n", b"")
+    assert fix(folder) == (5, 6)
+    assert sorted(path.name for path in (folder / "splits").iterdir()) == ["small"]
+    backup = folder / ".backup"
+    for name in ("splits/p/card.yaml", "splits/p/fold1/train", "splits/p/fold2/valid", "utt2spk"):
+        assert (backup / name).read_bytes() == before[name]
+    expected = "removed the fold lists p: they name dropped utterances, make them anew with sertk-make-splits"
+    assert expected in capsys.readouterr().err.splitlines()
+    validate(folder)
+    after = snapshot(folder)
+    assert fix(folder) == (5, 5)
+    assert snapshot(folder) == after and capsys.readouterr().err == ""
+
+
+def test_fix_sorts_a_list_where_all_else_is_well(folder):
+    good = snapshot(folder)
+    edit(folder / "splits/p/fold1/test", b"s1-a\ns1-b\n", b"s1-b\ns1-a\n")
+    assert fix(folder) == (6, 6)
+    assert snapshot(folder) == good
 
 
 def test_fix_refuses_contradictions_and_empty_results(folder):

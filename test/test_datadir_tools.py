@@ -234,6 +234,7 @@ def test_combine_refuses_what_contradicts(source, tmp_path):
 
 
 def test_copy_is_complete(source, tmp_path):
+    write_text(tmp_path / "d/splits/p/fold2/test", "of an earlier copy\n")
     assert datadir_tools.copy(source, tmp_path / "d") == 10
     files = {path.relative_to(source): path.read_text() for path in source.rglob("*") if path.is_file()}
     copied = {
@@ -242,13 +243,15 @@ def test_copy_is_complete(source, tmp_path):
     assert copied == files
 
 
-def test_copy_with_prefixes(source, tmp_path):
+def test_copy_with_prefixes(source, tmp_path, capsys):
     datadir_tools.copy(source, tmp_path / "d", utt_prefix="x-", spk_prefix="x-")
     copied = tables_of(tmp_path / "d")
     assert copied["utt2spk"]["x-s1-0"] == "x-s1"
     assert copied["wav.scp"]["x-s1-0"] == "s1-0.wav"
     assert copied["labels/4"]["x-s4-3"] == "sad"
-    assert (tmp_path / "d/splits/p/fold1/valid").read_text() == "x-s3-1\n"
+    assert not (tmp_path / "d/splits").exists()
+    message = f"{tmp_path}/d: without the fold lists; make them with sertk-make-splits\n"
+    assert capsys.readouterr().err == message
     validate(tmp_path / "d")
     datadir_tools.combine(tmp_path / "both", [source, tmp_path / "d"])
     validate(tmp_path / "both")

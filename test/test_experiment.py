@@ -11,7 +11,7 @@ from sertk.files import read_yaml, write_text, write_yaml
 def make(corpus, config, exp_dir, *options):
     return make_experiment.main([
         "--config", str(config), "--data", str(corpus), "--splits", str(corpus / "splits" / "toy"),
-        "--labels", "3", "--corpus", "toys", *options, "--", str(exp_dir),
+        "--labels", "3", "--corpus", "toys", "--jobs", str(exp_dir / "jobs.txt"), *options, str(exp_dir),
     ])
 
 
@@ -57,11 +57,11 @@ def test_print_says_what_a_config_asks_for(toy_config, capsys):
 
 
 def test_repeats_of_a_random_protocol_are_folds_of_one_seed(tmp_path):
-    write_yaml(tmp_path / "card.yaml", {"rule": "random"})
+    write_yaml(tmp_path / "card.yaml", {"rule": "random", "options": {}, "folds": []})
     for fold in (1, 2, 3):
         write_text(tmp_path / f"fold{fold}" / "train", "a\n")
     assert list_jobs(tmp_path, [], 2, 7) == [(1, 7), (2, 7)]
     with pytest.raises(SertkError, match="no fold 3"):
         list_jobs(tmp_path, [3], 2, 7)
-    write_yaml(tmp_path / "card.yaml", {"rule": "listed_speakers"})
-    assert list_jobs(tmp_path, [3, 1], 2, 7) == [(3, 7), (3, 8), (1, 7), (1, 8)]
+    write_yaml(tmp_path / "card.yaml", {"rule": "listed_speakers", "options": {}, "folds": []})
+    assert list_jobs(tmp_path, [3, 1, 3], 2, 7) == [(3, 7), (3, 8), (1, 7), (1, 8)]

@@ -10,7 +10,7 @@ import yaml
 from sertk.bin import make_splits as command
 from sertk.datadir import write_data_dir
 from sertk.errors import SertkError
-from sertk.protocols import list_folds, load_protocol, make_splits, read_card, read_fold
+from sertk.protocols import list_folds, load_protocol, make_splits, protocol_names, read_card, read_fold
 
 EGS = Path(__file__).resolve().parents[1] / "egs"
 COMMON = EGS / "common/conf/protocols.yaml"
@@ -158,22 +158,82 @@ def test_card_describes_the_lists(ravdess, tmp_path):
 
 def test_same_arguments_same_files(ravdess, tmp_path):
     for protocol in ("emobox", "random75"):
-        for name in ("a", "b"):
-            make_splits(ravdess, tmp_path / name, RAVDESS, protocol, seed=3)
-        files = sorted(
-            path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()
-        )
-        assert len(files) == len(list_folds(tmp_path / "a")) * 3 + 1
-        assert all(
-            (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes() for path in files
-        )
+        one, other = tmp_path / f"{protocol}-a", tmp_path / f"{protocol}-b"
+        for out in (one, other):
+            make_splits(ravdess, out, RAVDESS, protocol, seed=3)
+        files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+        assert len(files) == len(list_folds(one)) * 3 + 1
+        assert all((one / path).read_bytes() == (other / path).read_bytes() for path in files)
 
 
-def test_replaced_as_a_whole_and_nothing_left_behind(ravdess, tmp_path):
-    make_splits(ravdess, tmp_path / "out", RAVDESS, "loso")
-    make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
-    assert list_folds(tmp_path / "out") == [1, 2, 3, 4, 5, 6]
+def content_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_more_repeats_are_added_and_fewer_change_nothing(ravdess, tmp_path):
+    out = tmp_path / "out"
+    make_splits(ravdess, out, RAVDESS, "random75", repeats=2)
+    before = content_of(out)
+    assert make_splits(ravdess, out, RAVDESS, "random75", repeats=4)["options"]["repeats"] == 4
+    assert list_folds(out) == [1, 2, 3, 4]
+    after = content_of(out)
+    assert all(after[path] == lines for path, lines in before.items() if path.name != "card.yaml")
+    assert make_splits(ravdess, out, RAVDESS, "random75", repeats=3)["options"]["repeats"] == 4
+    assert content_of(out) == after
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ravdess"]
+
+
+@pytest.mark.parametrize(
+    "first, protocol, options, causes",
+    [
+        ("random75", "random75", {"seed": 1}, "seed"),
+        ("random75", "random75", {"seed": 1, "repeats": 2}, "options.repeats, seed"),
+        ("random75", "random75", {"seed": 1, "repeats": 20}, "options.repeats, seed"),
+        ("loso", "si", {}, "options.test_speakers, options.valid_speakers, protocol, source"),
+    ],
+)
+def test_other_lists_are_not_replaced(ravdess, tmp_path, first, protocol, options, causes):
+    out = tmp_path / "out"
+    make_splits(ravdess, out, RAVDESS, first)
+    before = content_of(out)
+    with pytest.raises(SertkError) as error:
+        make_splits(ravdess, out, RAVDESS, protocol, **options)
+    assert str(error.value) == (
+        f"{out}: holds other fold lists (differs in: {causes}); models trained on them would be tested "
+        "wrongly: remove the folder, and the experiments that used it, to make them anew"
+    )
+    assert content_of(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ravdess"]
+
+
+def test_lists_of_other_data_are_not_replaced(tmp_path):
+    data = write_corpus(tmp_path / "d", actors(8), 2)
+    make_splits(data, tmp_path / "out", COMMON, "si")
+    write_corpus(data, actors(9), 2)
+    with pytest.raises(SertkError, match=r"differs in: speakers, utterances\)"):
+        make_splits(data, tmp_path / "out", COMMON, "si")
+    # A renamed speaker leaves all counts as they were.
+    write_corpus(data, {**actors(7), "actor99": "f"}, 2)
+    with pytest.raises(SertkError, match=r"differs in: folds\)"):
+        make_splits(data, tmp_path / "out", COMMON, "si")
+
+
+def test_the_same_lists_get_a_new_card(ravdess, tmp_path):
+    make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+    card = read_card(tmp_path / "out")
+    (tmp_path / "out/card.yaml").write_text(yaml.safe_dump({**card, "corpus": "copied", "source": "?"}))
+    assert make_splits(ravdess, tmp_path / "out", RAVDESS, "si") == card
+
+
+@pytest.mark.parametrize("content", ["", "- si\n", "options: {}\n", "folds: 3\noptions: {}\n"])
+def test_a_damaged_card_is_explained(ravdess, tmp_path, content):
+    make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+    (tmp_path / "out/card.yaml").write_text(content)
+    with pytest.raises(SertkError, match="out/card.yaml: no protocol card as sertk-make-splits writes it"):
+        make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+
+
+def test_other_folders_are_left_alone(ravdess, tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/chapter").touch()
     with pytest.raises(SertkError, match="not a folder of fold lists"):
@@ -244,7 +304,11 @@ RANDOM = {"rule": "random", "test_share": 0.25, "valid_share": 0.1, "repeats": 1
     "options, message",
     [
         ({"rule": "dice"}, "no rule 'dice'; there are: listed_speakers, rotating_speakers, random"),
-        ({}, "no rule 'None'"),
+        ({}, "no rule None"),
+        ({"rule": ["random"]}, r"no rule \['random'\]; there are: listed_speakers"),
+        ({**ROTATING, "test_speakers": True}, "test_speakers is True: no rule takes a boolean"),
+        ({**RANDOM, "test_share": False}, "test_share is False: no rule takes a boolean"),
+        ({**LISTED, "folds": [["actor01"], ["actor02", 3]]}, r"folds is .*3\]\]: .*not an instance of str"),
         (
             {**ROTATING, "colour": 1},
             "unknown option 'colour'; rotating_speakers has: test_speakers, valid_speakers",
@@ -276,6 +340,10 @@ def test_wrong_files_are_explained(tmp_path):
         load_protocol(COMMON, "x")
     with pytest.raises(SertkError, match="none.yaml: No such file"):
         load_protocol(tmp_path / "none.yaml", "x")
+    (tmp_path / "names.yaml").write_text("si: {}\n75: {}\n")
+    for read in (lambda path: load_protocol(path, "si"), protocol_names):
+        with pytest.raises(SertkError, match="names.yaml: the protocol name 75 is not text"):
+            read(tmp_path / "names.yaml")
     with pytest.raises(SertkError, match="no such data folder"):
         make_splits(tmp_path / "none", tmp_path / "out", COMMON, "si")
     data = write_corpus(tmp_path / "d", actors(24), 1)
@@ -308,6 +376,9 @@ def test_command(ravdess, tmp_path, capsys, caplog, monkeypatch):
     out = str(tmp_path / "out")
     assert command.main(["--protocol", "emobox", "--repeats", "3", str(ravdess), out]) == 0
     assert "6 folds of 1440 utterances by 24 speakers, speaker-disjoint" in caplog.text
+    assert command.main(["--protocol", "random75", str(ravdess), out]) == 1
+    assert "holds other fold lists" in capsys.readouterr().err
+    out = str(tmp_path / "random")
     assert command.main(["--protocol", "random75", "--repeats", "3", "--seed", "1", str(ravdess), out]) == 0
     assert "3 folds of 1440 utterances by 24 speakers, NOT speaker-disjoint" in caplog.text
     assert command.main(["--protocol", "none", str(ravdess), out]) == 1

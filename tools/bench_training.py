@@ -20,7 +20,7 @@ from sertk.features.normalise import Normaliser
 from sertk.models import MODELS
 from sertk.models.base import Shape
 from sertk.training.data import Dataset, Stream, WindowSampler
-from sertk.training.loop import autocast, autocast_dtype, make_optimiser, train_step
+from sertk.training.loop import autocast, choose_precision, make_optimiser, train_step
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
 DIMS, CLASSES, UTTERANCES, FRAMES = 70, 8, 1080, 370  # of RAVDESS's training parts
@@ -57,7 +57,7 @@ def measure(dataset, config, device, steps):
     model = MODELS[config.model.name](config.model, Shape({"random": DIMS}, CLASSES, config.segment.frames)).to(device)
     task = SimpleNamespace(model=model, device=device)
     optimiser = make_optimiser(config.optimiser, model)
-    precision = autocast_dtype(config.training.precision, device)
+    precision = choose_precision(config.training.precision, device)
     sampler = WindowSampler(dataset, config.segment, config.segment.train_hop)
     chunks = sampler.epoch_windows(torch.Generator().manual_seed(1)).split(config.training.batch_size)
     ready = sampler.gather(chunks[0], device)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Makes DIR/feats/TYPE.scp and its archives from DIR/wav.scp (and DIR/segments), as Kaldi's make_mfcc.sh.
+# A table that is up to date is left alone, and so is one that this script did not make.
 set -euo pipefail
 
 type=
@@ -42,6 +43,39 @@ fail() {
 [[ $nj =~ ^[1-9][0-9]*$ ]] || fail "--nj takes a number from 1, got '$nj'"
 [[ $max_bad =~ ^[0-9]+$ ]] || fail "--max_bad takes a number from 0, got '$max_bad'"
 [ -s "$dir/wav.scp" ] || fail "$dir/wav.scp is missing or empty: prepare the data folder first"
+[ -z "$feats_config" ] || [ -r "$feats_config" ] || fail "--feats_config $feats_config: no such file"
+
+fingerprint() {  # changes when the features would
+    {
+        echo "$type" "$channel" "$compress"
+        for table in wav.scp segments utt2hash; do
+            [ ! -f "$dir/$table" ] || { echo "$table" && sha256sum < "$dir/$table"; }
+        done
+        [ -z "$feats_config" ] || sha256sum < "$feats_config"
+    } | sha256sum | cut -d ' ' -f 1
+}
+
+logs=$dir/log
+feats=$dir/feats
+source=$feats/.$type.source
+mkdir -p "$feats"
+# Held until the last job ends. Where nothing can be written, nothing needs it.
+if [ -w "$feats" ] && command -v flock > /dev/null; then
+    exec 9> "$feats/.$type.lock"
+    flock -n 9 || { echo "make_feats.sh: waiting for another run that makes $feats/$type.scp" && flock 9; } ||
+        fail "$feats/.$type.lock cannot be locked"
+fi
+wanted=$(fingerprint)
+if [ -e "$feats/$type.scp" ] && [ ! -e "$source" ]; then
+    echo "make_feats.sh: $feats/$type.scp was made by other means and is left as it is"
+    exit 0
+elif [ -e "$feats/$type.scp" ] && [ "$wanted" = "$(cat "$source")" ]; then
+    echo "make_feats.sh: $feats/$type.scp is up to date"
+    exit 0
+fi
+
+# The archives are about to change under the old table. Without a table, a source says nothing.
+rm -f "$feats/$type.scp" "$source"
 "$utils/validate_data_dir.sh" --no-feats --no-text "$dir"
 
 list=wav.scp
@@ -49,11 +83,13 @@ list=wav.scp
 total=$(wc -l < "$dir/$list")
 [ "$nj" -le "$total" ] || nj=$total
 
-logs=$dir/log
-feats=$dir/feats
-mkdir -p "$logs" "$feats"
+mkdir -p "$logs"
 parts=()
-for job in $(seq "$nj"); do parts+=("$logs/$list.$type.$job"); done
+made_parts=()
+for job in $(seq "$nj"); do
+    parts+=("$logs/$list.$type.$job")
+    made_parts+=("$logs/feats.$type.$job")
+done
 split_scp.pl "$dir/$list" "${parts[@]}"
 
 inputs=("scp:$dir/wav.scp" --segments "$logs/segments.$type.JOB")
@@ -63,23 +99,25 @@ options=(--type "$type" --max_bad "$max_bad")
 [ -z "$channel" ] || options+=(--channel "$channel")
 [ "$compress" = false ] || options+=(--compress)
 
-# The archives are about to change under the old table.
-rm -f "$feats/$type.scp"
 # $cmd may hold options of its own, such as run.pl --mem 4G.
 # shellcheck disable=SC2086
 $cmd JOB=1:"$nj" "$logs/make_$type.JOB.log" \
-    sertk-compute-feats "${options[@]}" "${inputs[@]}" "ark,scp:$feats/$type.JOB.ark,$feats/$type.JOB.scp" ||
+    sertk-compute-feats "${options[@]}" "${inputs[@]}" "ark,scp:$feats/$type.JOB.ark,$logs/feats.$type.JOB" ||
     fail "some job failed: see $logs/make_$type.*.log"
 
 merged=$feats/.$type.scp.$$.tmp
-trap 'rm -f "$merged"' EXIT
-for job in $(seq "$nj"); do cat "$feats/$type.$job.scp"; done | LC_ALL=C sort > "$merged"
+trap 'rm -f "$merged" "$source.$$.tmp"' EXIT
+LC_ALL=C sort "${made_parts[@]}" > "$merged"
 made=$(wc -l < "$merged")
 bad=$((total - made))
+[ "$made" -gt 0 ] || fail "no utterance has features: see $logs/make_$type.*.log"
 [ "$bad" -le "$max_bad" ] ||
     fail "$bad of $total utterances have no features, more than --max_bad $max_bad:" \
         "see $logs/make_$type.*.log"
+# The source first: a table without one counts as somebody's own.
+echo "$wanted" > "$source.$$.tmp"
+mv "$source.$$.tmp" "$source"
 mv "$merged" "$feats/$type.scp"
-rm -f "${parts[@]}"
+rm -f "${parts[@]}" "${made_parts[@]}"
 [ "$bad" -eq 0 ] || echo "make_feats.sh: warning: $bad utterances left out: see $logs/make_$type.*.log" >&2
 echo "make_feats.sh: $made of $total utterances in $feats/$type.scp"

@@ -1,30 +1,37 @@
 #!/usr/bin/env bash
-# Trains or decodes one (fold, seed): the JOB-th line of EXP/jobs.txt. Each step of the training leaves a marker.
+# Trains or decodes one (fold, seed): line JOB of a jobs file. Each step of the training leaves a marker.
 set -euo pipefail
-num_threads=0   # CPU threads; 0: all cores
+jobs=           # lines "fold seed"
+num_threads=1   # CPU threads
 ngpu=0
 . ./path.sh
 . utils/parse_options.sh
 if [ $# -ne 6 ]; then
-  echo "Usage: $0 [--num_threads N] [--ngpu N] train|decode JOB EXP DATA SPLITS LABELS" >&2
+  echo "Usage: $0 [--num_threads N] [--ngpu N] --jobs FILE train|decode JOB EXP DATA SPLITS LABELS" >&2
   exit 1
 fi
+[ -n "$jobs" ] || jobs=$3/jobs.txt
 action=$1 job=$2 exp=$3 data=$4 splits=$5 labels=$6
 
-line=$(sed -n "${job}p" "$exp/jobs.txt")
-[ -n "$line" ] || { echo "$0: $exp/jobs.txt has no line $job" >&2; exit 1; }
+line=$(sed -n "${job}p" "$jobs")
+[ -n "$line" ] || { echo "$0: $jobs has no line $job" >&2; exit 1; }
 read -r fold seed <<< "$line"
 run=$exp/fold$fold/seed$seed
 device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
 options=(--data "$data" --splits "$splits" --fold "$fold" --labels "$labels" --device "$device" --num_threads "$num_threads")
+steps=$(sertk-make-experiment --config "$exp/config.yaml" --print steps)
 
 case $action in
   train)
-    for step in $(sertk-make-experiment --config "$exp/config.yaml" --print steps); do
+    for step in $steps; do
       [ -e "$run/.done_$step" ] && continue
       sertk-train --config "$exp/config.yaml" --step "$step" --seed "$seed" "${options[@]}" "$run"
       touch "$run/.done_$step"
     done ;;
-  decode) sertk-decode "${options[@]}" "$run" ;;
+  decode)
+    for step in $steps; do
+      [ -e "$run/.done_$step" ] || { echo "$0: $run is not trained to its end; stage 3 goes on with it" >&2; exit 1; }
+    done
+    sertk-decode "${options[@]}" "$run" ;;
   *) echo "$0: $action: expected train or decode" >&2; exit 1 ;;
 esac

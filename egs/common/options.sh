@@ -1,5 +1,5 @@
 # The options that all SER recipes share, sourced by run.sh after its own defaults.
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2154
 stage=${stage:-0}               # first stage to run
 stop_stage=${stop_stage:-5}     # last stage to run
 model=${model:-blstm_capsule}   # conf/MODEL.yaml here, else in ../common/conf
@@ -8,9 +8,9 @@ db_root=${db_root:-}            # the corpus's release, where it is on disk alre
 folds=${folds:-}                # folds to train, such as "1 2"; empty: all
 repeats=1                       # seeds per fold, or folds of a random split
 seed=1                          # the first seed
-nj=$(nproc)                     # jobs for features and decoding
-ngpu=$( (nvidia-smi -L 2>/dev/null || true) | wc -l)   # 0 trains on the CPU
-num_threads=$(nproc)            # CPU threads of one training; nproc / num_threads folds train at a time
+nj=$(nproc)                     # jobs for features
+ngpu=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU ' || true)   # 0 trains on the CPU
+num_threads=$(nproc)            # CPU threads of one training; as many train at a time as have theirs
 config=                         # YAML laid over the model's own
 set=                            # settings laid over both: "training.max_epochs=3 model.dropout=0.2"
 tag=                            # name of the experiment beside the model's; derived from --config and --set
@@ -27,6 +27,26 @@ labels:    ${label_sets:-}"
 . utils/parse_options.sh
 . ./cmd.sh
 
+for option in stage stop_stage repeats seed nj ngpu num_threads; do
+  least=0; case $option in repeats | nj | num_threads) least=1 ;; esac
+  [[ ${!option} =~ ^(0|[1-9][0-9]{0,8})$ && ${!option} -ge $least ]] ||
+    { echo "$0: --$option ${!option}: expected a whole number from $least" >&2; exit 1; }
+done
+# They become parts of paths and of shell commands.
+for option in model protocol labels subset tag; do
+  [[ ${!option} =~ ^[A-Za-z0-9._-]*$ ]] || { echo "$0: --$option ${!option}: letters, digits, . _ - only" >&2; exit 1; }
+done
+[[ $folds =~ ^[0-9\ ]*$ ]] || { echo "$0: --folds $folds: expected numbers such as \"1 2\"" >&2; exit 1; }
+
 data=data/$corpus
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && echo "$0: stage $1: $2"; }
+need_corpus() {  # DEFAULT: sets db_root to where stage 0 puts the corpus, unless it was given
+  if [ -z "$db_root" ]; then
+    need "$1" 0
+    db_root=$1
+  elif [ ! -d "$db_root" ]; then
+    echo "$0: --db_root $db_root: no such folder" >&2
+    exit 1
+  fi
+}
 need() { [ -e "$1" ] || { echo "$0: $1 is missing; stage $2 makes it" >&2; exit 1; }; }

@@ -3,21 +3,40 @@
 model_config=conf/$model.yaml
 [ -e "$model_config" ] || model_config=../common/conf/$model.yaml
 [ -e "$model_config" ] || { echo "$0: no model $model (there are: $models)" >&2; exit 1; }
-read -r -a settings <<< "$set"
-model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "${settings[@]}")
+model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
 [ -n "$tag" ] || tag=$(sertk-make-experiment "${model_options[@]}" --print tag)
 splits=$data/splits/$protocol
 exp=exp/$corpus${subset:+_$subset}_${labels}_$protocol/$model${tag:+_$tag}
+# The folds and seeds of this call, which may run beside other calls for the same experiment.
+selection=folds_${folds:-all}_seeds_$seed-$((seed + repeats - 1))
+jobs=$exp/jobs/${selection// /-}.txt
 
 make_splits() {
   sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" --seed "$seed" "$data" "$splits"
 }
 
 make_features() {  # the archives that the model needs and the data folder lacks
-  for type in $(sertk-make-experiment "${model_options[@]}" --print features); do
-    [ -e "$data/feats/$type.scp" ] || utils/make_feats.sh --type "$type" --nj "$nj" --cmd "$train_cmd" "$data"
+  local types type
+  types=$(sertk-make-experiment "${model_options[@]}" --print features)
+  for type in $types; do
+    utils/make_feats.sh --type "$type" --nj "$nj" --cmd "$train_cmd" "$data"
   done
 }
+
+run_jobs() {  # ACTION COMMAND OPTION...: fold.sh on every line of the jobs file
+  local action=$1 command=$2 log=$exp/log/$1_${selection// /-}
+  shift 2
+  $command "$@" --num-threads "$num_threads" JOB=1:"$(wc -l < "$jobs")" "$log.JOB.log" \
+    ../common/fold.sh --jobs "$jobs" --num_threads "$num_threads" --ngpu "$ngpu" \
+    "$action" JOB "$exp" "$data" "$splits" "$labels"
+}
+
+# One GPU for each job, or as many CPU jobs at a time as have their threads.
+if [ "$ngpu" -gt 0 ]; then
+  resources=(--gpu 1 --max-jobs-run "$ngpu")
+else
+  resources=(--max-jobs-run $((num_threads < $(nproc) ? $(nproc) / num_threads : 1)))
+fi
 
 if run_stage 1 "fold lists and features"; then
   need "$data/utt2spk" 1
@@ -34,18 +53,14 @@ if run_stage 3 "training of $model into $exp"; then
   need "$data/utt2spk" 1
   make_splits
   make_features
-  # shellcheck disable=SC2086
-  sertk-make-experiment "${model_options[@]}" --data "$data" --splits "$splits" --labels "$labels" \
-    --corpus "$corpus${subset:+_$subset}" --folds $folds --repeats "$repeats" --seed "$seed" -- "$exp"
-  if [ "$ngpu" -gt 0 ]; then resources=(--gpu 1); else resources=(--max-jobs-run $(($(nproc) / num_threads))); fi
-  $cuda_cmd "${resources[@]}" --num-threads "$num_threads" JOB=1:"$(wc -l < "$exp/jobs.txt")" "$exp/log/train.JOB.log" \
-    ../common/fold.sh --num_threads "$num_threads" --ngpu "$ngpu" train JOB "$exp" "$data" "$splits" "$labels"
+  sertk-make-experiment "${model_options[@]}" --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" \
+    --subset "$subset" --folds "$folds" --repeats "$repeats" --seed "$seed" --jobs "$jobs" "$exp"
+  run_jobs train "$cuda_cmd" "${resources[@]}"
 fi
 
 if run_stage 4 "decoding"; then
-  need "$exp/jobs.txt" 3
-  $decode_cmd --max-jobs-run 1 JOB=1:"$(wc -l < "$exp/jobs.txt")" "$exp/log/decode.JOB.log" \
-    ../common/fold.sh --ngpu "$ngpu" decode JOB "$exp" "$data" "$splits" "$labels"
+  need "$jobs" 3
+  run_jobs decode "$decode_cmd" "${resources[@]}"
 fi
 
 if run_stage 5 "scoring"; then

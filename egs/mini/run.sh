@@ -14,13 +14,12 @@ labels=4
 label_sets="4 (angry, happy, neutral, sad)"
 . ../common/options.sh
 
-db_root=${db_root:-downloads/mini}
 if run_stage 0 "corpus"; then
-  [ -e "$db_root" ] || local/synthesise.sh "$db_root"
+  if [ -n "$db_root" ]; then echo "$0: using $db_root"; else local/synthesise.sh downloads/mini; fi
 fi
 
 if run_stage 1 "data folder"; then
-  need "$db_root" 0
+  need_corpus downloads/mini
   sertk-prepare-corpus mini "$db_root" "$data"
 fi
 

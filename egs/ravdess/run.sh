@@ -16,16 +16,11 @@ label_sets="8 (emotions), 2 (intensity: normal, strong), 2val (valence: positive
 . ../common/options.sh
 
 if run_stage 0 "corpus"; then
-  if [ -n "$db_root" ]; then
-    need "$db_root" "without --db_root 0"
-  else
-    local/get_data.sh downloads
-  fi
+  if [ -n "$db_root" ]; then echo "$0: using $db_root"; else local/get_data.sh downloads; fi
 fi
-db_root=${db_root:-downloads}
 
 if run_stage 1 "data folder"; then
-  need "$db_root" 0
+  need_corpus downloads
   sertk-prepare-corpus ravdess "$db_root" "$data"
 fi
 

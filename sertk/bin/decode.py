@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from sertk.command import make_parser, run_command
+from sertk.datadir import SPLIT_PARTS
 from sertk.device import add_device_options, choose_device
 from sertk.errors import UsageError
 
@@ -22,7 +23,7 @@ def build_parser():
     parser.add_argument("--splits", help="folder of the protocol's fold lists")
     parser.add_argument("--fold", type=int)
     parser.add_argument("--labels", help="label set, for the references in predictions.tsv")
-    parser.add_argument("--part", default="test", choices=["train", "valid", "test"])
+    parser.add_argument("--part", default="test", choices=SPLIT_PARTS)
     parser.add_argument("--feats", action="append", default=[], metavar="NAME=RSPECIFIER")
     parser.add_argument("--cmvn", action="append", default=[], metavar="NAME=RSPECIFIER",
                         help="Kaldi CMVN statistics per speaker (default: taken from what is decoded)")
@@ -38,6 +39,8 @@ def run(args):
         raise UsageError("give either --data or --feats")
     if args.splits and not (args.fold and args.labels and args.data):
         raise UsageError("--splits needs --data, --fold and --labels")
+    if args.splits and (args.cmvn or args.wspecifier):
+        raise UsageError("--splits decodes into RUN_DIR with the part's own statistics: no --cmvn, no WSPECIFIER")
     if not args.splits and not args.wspecifier:
         raise UsageError("without --splits a WSPECIFIER says where the posteriors go")
     from sertk.decoding.emotion import decode_archives, decode_data_dir, decode_part

@@ -1,9 +1,8 @@
 """Makes an experiment folder: its resolved config, its protocol card, its list of jobs."""
 
 import sys
-from pathlib import Path
 
-from sertk.command import make_parser, run_command
+from sertk.command import add_config_options, make_parser, run_command
 from sertk.config import derive_tag, load_steps
 from sertk.errors import UsageError
 from sertk.files import write_text
@@ -12,24 +11,30 @@ from sertk.files import write_text
 def build_parser():
     parser = make_parser(
         "sertk-make-experiment",
-        "Makes EXP_DIR with config.yaml, card.yaml and jobs.txt (one line `fold seed` per training), refusing a\n"
-        "folder that was made with other settings; or, with --print, only says what the config asks for.",
+        "Makes EXP_DIR with config.yaml and card.yaml, refusing one that was made with other settings, and a jobs\n"
+        "file (one line `fold seed` per training); or, with --print, only says what the config asks for.",
         "sertk-make-experiment --config ../common/conf/blstm.yaml --set training.max_epochs=3 \\\n"
-        "    --data data/ravdess --splits data/ravdess/splits/emobox --labels 8 --corpus ravdess exp/x/blstm",
+        "    --data data/ravdess --splits data/ravdess/splits/emobox --labels 8 --corpus ravdess \\\n"
+        "    --jobs exp/x/blstm/jobs.txt exp/x/blstm",
     )
-    parser.add_argument("--config", required=True, help="the model's YAML")
-    parser.add_argument("--overlay", help="a YAML file laid over it")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings laid over both")
+    add_config_options(parser)
+    parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
     parser.add_argument("--print", choices=["steps", "features", "tag"], help="print this and make nothing")
     parser.add_argument("--data", help="data folder")
     parser.add_argument("--splits", help="folder of the protocol's fold lists")
     parser.add_argument("--labels", help="label set")
     parser.add_argument("--corpus", help="the corpus's name, for the card")
-    parser.add_argument("--folds", nargs="*", type=int, default=[], help="folds to run (default: all)")
+    parser.add_argument("--subset", help="the part of the corpus, where it is not all")
+    parser.add_argument("--jobs", metavar="FILE", help="where the list of trainings goes")
+    parser.add_argument("--folds", type=fold_numbers, default=[], metavar="'F ...'", help="default: all")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("exp_dir", nargs="?")
     return parser
+
+
+def fold_numbers(text):
+    return [int(number) for number in text.split()]
 
 
 def run(args):
@@ -41,15 +46,16 @@ def run(args):
             "tag": derive_tag(args.set, args.overlay),
         }[args.print])
         return
-    if not all((args.data, args.splits, args.labels, args.corpus, args.exp_dir)):
-        raise UsageError("give --data, --splits, --labels, --corpus and EXP_DIR")
+    if not all((args.data, args.splits, args.labels, args.corpus, args.jobs, args.exp_dir)):
+        raise UsageError("give --data, --splits, --labels, --corpus, --jobs and EXP_DIR")
     if args.repeats < 1:
         raise UsageError(f"--repeats {args.repeats}: expected 1 or more")
     from sertk.experiment import create_experiment, list_jobs
 
     jobs = list_jobs(args.splits, args.folds, args.repeats, args.seed)
-    create_experiment(args.exp_dir, steps, args.data, args.splits, args.labels, args.corpus)
-    write_text(Path(args.exp_dir) / "jobs.txt", "".join(f"{fold} {seed}\n" for fold, seed in jobs))
+    corpus = {"corpus": args.corpus, **({"subset": args.subset} if args.subset else {})}
+    create_experiment(args.exp_dir, steps, args.data, args.splits, args.labels, corpus)
+    write_text(args.jobs, "".join(f"{fold} {seed}\n" for fold, seed in jobs))
 
 
 def main(argv=None):

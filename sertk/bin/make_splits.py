@@ -26,7 +26,9 @@ def build_parser():
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a random protocol (default: 0)")
     parser.add_argument("--list", action="store_true", help="print the names of the protocols, and no more")
     parser.add_argument("datadir", nargs="?", metavar="DATADIR", help="the data folder")
-    parser.add_argument("outdir", nargs="?", metavar="OUTDIR", help="where the lists go; replaced as a whole")
+    parser.add_argument(
+        "outdir", nargs="?", metavar="OUTDIR", help="where the lists go; other lists there are never replaced"
+    )
     return parser
 
 

@@ -4,7 +4,7 @@ import logging
 import sys
 from pathlib import Path
 
-from sertk.command import make_parser, run_command
+from sertk.command import add_config_options, make_parser, run_command
 from sertk.config import load_steps
 from sertk.device import add_device_options, choose_device
 from sertk.errors import SertkError
@@ -21,8 +21,7 @@ def build_parser():
         "sertk-train --config exp/ravdess_8_emobox/blstm/config.yaml --data data/ravdess --labels 8 \\\n"
         "    --splits data/ravdess/splits/emobox --fold 1 --seed 1 exp/ravdess_8_emobox/blstm/fold1/seed1",
     )
-    parser.add_argument("--config", required=True, help="the experiment's or a model's YAML")
-    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings laid over the config")
+    add_config_options(parser)
     parser.add_argument("--step", help="one of the config's steps (default: the last)")
     parser.add_argument("--data", required=True, help="data folder")
     parser.add_argument("--labels", required=True, help="label set")

@@ -7,13 +7,16 @@ import numpy as np
 from sertk.archives import MatrixWriter, open_matrices
 from sertk.datadir import DataDir, read_table
 from sertk.errors import SertkError
+from sertk.experiment import check_lists, write_command
 from sertk.files import write_text
+from sertk.labels import Labels
 from sertk.protocols import read_fold
-from sertk.tasks.emotion import Labels, dataset_of_rspecifiers, load_dataset
+from sertk.tasks.emotion import dataset_of_rspecifiers, load_dataset
 
 
 def decode_part(trained, run_dir, data_dir, splits_dir, fold, part, label_set):
     """Decodes one part of a fold into run_dir/decode_PART, which appears whole or not at all."""
+    check_lists(run_dir, splits_dir, fold)
     labels = Labels.read(data_dir, label_set)
     if labels.classes != trained.classes:
         raise SertkError(f"{run_dir}: trained for the classes {trained.classes}, {label_set} has {labels.classes}")
@@ -29,6 +32,7 @@ def decode_part(trained, run_dir, data_dir, splits_dir, fold, part, label_set):
     write_text(aside / "posteriors.scp", scp.replace(f" {aside}/", f" {out_dir}/"))
     references = [labels.by_utterance[utterance] for utterance in utterances]
     write_text(aside / "predictions.tsv", predictions(utterances, speakers, references, labels.classes, posteriors))
+    write_command(aside)
     shutil.rmtree(out_dir, ignore_errors=True)
     aside.rename(out_dir)
 

@@ -60,8 +60,11 @@ class Normaliser:
 
         `groups` has the speaker of each utterance; speakers' statistics are those of the stream's own
         utterances, or `cmvn[speaker]`, a Kaldi CMVN matrix (2, dims + 1). Raises SertkError when a speaker
-        is missing there.
+        is missing there, or when other steps come before the one of scope speaker, as `cmvn` describes the
+        features as they are.
         """
+        if cmvn and any(step.scope == "speaker" for step in self.steps[1:]):
+            raise SertkError("CMVN statistics of speakers cannot be given where other normalisation comes before")
         for place, step in enumerate(self.steps):
             self._apply_step_(place, step, stream, groups, cmvn)
 

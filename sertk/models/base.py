@@ -56,8 +56,8 @@ class EmotionModel(nn.Module):
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
 
-    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """The loss to minimise, a scalar, and figures to log."""
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss to minimise, a scalar, and further scalars to log, whose means over an epoch are kept."""
         return F.cross_entropy(self(batch).scores.float(), batch.labels), {}
 
     def posteriors(self, batch: Batch) -> Tensor:

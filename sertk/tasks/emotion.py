@@ -1,6 +1,5 @@
 """The task of classifying the emotion of utterances: data, model, loss, validation, and what a checkpoint keeps."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,34 +10,12 @@ from sertk.datadir import DataDir
 from sertk.decoding.posteriors import utterance_posteriors
 from sertk.errors import SertkError
 from sertk.features.normalise import Normaliser
+from sertk.labels import Labels
 from sertk.models import MODELS
 from sertk.models.base import Shape
 from sertk.scoring.metrics import confusion_matrix, scores
 from sertk.training.checkpoint import read_checkpoint
 from sertk.training.data import Dataset, load_stream, make_sampler, stack_matrices
-
-
-@dataclass(frozen=True)
-class Labels:
-    """The classes of a label set, sorted, and the utterances that have one of them."""
-
-    classes: list[str]
-    by_utterance: dict[str, str]
-
-    @classmethod
-    def read(cls, data_dir, label_set):
-        by_utterance = DataDir(data_dir).labels(label_set)
-        classes = sorted(set(by_utterance.values()))
-        if len(classes) < 2:
-            raise SertkError(f"{data_dir}/labels/{label_set}: fewer than two classes")
-        return cls(classes, by_utterance)
-
-    def labelled(self, utterances):
-        return [utterance for utterance in utterances if utterance in self.by_utterance]
-
-    def indices(self, utterances):
-        place = {label: index for index, label in enumerate(self.classes)}
-        return torch.tensor([place[self.by_utterance[utterance]] for utterance in utterances])
 
 
 def find_feats(feature_type, data_dir, run_dir):
@@ -57,7 +34,7 @@ def load_dataset(config, data_dir, run_dir, utterances, labels=None):
     streams = {
         name: load_stream(find_feats(name, data_dir, run_dir), utterances) for name in config.features
     }
-    return Dataset(utterances, streams, {}, labels.indices(utterances) if labels else None)
+    return Dataset(utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None)
 
 
 def dataset_of_rspecifiers(config, rspecifiers):

@@ -14,10 +14,11 @@ class Progress:
 
     epoch: int = 0  # epochs finished
     step: int = 0  # batches done in the epoch under way
-    loss_sum: float = 0.0  # over those batches
+    sums: dict[str, float] = field(default_factory=dict)  # of the loss and the model's own figures over those batches
     seconds: float = 0.0  # spent in the epoch under way
     best_value: float | None = None
     best_epoch: int = 0
+    precision: str | None = None  # what `auto` stands for here, so that no other machine goes on with another
     history: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
 
 

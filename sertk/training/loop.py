@@ -30,16 +30,19 @@ def train(task, training, optimiser, run_dir, seed):
     the loss is not finite.
     """
     checkpoints = Path(run_dir) / "checkpoints"
-    state = Progress()
-    if (checkpoints / "latest.pt").exists():
-        state = load_checkpoint(checkpoints / "latest.pt", task, optimiser)
+    latest = checkpoints / "latest.pt"
+    state = Progress(precision=choose_precision(training.precision, task.device))
+    if latest.exists():
+        state = load_checkpoint(latest, task, optimiser)
         log.info("going on from epoch %d, step %d", state.epoch + 1, state.step)
+        keep_best(task, state, checkpoints)
     with stop_on_sigterm() as stopped:
         while not finished(state, training):
-            train_epoch(task, training, optimiser, state, seed, checkpoints / "latest.pt", stopped)
-            finish_epoch(task, training, optimiser, state, checkpoints)
+            train_epoch(task, training, optimiser, state, seed, latest, stopped)
+            finish_epoch(task, training, optimiser, state)
             write_text(Path(run_dir) / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
-            save_checkpoint(checkpoints / "latest.pt", task, optimiser, state)
+            save_checkpoint(latest, task, optimiser, state)
+            keep_best(task, state, checkpoints)
             if stopped.is_set and not finished(state, training):
                 raise Interrupted
     log.info("training ended after epoch %d; the best epoch was %d", state.epoch, state.best_epoch)
@@ -55,68 +58,86 @@ def train_epoch(task, training, optimiser, state, seed, latest, stopped):
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + state.epoch)
     chunks = task.epoch_batches(generator)
-    loss_sum = torch.tensor(state.loss_sum, dtype=torch.float64, device=task.device)
-    precision = autocast_dtype(training.precision, task.device)
+    sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in state.sums.items()}
     begun = time.monotonic() - state.seconds
-    task.model.train()
     saved = time.monotonic()
-    bar = progress_bar(chunks[state.step :], f"epoch {state.epoch + 1}")
-    for chunk in bar:
-        loss_sum += train_step(task, optimiser, task.gather(chunk), training.grad_clip, precision)
+    task.model.train()
+    for chunk in progress_bar(chunks[state.step :], f"epoch {state.epoch + 1}"):
+        figures = train_step(task, optimiser, task.gather(chunk), training.grad_clip, state.precision)
+        sums = {name: value.double() + sums.get(name, 0) for name, value in figures.items()}
         state.step += 1
         due = training.checkpoint_seconds and time.monotonic() - saved > training.checkpoint_seconds
         if state.step < len(chunks) and (due or stopped.is_set):
-            state.loss_sum, state.seconds = float(loss_sum), time.monotonic() - begun
+            note_epoch(state, sums, begun)
             save_checkpoint(latest, task, optimiser, state)
             saved = time.monotonic()
             if stopped.is_set:
                 raise Interrupted
-    state.loss_sum, state.seconds = float(loss_sum), time.monotonic() - begun
+    note_epoch(state, sums, begun)
+
+
+def note_epoch(state, sums, begun):
+    """Brings the sums and seconds of the epoch under way into the state; raises SertkError if one is not finite."""
+    state.sums = {name: float(value) for name, value in sums.items()}
+    state.seconds = time.monotonic() - begun
+    refuse_infinite(state.sums, state.epoch + 1)
+
+
+def refuse_infinite(figures, epoch):
+    for name, value in figures.items():
+        if not math.isfinite(value):
+            raise SertkError(f"epoch {epoch}: {name} is {value}; try a smaller optimiser.lr")
 
 
 def train_step(task, optimiser, batch, grad_clip, precision):
-    """One update; returns the loss, detached, on the task's device."""
+    """One update; returns the loss and the model's figures, detached, on the task's device."""
     with autocast(task.device, precision):
-        loss, _ = task.model.loss(batch)
+        loss, figures = task.model.loss(batch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     if grad_clip:
         torch.nn.utils.clip_grad_norm_(task.model.parameters(), grad_clip)
     optimiser.step()
-    return loss.detach()
+    return {"loss": loss.detach(), **{name: value.detach() for name, value in figures.items()}}
 
 
-def finish_epoch(task, training, optimiser, state, checkpoints):
-    """Validates, logs the epoch, and keeps the model if it is the best so far."""
-    steps, loss = state.step, state.loss_sum / state.step
-    if not math.isfinite(loss):
-        raise SertkError(f"epoch {state.epoch + 1}: the training loss is {loss}; try a smaller optimiser.lr")
+def finish_epoch(task, training, optimiser, state):
+    """Validates, logs the epoch, and notes whether it is the best so far."""
     begun = time.monotonic()
-    with autocast(task.device, autocast_dtype(training.precision, task.device)):
+    with autocast(task.device, state.precision):
         metrics = task.validate()
+    refuse_infinite(metrics, state.epoch + 1)
     state.epoch += 1
     line = {
         "epoch": state.epoch,
-        "train_loss": loss,
+        **{f"train_{name}": value / state.step for name, value in state.sums.items()},
         **metrics,
         "lr": optimiser.param_groups[0]["lr"],
-        "steps": steps,
+        "steps": state.step,
         "seconds": round(state.seconds + time.monotonic() - begun, 3),
     }
     state.history.append(line)
-    state.step, state.loss_sum, state.seconds = 0, 0.0, 0.0
+    state.step, state.sums, state.seconds = 0, {}, 0.0
     log.info("  ".join(f"{key} {value:.4g}" for key, value in line.items()))
     if is_best(metrics, training.select, state.best_value):
-        state.best_value = metrics.get(training.select)
+        state.best_value = metrics.get(training.select)  # None where the last epoch is taken
         state.best_epoch = state.epoch
-        save_best(checkpoints / "best.pt", task, state.epoch)
 
 
 def is_best(metrics, select, best_value):
     if select == "last" or best_value is None:
         return True
-    smaller_is_better = select in ("valid_loss", "valid_cer")
-    return metrics[select] < best_value if smaller_is_better else metrics[select] > best_value
+    return metrics[select] < best_value if select == "valid_loss" else metrics[select] > best_value
+
+
+def keep_best(task, state, checkpoints):
+    """Writes best.pt if the epoch that has just ended is the best.
+
+    It comes after latest.pt and again when training goes on, so that best.pt is always of the epoch that
+    latest.pt names, also where training was killed between the two.
+    """
+    if state.step == 0 and 0 < state.epoch == state.best_epoch:
+        save_best(checkpoints / "best.pt", task, state.epoch)
 
 
 def make_optimiser(config, model):
@@ -132,18 +153,19 @@ def make_optimiser(config, model):
     return torch.optim.RMSprop(parameters, foreach=True, **options)
 
 
-def autocast_dtype(precision, device):
-    """The dtype matrix products are taken in; `auto` is bfloat16 where the hardware multiplies it natively."""
+def choose_precision(precision, device):
+    """The precision of matrix products; `auto` is bfloat16 where the hardware multiplies it natively."""
     if precision != "auto":
-        return getattr(torch, precision)
+        return precision
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if native else torch.float32
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if native else "float32"
 
 
-def autocast(device, dtype):
-    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
+def autocast(device, precision):
+    return torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")
 
 
 @contextlib.contextmanager

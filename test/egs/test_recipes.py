@@ -97,13 +97,18 @@ def test_help_lists_options_models_and_protocols(tree, recipe):
 @pytest.mark.parametrize("options, message", [
     (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: blstm blstm_capsule"),
     (["--stage", "4", "--tag", "nothing"], "stage 3 makes it"),
+    (["--stage", "x"], "--stage x: expected a whole number from 0"),
+    (["--num_threads", "0"], "--num_threads 0: expected a whole number from 1"),
+    (["--tag", "a;b"], "--tag a;b: letters, digits"),
+    (["--folds", "one"], "--folds one: expected numbers"),
     (["--stage", "5", "--tag", "nothing"], "stage 3 makes it"),
     (["--colour", "red"], "unknown option --colour"),
     (["--stage", "1", "--protocol", "none"], "none"),
     (["--stage", "3", "--labels", "9"], "no label set '9'"),
     (["--stage", "3", "--set", "training.epochs=3"], "unknown key training.epochs"),
     (["--stage", "3", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
-    (["--stage", "1", "--db_root", "nowhere"], "nowhere is missing; stage 0 makes it"),
+    (["--stage", "1", "--set", "training.epochs=3", "--tag", "x"], "unknown key training.epochs"),
+    (["--stage", "1", "--db_root", "nowhere"], "--db_root nowhere: no such folder"),
 ])
 def test_wrong_calls_say_what_is_wrong(tree, options, message):
     done = run_mini(tree, *options)
@@ -112,7 +117,7 @@ def test_wrong_calls_say_what_is_wrong(tree, options, message):
     assert "Traceback" not in done.stderr
 
 
-def test_an_unknown_backend_and_a_missing_environment_are_named(tree):
+def test_a_missing_environment_is_named(tree):
     recipe = tree / "egs" / "mini"
     done = subprocess.run(["./run.sh", "--stage", "9"], cwd=recipe, capture_output=True, text=True, check=False,
                           env={**os.environ, "SERTK_PYTHON": "/no/such/python"})
@@ -120,3 +125,11 @@ def test_an_unknown_backend_and_a_missing_environment_are_named(tree):
     environment = {key: value for key, value in os.environ.items() if key != "SERTK_PYTHON"}
     done = subprocess.run(["./run.sh"], cwd=recipe, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 1 and "make -C" in done.stderr
+
+
+def test_an_unknown_backend_is_named(tree):
+    done = subprocess.run(
+        ["./run.sh", "--stage", "9"], cwd=tree / "egs" / "mini", capture_output=True, text=True, check=False,
+        env={**os.environ, "SERTK_PYTHON": sys.executable, "CMD_BACKEND": "abacus"},
+    )
+    assert done.returncode == 1 and "CMD_BACKEND=abacus" in done.stderr

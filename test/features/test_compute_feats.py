@@ -84,10 +84,20 @@ def test_max_bad(folder):
     assert len(dict(open_matrices(f"ark:{folder}/f.ark"))) == 5
 
 
-def test_nothing_usable(folder, capsys):
+def test_all_may_be_bad_within_max_bad(folder):
     (folder / "wav.scp").write_text(f"x {folder}/gone.wav\n")
-    assert main(["--type", "fbank40", "--max_bad", "3", f"scp:{folder}/wav.scp", f"ark:{folder}/f"]) == 1
-    assert "no usable utterance" in capsys.readouterr().err
+    outputs = f"ark,scp:{folder}/f.ark,{folder}/f.scp"
+    assert main(["--type", "fbank40", "--max_bad", "1", f"scp:{folder}/wav.scp", outputs]) == 0
+    assert (folder / "f.ark").read_bytes() == (folder / "f.scp").read_bytes() == b""
+    assert main(["--type", "fbank40", "--max_bad", "0", f"scp:{folder}/wav.scp", f"ark:{folder}/g"]) == 1
+    assert not (folder / "g").exists()
+
+
+def test_no_utterances(folder, capsys):
+    command = [sys.executable, "-m", "sertk.bin.compute_feats", "--type", "fbank40", "ark:-", "ark:-"]
+    done = subprocess.run(command, input=b"", capture_output=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == b"sertk-compute-feats: ark:-: no utterances\n"
 
 
 def test_segments_channel_config_and_compression(folder):

@@ -1,6 +1,7 @@
 """The step script over a small data folder, with real jobs."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -35,21 +36,27 @@ def data(tmp_path):
     return folder
 
 
-def make_feats(data, *options):
+def start_make_feats(data, *options):
     environment = {
         **os.environ,
         "PATH": f"{data.parent}/bin:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "LC_ALL": "C",
     }
-    return subprocess.run(
+    return subprocess.Popen(
         [ROOT / "utils/make_feats.sh", *options],
         cwd=data.parent,
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
+
+
+def make_feats(data, *options):
+    process = start_make_feats(data, *options)
+    stdout, stderr = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
 def test_jobs_are_merged(data, monkeypatch):
@@ -87,6 +94,7 @@ def test_broken_recordings(data):
         (data.parent / f"{utterance} x.wav").write_text("no sound")
     (data / "feats").mkdir()
     (data / "feats/fbank40.scp").write_text("s1-u0 old.ark:6\n")
+    (data / "feats/.fbank40.source").write_text("an older state\n")
     # One in each job is within each job's limit, and above that of all.
     done = make_feats(data, "--type", "fbank40", "--nj", "2", "--max_bad", "1", "data")
     assert done.returncode == 1
@@ -98,12 +106,82 @@ def test_broken_recordings(data):
     assert len((data / "feats/fbank40.scp").read_text().splitlines()) == 3
 
 
+def test_all_recordings_of_a_job_are_broken(data):
+    for utterance in ("s2-u3", "s2-u4"):
+        (data.parent / f"{utterance} x.wav").write_text("no sound")
+    done = make_feats(data, "--type", "fbank40", "--nj", "2", "--max_bad", "2", "data")
+    assert done.returncode == 0, done.stderr
+    assert "3 of 5 utterances in data/feats/fbank40.scp" in done.stdout
+    # No empty table of a job is left, which would make the folder invalid.
+    assert sorted(path.name for path in (data / "feats").glob("*.scp")) == ["fbank40.scp"]
+    for number in range(3):
+        (data.parent / f"s1-u{number} x.wav").write_text("no sound")
+    done = make_feats(data, "--type", "mfcc", "--nj", "1", "--max_bad", "9", "data")
+    assert done.returncode == 1
+    assert "no utterance has features: see data/log/make_mfcc.*.log" in done.stderr
+    assert not (data / "feats/mfcc.scp").exists()
+
+
+UP_TO_DATE = "make_feats.sh: data/feats/mine.scp is up to date\n"
+
+
+def test_made_anew_only_when_something_changed(data):
+    config = data / "mine.yaml"
+    config.write_text("extractor: fbank\nnum_mel_bins: 10\n")
+    options = ["--type", "mine", "--feats_config", "data/mine.yaml"]
+    table = data / "feats/mine.scp"
+
+    def is_made(*more):
+        before = table.stat().st_mtime_ns if table.exists() else None
+        done = make_feats(data, *options, "--nj", "1", *more, "data")
+        assert done.returncode == 0, done.stderr
+        made = table.stat().st_mtime_ns != before
+        assert (UP_TO_DATE in done.stdout) is not made
+        return made
+
+    assert is_made()
+    assert not is_made("--max_bad", "1", "--nj", "2")
+    (data / "utt2hash").write_text("".join(f"{name} 0\n" for name in ("s1-u0", "s1-u1", "s1-u2", "s2-u3", "s2-u4")))
+    assert is_made()
+    config.write_text("extractor: fbank\nnum_mel_bins: 12\n")
+    assert is_made()
+    assert is_made("--channel", "0")
+    # A speaker goes: the table that still names the utterances must not stand in the way.
+    for name in ("wav.scp", "utt2spk", "spk2utt", "utt2hash"):
+        lines = (data / name).read_text().splitlines(keepends=True)
+        (data / name).write_text("".join(line for line in lines if line.startswith("s1")))
+    assert is_made("--channel", "0")
+    assert not is_made("--channel", "0")
+    assert len(table.read_text().splitlines()) == 3
+
+
+def test_the_table_of_somebody_else_is_left(data):
+    (data / "feats").mkdir()
+    (data / "feats/mine.scp").write_text("s1-u0 kaldi.ark:6\n")
+    done = make_feats(data, "--type", "mine", "data")
+    assert done.returncode == 0, done.stderr
+    assert "data/feats/mine.scp was made by other means and is left as it is" in done.stdout
+    assert (data / "feats/mine.scp").read_text() == "s1-u0 kaldi.ark:6\n"
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="the lock needs flock")
+def test_two_runs_take_turns(data):
+    options = ["--type", "fbank40", "--nj", "1", "data"]
+    runs = [start_make_feats(data, *options) for _ in range(2)]
+    output = "".join("".join(run.communicate()) for run in runs)
+    assert [run.returncode for run in runs] == [0, 0], output
+    assert output.count("5 of 5 utterances in data/feats/fbank40.scp") == 1
+    assert output.count("data/feats/fbank40.scp is up to date") == 1
+    assert "waiting for another run that makes data/feats/fbank40.scp" in output
+
+
 @pytest.mark.parametrize(
     ("options", "status", "message"),
     [
         (["data"], 2, "usage: utils/make_feats.sh"),
         (["--type", "fbank40"], 2, "usage: utils/make_feats.sh"),
         (["--type", "fbank40", "nowhere"], 1, "nowhere/wav.scp is missing or empty"),
+        (["--type", "x", "--feats_config", "no", "data"], 1, "--feats_config no: no such file"),
         (["--type", "a/b", "data"], 1, "--type a/b: letters, digits"),
         (["--type", "fbank40", "--nj", "0", "data"], 1, "--nj takes a number from 1, got '0'"),
         (["--type", "fbank40", "--max-bad", "x", "data"], 1, "--max_bad takes a number from 0, got 'x'"),

@@ -61,6 +61,9 @@ def test_speaker_statistics_given_as_kaldi_cmvn_are_used():
     np.testing.assert_allclose(stream.rows(1).numpy(), normalise_by_hand("meanvar", matrices[1], [pool]), atol=1e-4)
     with pytest.raises(SertkError, match="speaker ben"):
         Normaliser([Normalise("meanvar", "speaker")]).apply_(Stream(matrices), SPEAKERS, {"anna": stats})
+    with pytest.raises(SertkError, match="where other normalisation comes before"):
+        steps = [Normalise("meanvar", "utterance"), Normalise("mean", "speaker")]
+        Normaliser(steps).apply_(Stream(matrices), SPEAKERS, {"anna": stats, "ben": stats})
     with pytest.raises(SertkError, match="no minimum"):
         Normaliser([Normalise("minmax", "speaker")]).apply_(Stream(matrices), SPEAKERS, {"anna": stats, "ben": stats})
 

@@ -23,11 +23,12 @@ def run_training(corpus, config, run_dir, *options):
 
 
 @pytest.fixture
-def trained(small_corpus, toy_config, tmp_path):
+def trained(small_corpus, toy_config, tmp_path, monkeypatch):
     """A run folder with a model trained for six epochs, with normalisation per speaker."""
     run_dir = tmp_path / "run"
-    settings = ["--set", "training.max_epochs=6", "normalise=speaker", "optimiser.lr=1e-2"]
-    assert run_training(small_corpus, toy_config, run_dir, *settings) == 0
+    monkeypatch.setattr("sys.argv", ["/usr/bin/sertk-train", "--seed", "1", "two words"])
+    settings = "training.max_epochs=6 normalise=speaker optimiser.lr=1e-2"
+    assert run_training(small_corpus, toy_config, run_dir, "--set", settings) == 0
     return run_dir
 
 
@@ -39,7 +40,7 @@ def test_a_run_explains_itself(trained):
     config = read_yaml(trained / "config.yaml")
     assert config["run"]["fold"] == 1 and config["run"]["seed"] == 1
     assert len(config["run"]["lists"]["train"]) == 64
-    assert "sertk" in (trained / "command.txt").read_text() or "pytest" in (trained / "command.txt").read_text()
+    assert (trained / "command.txt").read_text() == "sertk-train --seed 1 'two words'\n"
     environment = json.loads((trained / "environment.json").read_text())
     assert environment["torch"].startswith("2.") and environment["device"] == "cpu"
     epochs = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
@@ -93,6 +94,8 @@ def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, cap
         (["--feats", "toy", *CPU, str(trained), out], 2, "NAME=RSPECIFIER"),
         (["--feats", toy, "--data", str(small_corpus), str(trained), out], 2, "either --data or --feats"),
         (["--splits", "somewhere", "--data", str(small_corpus), str(trained)], 2, "--splits needs"),
+        ([*fold_options(small_corpus), str(trained), out], 2, "no --cmvn, no WSPECIFIER"),
+        (["--feats", toy, "--num_threads", "-1", str(trained), out], 2, "--num_threads -1"),
         (["--feats", toy, *CPU, str(tmp_path / "nowhere"), out], 1, "no trained model; stage 3 trains it"),
         (["--feats", toy, "--device", "cuda:99", str(trained), out], 1, "--device cuda:99"),
     ]
@@ -100,6 +103,14 @@ def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, cap
         assert decode.main(arguments) == status
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out.ark").exists()
+
+
+def test_lists_that_the_model_was_not_trained_with_are_not_decoded(small_corpus, trained, capsys):
+    test_list = small_corpus / "splits" / "toy" / "fold1" / "test"
+    test_list.write_text(test_list.read_text() + "s1-angry-1\n")  # which was trained on
+    assert decode.main([*fold_options(small_corpus), *CPU, str(trained)]) == 1
+    assert "trained on other lists" in capsys.readouterr().err
+    assert not (trained / "decode_test").exists()
 
 
 def test_damaged_checkpoints_are_named(small_corpus, trained, capsys, tmp_path):

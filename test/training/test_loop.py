@@ -14,7 +14,7 @@ import torch
 from sertk.config import Training
 from sertk.errors import SertkError
 from sertk.training.checkpoint import Progress
-from sertk.training.loop import autocast_dtype, finished, is_best, make_optimiser, train
+from sertk.training.loop import choose_precision, finished, is_best, make_optimiser, train
 
 SLOWED = """
 import sys, time
@@ -35,7 +35,7 @@ def start(corpus, config, run_dir, *settings):
     command = [
         sys.executable, "-c", SLOWED, "--config", config, "--data", corpus, "--labels", "3", "--fold", "1",
         "--splits", corpus / "splits" / "toy", "--seed", "3", "--device", "cpu", "--num_threads", "1", run_dir,
-        "--set", "training.checkpoint_seconds=0.1", *settings,
+        "--set", " ".join(["training.checkpoint_seconds=0.1", *settings]),
     ]
     return subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
@@ -110,7 +110,7 @@ def make_task(values, losses=(1.0,)):
     task = SimpleNamespace(model=model, device=torch.device("cpu"), evaluations=iter(values), factors=iter(losses * 99))
     task.epoch_batches = lambda generator: torch.arange(2).split(1)
     task.gather = lambda chunk: chunk
-    model.loss = lambda batch: (model.weight.square().sum() * next(task.factors), {})
+    model.loss = lambda batch: (model.weight.square().sum() * next(task.factors), {"batch": batch.sum()})
     task.validate = lambda: {"valid_uar": next(task.evaluations)}
     task.export = dict
     return task
@@ -135,9 +135,30 @@ def test_selecting_the_last_epoch_never_stops_early(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
-    with pytest.raises(SertkError, match="epoch 2: the training loss is nan; try a smaller optimiser.lr"):
+    with pytest.raises(SertkError, match="epoch 2: loss is nan; try a smaller optimiser.lr"):
         run_loop(tmp_path, make_task([0.3, 0.5], losses=(1.0, 1.0, float("nan"))), max_epochs=3)
     assert torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["epoch"] == 1
+
+
+def test_a_validation_figure_that_is_not_finite_stops_training(tmp_path):
+    with pytest.raises(SertkError, match="epoch 2: valid_uar is nan"):
+        run_loop(tmp_path, make_task([0.3, float("nan")]), max_epochs=3)
+
+
+def test_best_is_written_anew_when_training_was_killed_before_it(tmp_path):
+    run_loop(tmp_path, make_task([0.3, 0.5]), max_epochs=2)
+    best = tmp_path / "checkpoints" / "best.pt"
+    kept = torch.load(best, weights_only=True)
+    best.unlink()
+    run_loop(tmp_path, make_task([]), max_epochs=2)
+    again = torch.load(best, weights_only=True)
+    assert again["epoch"] == kept["epoch"] == 2
+    assert torch.equal(again["model"]["weight"], kept["model"]["weight"])
+
+
+def test_a_models_own_figures_are_logged_as_means(tmp_path):
+    history = run_loop(tmp_path, make_task([0.3]), max_epochs=1)
+    assert history[0]["train_batch"] == 0.5  # batches 0 and 1
 
 
 def test_gradients_are_clipped_to_the_given_norm(tmp_path):
@@ -168,6 +189,6 @@ def test_optimisers_are_built_by_name(name, cls):
 
 def test_precision_is_as_asked_for_or_what_the_hardware_has():
     cpu = torch.device("cpu")
-    assert autocast_dtype("float32", cpu) == torch.float32
-    assert autocast_dtype("bfloat16", cpu) == torch.bfloat16
-    assert autocast_dtype("auto", cpu) in (torch.float32, torch.bfloat16)
+    assert choose_precision("float32", cpu) == "float32"
+    assert choose_precision("bfloat16", cpu) == "bfloat16"
+    assert choose_precision("auto", cpu) in ("float32", "bfloat16")
