@@ -45,24 +45,23 @@ def write_yaml(path, value):
 
 
 def read_yaml(path):
-    """The content of a YAML file; raises SertkError with the file and line of a syntax error."""
-    try:
-        with open(path, encoding="utf-8") as handle:
-            return yaml.safe_load(handle)
-    except OSError as error:
-        raise SertkError(f"{path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SertkError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    """The content of a YAML file, as data alone; raises SertkError with the place of a syntax error."""
+    return read_parsed(path, yaml.safe_load, yaml.YAMLError, "YAML")
 
 
 def read_json(path):
+    """The content of a JSON file; raises SertkError with the place of a syntax error."""
+    return read_parsed(path, json.load, json.JSONDecodeError, "JSON")
+
+
+def read_parsed(path, parse, syntax_error, language):
     try:
         with open(path, encoding="utf-8") as handle:
-            return json.load(handle)
+            return parse(handle)
     except OSError as error:
         raise SertkError(f"{path}: {error.strerror}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise SertkError(f"{path}: not valid JSON: {error}") from error
+    except (syntax_error, UnicodeDecodeError) as error:
+        raise SertkError(f"{path}: not valid {language}: {' '.join(str(error).split())}") from error
 
 
 def file_digest(path, algorithm):

@@ -288,8 +288,8 @@ def check_replaceable(outdir, there, new):
     keys = differing_keys(there, new)
     causes = [key for key in keys if key != "folds"] or keys
     raise SertkError(
-        f"{outdir}: holds other fold lists (differs in: {', '.join(causes)}); models trained on them would be "
-        "tested wrongly: remove the folder, and the experiments that used it, to make them anew"
+        f"{outdir}: holds other fold lists (differs in: {', '.join(causes)}); models trained on them would "
+        "be tested wrongly: remove the folder, and the experiments that used it, to make them anew"
     )
 
 

@@ -62,8 +62,6 @@ def run(args):
                 f"{len(bad)} of {written + len(bad)} utterances cannot be used, more than --max_bad "
                 f"{args.max_bad}: {', '.join(bad)}"
             )
-        if not written and not bad:
-            raise SertkError(f"{args.rspecifier}: no utterances")
     LOGGER.info("features of %d utterances, %d left out", written, len(bad))
 
 

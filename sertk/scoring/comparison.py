@@ -1,7 +1,7 @@
 """Is one system better than another? Both decoded under the same protocol."""
 
 from sertk.errors import SertkError
-from sertk.scoring.experiment import read_card, read_runs
+from sertk.scoring.experiment import read_experiment_card, read_runs
 from sertk.scoring.intervals import FEW_SPEAKERS, paired_bootstrap, z_test
 from sertk.scoring.metrics import scores
 from sertk.scoring.results import speaker_confusions
@@ -14,7 +14,7 @@ def compare(better, worse, draws=2000, seed=0):
     accuracies (means over seeds) as proportions of the distinct utterances, as if these were independent.
     Raises SertkError unless classes, protocol and test utterances are the same.
     """
-    cards = [read_card(experiment) for experiment in (better, worse)]
+    cards = [read_experiment_card(experiment) for experiment in (better, worse)]
     for key in ("corpus", "label_set", "classes", "protocol"):
         if cards[0][key] != cards[1][key]:
             raise SertkError(f"{better} and {worse} differ in {key}: {cards[0][key]} and {cards[1][key]}")

@@ -43,7 +43,7 @@ class Run:
         return sum(seconds) / len(seconds) if seconds else None
 
 
-def read_card(experiment):
+def read_experiment_card(experiment):
     """The protocol card of an experiment folder; raises SertkError for what a result cannot do without."""
     path = Path(experiment) / "card.yaml"
     if not path.is_file():

@@ -8,7 +8,7 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.files import read_json
-from sertk.scoring.experiment import read_card, read_config, read_runs
+from sertk.scoring.experiment import read_config, read_experiment_card, read_runs
 from sertk.scoring.intervals import speaker_intervals
 from sertk.scoring.metrics import (
     METRICS,
@@ -30,7 +30,7 @@ def score(experiment, draws=2000, seed=0):
     `intervals` resamples speakers, each with all utterances of all folds and seeds. Raises SertkError for
     a run that is not decoded, or not well.
     """
-    card = read_card(experiment)
+    card = read_experiment_card(experiment)
     labels = card["classes"]
     runs = read_runs(experiment, labels)
     confusions = [run_confusion(run, len(labels)) for run in runs]
