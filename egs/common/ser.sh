@@ -12,7 +12,7 @@ selection=folds_${folds:-all}_seeds_$seed-$((seed + repeats - 1))
 jobs=$exp/jobs/${selection// /-}.txt
 
 make_splits() {
-  sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" --seed "$seed" "$data" "$splits"
+  sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" "$data" "$splits"
 }
 
 make_features() {  # the archives that the model needs and the data folder lacks
