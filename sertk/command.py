@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import shlex
 import sys
 
 from tqdm import tqdm
@@ -26,7 +27,7 @@ def add_config_options(parser):
     """`--config`, and `--set` with all its settings in one word, as the recipes take them."""
     parser.add_argument("--config", required=True, metavar="FILE", help="a model's or an experiment's YAML")
     parser.add_argument(
-        "--set", default=[], type=str.split, metavar="'KEY=VALUE ...'", help="settings laid over the config"
+        "--set", default=[], type=shlex.split, metavar="'KEY=VALUE ...'", help="settings laid over the config"
     )
 
 

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Time of sertk-compute-feats beside a bare loop of soundfile.read and torchaudio's functions.
 
 Both go over the same files in one process, taking turns every few files, after a round that warms the disk
@@ -94,7 +95,7 @@ def main():
     torch.set_num_threads(1)
     keep_freed_memory()  # as sertk-compute-feats does, and to the bare loop's good as well
     entries = find_files(args)
-    audio_seconds = sum(audio.audio_info(path).seconds for path in entries)
+    audio_seconds = sum(soundfile.info(path).duration for path in entries)
     print(f"{len(entries)} recordings, {audio_seconds:.0f} s of audio, {args.rounds} rounds, medians")
     slow = []
     for feature_type in args.types.split(","):

@@ -7,6 +7,7 @@ forward and backward pass on a batch that is ready. example: tools/bench_trainin
 
 import argparse
 import statistics
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from sertk.training.data import Dataset, Stream, WindowSampler
 from sertk.training.loop import autocast, choose_precision, make_optimiser, train_step
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
+ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of the real one's
 DIMS, CLASSES, UTTERANCES, FRAMES = 70, 8, 1080, 370  # of RAVDESS's training parts
 
 
@@ -34,13 +36,17 @@ def main():
     device = choose_device(args)
     dataset = random_dataset().to(device)
     print(f"{torch.get_num_threads()} threads, {device}, medians of steps in turn")
+    slow = False
     for title, name, settings, steps in (
         ("8-unit model", "blstm", ["model.lstm_units=8"], 20 * args.steps),
         ("blstm_capsule", "blstm_capsule", [], args.steps),
     ):
         step, bare = measure(dataset, load_steps(CONF / f"{name}.yaml", settings)["train"], device, steps)
+        allowed = ALLOWED_SECONDS if title.startswith("8") else ALLOWED_SHARE * bare
+        slow |= step - bare > allowed
         print(f"{title:14} step {1e3 * step:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
-              f"around them {1e3 * (step - bare):6.2f} ms, ratio {step / bare:.3f}")
+              f"around them {1e3 * (step - bare):6.2f} ms of {1e3 * allowed:.2f} ms allowed")
+    return slow
 
 
 def random_dataset():
@@ -84,4 +90,4 @@ def measure(dataset, config, device, steps):
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -10,7 +10,7 @@ use warnings;
 use Exporter qw(import);
 use File::Basename qw(basename dirname);
 use File::Path qw(make_path);
-use POSIX qw(strftime);
+use POSIX qw(strftime setlocale LC_TIME);
 
 our @EXPORT_OK = qw(parse_command_line log_of command_of fail report_failures make_log_folders now);
 
@@ -29,8 +29,9 @@ sub fail {
     exit 1;
 }
 
-# now(): a date for log files.
+# now(): a date for log files, in English whatever the locale is.
 sub now {
+    setlocale( LC_TIME, "C" );
     return strftime( "%a %b %e %H:%M:%S %Z %Y", localtime );
 }
 

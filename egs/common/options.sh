@@ -9,7 +9,8 @@ folds=${folds:-}                # folds to train, such as "1 2"; empty: all
 repeats=1                       # seeds per fold, or folds of a random split
 seed=1                          # the first seed
 nj=$(nproc)                     # jobs for features
-ngpu=$(nvidia-smi -L 2>/dev/null | grep -c '^GPU ' || true)   # 0 trains on the CPU
+ngpu=$(if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then tr ',' '\n' <<< "$CUDA_VISIBLE_DEVICES"; else nvidia-smi -L; fi 2>/dev/null |
+  grep -cE '^(GPU|MIG-|[0-9])' || true)   # 0 trains on the CPU
 num_threads=$(nproc)            # CPU threads of one training; as many train at a time as have theirs
 config=                         # YAML laid over the model's own
 set=                            # settings laid over both: "training.max_epochs=3 model.dropout=0.2"

@@ -16,10 +16,11 @@ make_splits() {
 }
 
 make_features() {  # the archives that the model needs and the data folder lacks
-  local types type
+  local types type own
   types=$(sertk-make-experiment "${model_options[@]}" --print features)
   for type in $types; do
-    utils/make_feats.sh --type "$type" --nj "$nj" --cmd "$train_cmd" "$data"
+    own=conf/feats/$type.yaml; [ -e "$own" ] || own=
+    utils/make_feats.sh --type "$type" --feats_config "$own" --nj "$nj" --cmd "$train_cmd" "$data"
   done
 }
 
@@ -40,7 +41,7 @@ fi
 
 if run_stage 1 "fold lists and features"; then
   need "$data/utt2spk" 1
-  utils/validate_data_dir.sh --no-feats "$data"
+  utils/validate_data_dir.sh --no-feats --no-text "$data"
   make_splits
   make_features
 fi
@@ -55,6 +56,7 @@ if run_stage 3 "training of $model into $exp"; then
   make_features
   sertk-make-experiment "${model_options[@]}" --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" \
     --subset "$subset" --folds "$folds" --repeats "$repeats" --seed "$seed" --jobs "$jobs" "$exp"
+  echo "$0: follow it with: tail -f $exp/fold*/seed*/train.log"
   run_jobs train "$cuda_cmd" "${resources[@]}"
 fi
 

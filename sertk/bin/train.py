@@ -1,6 +1,7 @@
 """Trains one step of a model on one fold."""
 
 import logging
+import resource
 import sys
 from pathlib import Path
 
@@ -70,6 +71,7 @@ def train_step(args, config, folder):
         log.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
     try:
         train(task, config.training, make_optimiser(config.optimiser, task.model), folder, args.seed)
+        log.info("peak memory %.1f GiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")
         return PREEMPTED

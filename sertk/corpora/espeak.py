@@ -24,7 +24,7 @@ class Synthesiser:
         try:
             import espeakng_loader
         except ImportError as error:
-            raise SertkError("espeak-ng is missing: pip install sertk[phones]") from error
+            raise SertkError("espeak-ng is missing: pip install espeakng-loader") from error
         data = self.short_path(espeakng_loader.get_data_path())
         self.library = ctypes.CDLL(espeakng_loader.get_library_path())
         self.rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), DONT_EXIT)  # Hz

@@ -82,20 +82,29 @@ def run_folders(experiment):
 
 
 def read_runs(experiment, classes):
-    """All runs of an experiment, by fold and seed; SertkError for the first that is not decoded well."""
+    """All decoded runs of an experiment, by fold and seed; SertkError if there is none or one is not decoded well."""
     runs = []
     for fold, seed, folder in run_folders(experiment):
-        path = folder / "decode_test" / "predictions.tsv"
+        path = predictions_path(folder)
         if not path.is_file():
-            raise SertkError(
-                f"{path}: no such file; fold {fold}, seed {seed} is not decoded: run stage 4 "
-                f"(after stage 3 if its training was cut off), or remove {folder}"
-            )
+            continue
         epochs = read_epochs(folder)
         predictions = read_predictions(path, classes)
         runs.append(Run(fold, seed, folder, predictions, epochs, _best_epoch(folder, epochs)))
+    if not runs:
+        raise SertkError(f"{experiment}: nothing is decoded yet; run stage 4 (after stage 3, which trains)")
     _check_agreement(runs, classes)
     return runs
+
+
+def undecoded_runs(experiment):
+    """The (fold, seed) of every run without predictions: its training was cut off, or goes on elsewhere."""
+    folders = run_folders(experiment)
+    return [(fold, seed) for fold, seed, folder in folders if not predictions_path(folder).is_file()]
+
+
+def predictions_path(folder):
+    return Path(folder) / "decode_test" / "predictions.tsv"
 
 
 def read_predictions(path, classes):

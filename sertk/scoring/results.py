@@ -8,7 +8,7 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.files import read_json
-from sertk.scoring.experiment import read_config, read_experiment_card, read_runs
+from sertk.scoring.experiment import read_config, read_experiment_card, read_runs, undecoded_runs
 from sertk.scoring.intervals import speaker_intervals
 from sertk.scoring.metrics import (
     METRICS,
@@ -27,8 +27,8 @@ def score(experiment, draws=2000, seed=0):
 
     The top-level metrics and `confusion` pool all folds and seeds; `per_seed` pools the folds of each seed;
     `mean_sd` has mean and sample standard deviation over those (`seeds`) and over all runs (`runs`);
-    `intervals` resamples speakers, each with all utterances of all folds and seeds. Raises SertkError for
-    a run that is not decoded, or not well.
+    `intervals` resamples speakers, each with all utterances of all folds and seeds. Runs that
+    are not decoded are left out with a warning; raises SertkError for one that is not decoded well.
     """
     card = read_experiment_card(experiment)
     labels = card["classes"]
@@ -50,14 +50,18 @@ def score(experiment, draws=2000, seed=0):
         "mean_sd": {"seeds": _mean_sd(per_seed), "runs": _mean_sd(folds)},
         "intervals": speaker_intervals(speaker_confusions(runs, len(labels)), draws, seed),
         "card": card,
-        "warnings": _warnings(card, runs, confusions),
+        "warnings": _undecoded_warnings(experiment) + _warnings(card, runs, confusions),
     }
+
+
+def is_scored(experiment):
+    return (Path(experiment) / "results.json").is_file()
 
 
 def read_results(experiment):
     """The results.json of an experiment folder; raises SertkError where it has to be made (again)."""
     path = Path(experiment) / "results.json"
-    if not path.is_file():
+    if not is_scored(experiment):
         raise SertkError(f"{path}: no such file; stage 5 (sertk-score {experiment}) makes it")
     results = read_json(path)
     missing = [key for key in REPORTED if not isinstance(results, dict) or key not in results]
@@ -156,6 +160,13 @@ def _folds_scored(card, runs):
         "of": len(folds),
         "text": f"{len(scored)} of {len(folds)}",
     }
+
+
+def _undecoded_warnings(experiment):
+    return [
+        f"fold {fold}, seed {seed} is not decoded and left out (stage 4, after stage 3 if its training was cut off)"
+        for fold, seed in undecoded_runs(experiment)
+    ]
 
 
 def _warnings(card, runs, confusions):

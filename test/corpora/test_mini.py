@@ -11,7 +11,7 @@ from sertk.corpora import CORPORA, espeak, mini
 from sertk.datadir import DataDir
 from sertk.errors import SertkError
 
-pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (sertk[phones])")
+pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
 
 
 def speak(root, *options):
@@ -127,6 +127,6 @@ def test_missing_wheel_is_one_line(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "release")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("pip install sertk[phones]")
+    assert done.stderr.strip().endswith("pip install espeakng-loader")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

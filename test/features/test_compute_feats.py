@@ -146,6 +146,7 @@ def test_streams_of_waves_and_features(folder):
         (["--type", "fbank40", "--max_bad", "-1", "scp:x", "ark:y"], "--max_bad takes 0 or more"),
     ],
 )
-def test_wrong_usage(options, message, capsys):
+def test_wrong_usage(options, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
     assert main(options) == 2
     assert message in capsys.readouterr().err

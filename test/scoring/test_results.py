@@ -165,10 +165,14 @@ def refused(experiment, message):
 
 
 def test_a_run_that_is_not_decoded(experiment):
+    decoded = score(experiment)["folds"]
     (experiment / "fold2/seed1/decode_test/predictions.tsv").unlink()
-    refused(
-        experiment, r"fold2/seed1/decode_test/predictions.tsv: .*fold 2, seed 1 is not decoded: run stage 4"
-    )
+    results = score(experiment)
+    assert results["folds"] == [run for run in decoded if (run["fold"], run["seed"]) != (2, 1)]
+    assert results["warnings"][0].startswith("fold 2, seed 1 is not decoded and left out (stage 4")
+    for path in experiment.glob("fold*/seed*/decode_test/predictions.tsv"):
+        path.unlink()
+    refused(experiment, "nothing is decoded yet; run stage 4")
     with pytest.raises(SertkError):
         write_results(experiment)
     assert sorted(path.name for path in experiment.iterdir()) == ["card.yaml", "fold1", "fold2"]

@@ -67,7 +67,8 @@ def test_score_warns_on_stderr(tmp_path, capsys):
 
 
 def test_score_names_the_stage_to_run_in_one_line(experiment, capsys):
-    (experiment / "fold1/seed2/decode_test/predictions.tsv").unlink()
+    for path in experiment.glob("fold*/seed*/decode_test/predictions.tsv"):
+        path.unlink()
     assert score.main([str(experiment)]) == 1
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and "run stage 4" in error
@@ -156,9 +157,17 @@ def test_report_groups_experiments(tmp_path, capsys):
     assert out.read_text() == page
 
 
-def test_report_needs_scored_experiments(experiment, capsys):
+def test_report_leaves_out_what_is_not_scored_and_says_so(experiment, tmp_path, capsys, caplog):
     assert report.main([str(experiment)]) == 1
-    assert "results.json: no such file; stage 5 (sertk-score" in capsys.readouterr().err
+    assert "none of the experiments is scored: run stage 5" in capsys.readouterr().err
+    assert score.main([str(experiment)]) == 0
+    capsys.readouterr()
+    caplog.clear()
+    assert report.main([str(experiment), str(tmp_path / "other")]) == 0
+    assert capsys.readouterr().out.startswith("# Results")
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path / 'other'} is not scored (stage 5) and left out"
+    ]
 
 
 def test_plots(experiment, tmp_path, capsys):
