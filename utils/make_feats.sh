@@ -43,8 +43,6 @@ fail() {
 [[ $nj =~ ^[1-9][0-9]*$ ]] || fail "--nj takes a number from 1, got '$nj'"
 [[ $max_bad =~ ^[0-9]+$ ]] || fail "--max_bad takes a number from 0, got '$max_bad'"
 [ -s "$dir/wav.scp" ] || fail "$dir/wav.scp is missing or empty: prepare the data folder first"
-[ -z "$feats_config" ] || [ -r "$feats_config" ] || fail "--feats_config $feats_config: no such file"
-
 fingerprint() {  # changes when the features would
     {
         echo "$type" "$channel" "$compress"
@@ -65,11 +63,17 @@ if [ -w "$feats" ] && command -v flock > /dev/null; then
     flock -n 9 || { echo "make_feats.sh: waiting for another run that makes $feats/$type.scp" && flock 9; } ||
         fail "$feats/.$type.lock cannot be locked"
 fi
+# Called without options, as recipes do, it keeps to those the features were made with.
+if [ -e "$source" ] && [ "$channel$feats_config$compress" = false ]; then
+    { read -r _ && read -r compress && read -r channel && read -r feats_config; } < "$source" ||
+        compress=false channel='' feats_config=''
+fi
+[ -z "$feats_config" ] || [ -r "$feats_config" ] || fail "--feats_config $feats_config: no such file"
 wanted=$(fingerprint)
 if [ -e "$feats/$type.scp" ] && [ ! -e "$source" ]; then
     echo "make_feats.sh: $feats/$type.scp was made by other means and is left as it is"
     exit 0
-elif [ -e "$feats/$type.scp" ] && [ "$wanted" = "$(cat "$source")" ]; then
+elif [ -e "$feats/$type.scp" ] && [ "$wanted" = "$(head -n 1 "$source")" ]; then
     echo "make_feats.sh: $feats/$type.scp is up to date"
     exit 0
 fi
@@ -115,7 +119,7 @@ bad=$((total - made))
     fail "$bad of $total utterances have no features, more than --max_bad $max_bad:" \
         "see $logs/make_$type.*.log"
 # The source first: a table without one counts as somebody's own.
-echo "$wanted" > "$source.$$.tmp"
+printf '%s\n' "$wanted" "$compress" "$channel" "$feats_config" > "$source.$$.tmp"
 mv "$source.$$.tmp" "$source"
 mv "$merged" "$feats/$type.scp"
 rm -f "${parts[@]}" "${made_parts[@]}"

@@ -16,8 +16,8 @@ def build_parser():
         "With --data and --splits it decodes a part of the run's fold into RUN_DIR/decode_PART\n"
         "(posteriors.ark, posteriors.scp, predictions.tsv); with --data and WSPECIFIER all of a data folder,\n"
         "with --feats and WSPECIFIER any archives.",
-        "compute-mfcc-feats ... ark:- | add-deltas ark:- ark:- | paste-feats ... ark:- | \\\n"
-        "    sertk-decode --feats mfcc_pitch=ark:- exp/ravdess_8_emobox/blstm/fold1/seed1 ark,t:-",
+        "compute-mfcc-feats ... ark:- | add-deltas ark:- ark:- | \\\n"
+        "    sertk-decode --feats mfcc_deltas=ark:- exp/ravdess_8_emobox/blstm_deltas/fold1/seed1 ark,t:-",
     )
     parser.add_argument("--data", help="data folder")
     parser.add_argument("--splits", help="folder of the protocol's fold lists")

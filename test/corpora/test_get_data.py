@@ -9,8 +9,9 @@ MD5 = "bc696df654c87fed845eb13823edef8a"
 
 
 @pytest.fixture
-def get_data(tmp_path):
+def get_data(tmp_path, monkeypatch):
     """Runs the script in a recipe folder whose sertk-download only writes down its arguments."""
+    monkeypatch.delenv("RAVDESS_URL", raising=False)
     recipe = tmp_path / "recipe"
     (recipe / "bin").mkdir(parents=True)
     (recipe / "path.sh").write_text("export PATH=$PWD/bin:$PATH\n")

@@ -35,7 +35,7 @@ def run_recipe(tree, recipe, *options):
     bin_dir = Path(sys.executable).parent
     environment = {
         **os.environ, "SERTK_PYTHON": sys.executable, "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CMD_BACKEND": "local",
     }
     return subprocess.run(
         ["./run.sh", *map(str, options)], cwd=tree / "egs" / recipe, env=environment,

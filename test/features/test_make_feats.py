@@ -205,3 +205,21 @@ def test_a_broken_folder_is_refused(data):
     done = make_feats(data, "--type", "fbank40", "data")
     assert done.returncode == 1
     assert "spk2utt" in done.stdout + done.stderr
+
+
+def test_a_call_without_options_keeps_to_those_of_the_last_one(data):
+    own = data.parent / "own.yaml"
+    own.write_text("extractor: fbank\nnum_mel_bins: 23\n")
+    done = make_feats(data, "--type", "mine", "--feats_config", str(own), "--compress", "true", "data")
+    assert done.returncode == 0, done.stderr
+    again = make_feats(data, "--type", "mine", "data")
+    assert again.returncode == 0 and "data/feats/mine.scp is up to date" in again.stdout
+    with open(data / "wav.scp", "a", encoding="utf-8") as table:
+        table.write(f"s2-u5 {data.parent}/s2-u4 x.wav\n")
+    (data / "utt2spk").write_text((data / "utt2spk").read_text() + "s2-u5 s2\n")
+    (data / "spk2utt").write_text((data / "spk2utt").read_text().rstrip() + " s2-u5\n")
+    anew = make_feats(data, "--type", "mine", "data")
+    assert anew.returncode == 0, anew.stderr
+    assert "6 of 6 utterances" in anew.stdout
+    assert "--config" in (data / "log/make_mine.1.log").read_text()
+    assert "--compress" in (data / "log/make_mine.1.log").read_text()

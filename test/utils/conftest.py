@@ -17,7 +17,7 @@ def run_script(tmp_path):
         return subprocess.run(
             [str(ROOT / "utils" / name), *map(str, arguments)],
             cwd=tmp_path,
-            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **dict(env)},
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "LC_ALL": "C", **dict(env)},
             input=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,

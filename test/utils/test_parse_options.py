@@ -1,3 +1,4 @@
+import os
 import subprocess
 from pathlib import Path
 
@@ -23,7 +24,10 @@ def options(tmp_path):
 
     def run(*arguments):
         command = ["bash", "demo.sh", *arguments]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        environment = {**os.environ, "LC_ALL": "C"}
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
 
     return run
 
