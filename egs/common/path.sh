@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 if [ -n "${SERTK_PYTHON:-}" ]; then
-  python_bin=$(command -v "$SERTK_PYTHON") || { echo "path.sh: SERTK_PYTHON=$SERTK_PYTHON is no command" >&2; return 1; }
+  python_bin=$(command -v "$SERTK_PYTHON") ||
+    { echo "path.sh: SERTK_PYTHON=$SERTK_PYTHON is no command" >&2; return 1; }
   python_bin=$(cd "$(dirname "$python_bin")" && pwd)
 elif [ -x "$root/tools/venv/bin/python3" ]; then
   python_bin=$root/tools/venv/bin

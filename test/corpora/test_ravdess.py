@@ -1,5 +1,7 @@
+import io
 import itertools
 import logging
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +13,18 @@ from sertk.corpora import CORPORA, ravdess
 from sertk.corpora.base import audio_hash
 from sertk.datadir import DataDir, read_table
 from sertk.errors import SertkError
+from sertk.protocols import make_splits, read_fold
 
-REAL = Path(__file__).resolve().parents[2] / "../shared/data/ravdess"
+ROOT = Path(__file__).resolve().parents[2]
+REAL = ROOT / "../shared/data/ravdess"
 
 
 def write_recording(path, seed, rate=16000, channels=1):
     path.parent.mkdir(parents=True, exist_ok=True)
     samples = np.random.default_rng(seed).integers(-3000, 3000, (160, channels)).astype(np.int16)
-    soundfile.write(path, samples, rate)
+    encoded = io.BytesIO()  # many small writes to disk are slow
+    soundfile.write(encoded, samples, rate, format=path.suffix[1:])
+    path.write_bytes(encoded.getvalue())
     return samples
 
 
@@ -228,6 +234,26 @@ def test_command(release, tmp_path, capsys):
     assert prepare_corpus.main([*arguments, "--partial", "--nj", "0"]) == 2
     assert prepare_corpus.main([*arguments, "--partial", "--nj", "2"]) == 0
     assert len(DataDir(tmp_path / "data").utterances) == 24
+
+
+def test_a_whole_release_and_its_published_folds(tmp_path):
+    for actor in range(1, 25):
+        write_actor(tmp_path / "release", actor)
+    data = prepare(tmp_path / "release", tmp_path, partial=False)
+    assert len(data.utterances) == 1440
+    assert Counter(data.labels("8").values()) == {
+        "neutral": 96,
+        **dict.fromkeys(["calm", "happy", "sad", "angry", "fearful", "disgust", "surprised"], 192),
+    }
+    assert Counter(data.labels("2").values()) == {"normal": 768, "strong": 672}
+    assert Counter(data.labels("2val").values()) == {"positive": 672, "negative": 768}
+    assert [len(utts.split()) for utts in data.table("spk2utt").values()] == [60] * 24
+
+    splits = tmp_path / "splits"
+    make_splits(data.path, splits, ROOT / "egs/ravdess/conf/protocols.yaml", "emobox")
+    folds = [read_fold(splits, number) for number in range(1, 7)]
+    assert [tuple(map(len, fold)) for fold in folds] == [(1080, 120, 240)] * 6
+    assert sorted(utt for fold in folds for utt in fold.test) == data.utterances
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the RAVDESS recordings are not beside the project")

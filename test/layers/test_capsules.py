@@ -96,6 +96,27 @@ def test_gradients_of_the_last_iteration_are_right():
     assert torch.autograd.gradcheck(lambda values: route(values, 1), votes)
 
 
+def test_gradients_take_the_couplings_as_fixed():
+    generator = torch.Generator().manual_seed(2)
+    votes = torch.randn(2, 3, 2, 4, dtype=torch.float64, generator=generator).requires_grad_()
+    weights = torch.randn(2, 2, 4, dtype=torch.float64, generator=generator)
+
+    def last_sum(source):
+        """Three iterations with the couplings of `source`, of which the last one sums `votes`."""
+        logits = torch.zeros(2, 3, 2, dtype=torch.float64)
+        for _ in range(2):
+            upper = squash((logits.softmax(-1)[..., None] * source).sum(1))
+            logits = logits + (upper[:, None] * source).sum(-1)
+        return squash((logits.softmax(-1)[..., None] * votes).sum(1))
+
+    def gradient(outputs):
+        return torch.autograd.grad((outputs * weights).sum(), votes)[0]
+
+    fixed, unrolled = gradient(last_sum(votes.detach())), gradient(last_sum(votes))
+    assert (fixed - unrolled).abs().max() > 1e-2
+    torch.testing.assert_close(gradient(route(votes, 3)), fixed)
+
+
 def test_margin_loss_by_hand():
     lengths = torch.tensor([[0.8, 0.3, 0.05], [0.95, 0.0, 0.2]])
     labels = torch.tensor([0, 1])

@@ -16,29 +16,60 @@ from sertk.errors import SertkError
 from sertk.training.checkpoint import Progress
 from sertk.training.loop import choose_precision, finished, is_best, make_optimiser, train
 
-SLOWED = """
+# Training that stops before one step and waits as long as the marker is there.
+PAUSING = """
 import sys, time
+from pathlib import Path
 from sertk.bin import train
 from sertk.training import loop
 
-step = loop.train_step
-def slow_step(*args):
-    time.sleep(0.05)
-    return step(*args)
-loop.train_step = slow_step
-sys.exit(train.main(sys.argv[1:]))
+marker, place = Path(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3]))
+train_epoch, train_step = loop.train_epoch, loop.train_step
+
+def epoch_with_pause(task, training, optimiser, state, *others):
+    def step_with_pause(*args):
+        if (state.epoch, state.step) == place:
+            marker.touch()
+            deadline = time.monotonic() + 60
+            while marker.exists() and time.monotonic() < deadline:
+                time.sleep(0.01)
+        return train_step(*args)
+
+    loop.train_step = step_with_pause
+    train_epoch(task, training, optimiser, state, *others)
+
+loop.train_epoch = epoch_with_pause
+sys.exit(train.main(sys.argv[4:]))
 """
+NEVER = (-1, -1)
 
 
-def start(corpus, config, run_dir, *settings):
-    """Training in a process of its own, each step slowed so that there is time to interrupt it."""
+def start(corpus, config, run_dir, *settings, pause=NEVER):
+    """Training in a process of its own, a checkpoint after every step; pauses at (finished epochs, steps)."""
     command = [
-        sys.executable, "-c", SLOWED, "--config", config, "--data", corpus, "--labels", "3", "--fold", "1",
-        "--splits", corpus / "splits" / "toy", "--seed", "3", "--device", "cpu", "--num_threads", "1", run_dir,
-        "--set", " ".join(["training.checkpoint_seconds=0.1", *settings]),
+        sys.executable, "-c", PAUSING, marker_of(run_dir), *pause,
+        "--config", config, "--data", corpus, "--labels", "3", "--fold", "1", "--seed", "3",
+        "--splits", corpus / "splits" / "toy", "--device", "cpu", "--num_threads", "1", run_dir,
+        "--set", " ".join(["training.checkpoint_seconds=0.000001", *settings]),
     ]
     return subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True,
                             env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+
+
+def marker_of(run_dir):
+    return run_dir.with_name(f"{run_dir.name}.paused")
+
+
+def send_in_pause(process, run_dir, number):
+    """Sends a signal as soon as training pauses, and ends the pause."""
+    wait_for(marker_of(run_dir).exists, process)
+    process.send_signal(number)
+    marker_of(run_dir).unlink()
+
+
+def progress_of(run_dir):
+    progress = torch.load(run_dir / "checkpoints" / "latest.pt", weights_only=True)["progress"]
+    return progress["epoch"], progress["step"]
 
 
 def wait_for(condition, process):
@@ -68,22 +99,23 @@ def test_killed_and_terminated_training_ends_with_identical_weights(small_corpus
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     uninterrupted = start(small_corpus, toy_config, whole)
 
-    process = start(small_corpus, toy_config, cut)
-    wait_for((cut / "checkpoints" / "latest.pt").exists, process)
-    process.send_signal(signal.SIGKILL)  # within the first epoch
-    assert process.wait() == -signal.SIGKILL
-    assert torch.load(cut / "checkpoints" / "latest.pt", weights_only=True)["progress"]["step"] > 0
+    process = start(small_corpus, toy_config, cut, pause=(0, 2))
+    send_in_pause(process, cut, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert progress_of(cut) == (0, 2)
 
-    process = start(small_corpus, toy_config, cut)
-    wait_for((cut / "metrics.jsonl").exists, process)
-    process.send_signal(signal.SIGTERM)  # within the second
+    process = start(small_corpus, toy_config, cut, pause=(1, 1))
+    send_in_pause(process, cut, signal.SIGTERM)
     messages = process.communicate()[1]
     assert process.returncode == 143
-    assert "going on from epoch 1, step" in messages
+    assert "going on from epoch 1, step 2" in messages
     assert "stopped by SIGTERM after writing a checkpoint" in messages
+    assert progress_of(cut) == (1, 2)  # the step under way was ended
 
     process = start(small_corpus, toy_config, cut)
-    assert process.communicate() and process.returncode == 0
+    assert "going on from epoch 2, step 2" in process.communicate()[1]
+    assert process.returncode == 0
     assert uninterrupted.communicate() and uninterrupted.returncode == 0
     assert_same_training(whole, cut)
 
@@ -187,8 +219,13 @@ def test_optimisers_are_built_by_name(name, cls):
     assert optimiser.param_groups[0]["lr"] == 0.02
 
 
-def test_precision_is_as_asked_for_or_what_the_hardware_has():
+@pytest.mark.parametrize("avx512, amx, auto", [
+    (False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16"),
+])
+def test_precision_is_as_asked_for_or_what_the_hardware_has(monkeypatch, avx512, amx, auto):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     cpu = torch.device("cpu")
     assert choose_precision("float32", cpu) == "float32"
     assert choose_precision("bfloat16", cpu) == "bfloat16"
-    assert choose_precision("auto", cpu) in ("float32", "bfloat16")
+    assert choose_precision("auto", cpu) == auto

@@ -127,7 +127,7 @@ rm busy.$job
 
 
 def most_at_a_time(run_script, tmp_path, expected, *options, env=()):
-    """The most of 6 jobs that run.pl ran at a time, where up to 10 s are given for `expected` of them to meet."""
+    """How many of 6 jobs ran at a time; they are given 10 s for `expected` of them to meet."""
     (tmp_path / "overlap.sh").write_text(OVERLAP)
     environment = {"EXPECTED": str(expected), **dict(env)}
     done = run_script("run.pl", *options, "J=1:6", "c.J.log", "bash", "overlap.sh", "J", env=environment)
@@ -143,8 +143,9 @@ def test_concurrency_is_limited_and_used(run_script, tmp_path, limit):
 
 def test_processors_are_the_limit(run_script, tmp_path):
     expected = min(6, len(os.sched_getaffinity(0)))
-    environment = {"OMP_NUM_THREADS": "1"}
-    assert most_at_a_time(run_script, tmp_path, expected, "--max-jobs-run", "999", env=environment) == expected
+    options = ["--max-jobs-run", "999"]
+    seen = most_at_a_time(run_script, tmp_path, expected, *options, env={"OMP_NUM_THREADS": "1"})
+    assert seen == expected
 
 
 def test_gpus_are_not_shared(run_script, tmp_path):
