@@ -23,7 +23,7 @@ EPSILON = torch.finfo(torch.float32).eps
 class MelFrames:
     """Overlapping windows of a waveform and their mel energies; the base of the extractors here.
 
-    Raises ValueError (key, what was expected) for settings that cannot work, such as mel filters that fall
+    Raises config.Impossible for settings that cannot work, such as mel filters that fall
     between FFT bins.
     """
 
