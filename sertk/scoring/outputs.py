@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sertk.errors import SertkError
+from sertk.datadir import read_lines
 from sertk.files import write_json, write_text
 from sertk.scoring.experiment import read_runs, run_folders
 from sertk.scoring.plots import plot_confusion, plot_curves
@@ -44,16 +44,12 @@ def has_curves(results):
 
 
 def read_commands(experiment):
-    """The lines of all foldF/seedS/command.txt, by fold and seed, each once."""
+    """The lines of every run's command.txt, of its training and of its decoding, by fold and seed, each once."""
     lines = {}
     for _, _, folder in run_folders(experiment):
-        path = folder / "command.txt"
-        if path.is_file():
-            try:
-                text = path.read_text(encoding="utf-8")
-            except UnicodeDecodeError as error:
-                raise SertkError(f"{path}: not UTF-8 text: {error}") from error
-            lines |= dict.fromkeys(line for line in text.splitlines() if line.strip())
+        for path in (folder / "command.txt", folder / "decode_test" / "command.txt"):
+            if path.is_file():
+                lines |= dict.fromkeys(line for line in read_lines(path) if line.strip())
     return list(lines)
 
 
