@@ -80,11 +80,13 @@ class Training:
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
     select: Literal["valid_uar", "valid_loss", "last"] = "valid_uar"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    average: float = 0.0  # decay per step of the running mean of the weights that is validated and kept; 0: none
     checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
 
     def __post_init__(self):
         for key in ("batch_size", "max_epochs", "patience"):
             require(getattr(self, key) >= 1, key, "1 or more")
+        require(0 <= self.average < 1, "average", "between 0 and 1")
         for key in ("grad_clip", "checkpoint_seconds"):
             require(getattr(self, key) >= 0, key, "0 or more")
 

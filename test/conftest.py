@@ -50,7 +50,7 @@ TOY_CONFIG = """features: [toy]
 normalise: [{how: meanvar, scope: global}]
 segment: {frames: 15, train_hop: 2, decode_hop: 5}
 model: {name: blstm_capsule, lstm_units: 8, filters: 4, capsules: 2, dropout: 0.2}
-training: {batch_size: 16, max_epochs: 3, precision: float32}
+training: {batch_size: 16, max_epochs: 3, average: 0.9, precision: float32}
 """
 
 

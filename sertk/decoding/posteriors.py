@@ -9,15 +9,15 @@ BATCH_FRAMES = 24_000  # decoding batches hold about this many frames
 
 
 @torch.inference_mode()
-def utterance_posteriors(model, dataset, segment, device, description="decoding"):
-    """(utterances, classes) in float64, rows sum to 1: means over each utterance's windows."""
+def utterance_posteriors(model, dataset, segment, device, hop_of="decode_hop"):
+    """(utterances, classes) in float64, rows sum to 1: means over each utterance's windows, `hop_of` apart."""
     model.eval()
-    sampler = make_sampler(dataset, segment, "decode_hop")
+    sampler = make_sampler(dataset, segment, hop_of)
     windows = sampler.all_windows()
     frames = segment.frames if segment else int(dataset.lengths().max())
     sums = torch.zeros(())
     counts = torch.zeros(len(dataset.utterances), dtype=torch.float64)
-    for chunk in progress(windows.split(max(1, BATCH_FRAMES // frames)), description):
+    for chunk in progress(windows.split(max(1, BATCH_FRAMES // frames)), "decoding"):
         batch = sampler.gather(chunk, device)
         posteriors = model.posteriors(batch).double().cpu()
         if not sums.ndim:

@@ -89,9 +89,12 @@ class EmotionTask:
     def gather(self, chunk):
         return self.sampler.gather(chunk, self.device)
 
-    def validate(self):
-        """valid_loss (cross-entropy of the utterances' posteriors), valid_uar and valid_accuracy."""
-        posteriors = utterance_posteriors(self.model, self.valid, self.config.segment, self.device, "validation")
+    def validate(self, model):
+        """valid_loss (cross-entropy of the utterances' posteriors), valid_uar and valid_accuracy of `model`.
+
+        Windows are as far apart as in training.
+        """
+        posteriors = utterance_posteriors(model, self.valid, self.config.segment, self.device, "train_hop")
         labels = self.valid.labels.cpu()
         own = posteriors.gather(1, labels[:, None]).clamp(min=1e-12)
         confusion = confusion_matrix(labels.numpy(), posteriors.argmax(1).numpy(), len(self.classes))

@@ -22,8 +22,8 @@ class Progress:
     history: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
 
 
-def save_checkpoint(path, task, optimiser, progress):
-    """Writes model, optimiser, progress and random states aside and renames them to `path`."""
+def save_checkpoint(path, task, optimiser, average, progress):
+    """Writes model, optimiser, mean weights (or None), progress and random states aside and renames them to `path`."""
     states = {"cpu": torch.get_rng_state()}
     if task.device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(task.device)
@@ -31,13 +31,15 @@ def save_checkpoint(path, task, optimiser, progress):
         "model": task.model.state_dict(),
         "task": task.export(),
         "optimiser": optimiser.state_dict(),
+        "average": average.state_dict() if average else None,
         "progress": asdict(progress),
         "random": states,
     })
 
 
-def save_best(path, task, epoch):
-    save(path, {"model": task.model.state_dict(), "task": task.export(), "epoch": epoch})
+def save_best(path, task, model, epoch):
+    """Writes what decoding needs; `model` is the task's, or its mean."""
+    save(path, {"model": model.state_dict(), "task": task.export(), "epoch": epoch})
 
 
 def save(path, content):
@@ -45,11 +47,13 @@ def save(path, content):
         torch.save(content, handle)
 
 
-def load_checkpoint(path, task, optimiser):
+def load_checkpoint(path, task, optimiser, average):
     """Restores what save_checkpoint wrote and returns the Progress."""
     checkpoint = read_checkpoint(path)
     task.model.load_state_dict(checkpoint["model"])
     optimiser.load_state_dict(checkpoint["optimiser"])
+    if average:
+        average.load_state_dict(checkpoint["average"])
     torch.set_rng_state(checkpoint["random"]["cpu"])
     if "cuda" in checkpoint["random"] and task.device.type == "cuda":
         torch.cuda.set_rng_state(checkpoint["random"]["cuda"], task.device)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import torch
+from torch.optim.swa_utils import AveragedModel
 
 from sertk.command import progress as progress_bar
 from sertk.errors import SertkError
@@ -32,17 +33,19 @@ def train(task, training, optimiser, run_dir, seed):
     checkpoints = Path(run_dir) / "checkpoints"
     latest = checkpoints / "latest.pt"
     state = Progress(precision=choose_precision(training.precision, task.device))
+    average = mean_of_weights(task.model, training.average) if training.average else None
+    kept = average.module if average else task.model  # what is validated and written to best.pt
     if latest.exists():
-        state = load_checkpoint(latest, task, optimiser)
+        state = load_checkpoint(latest, task, optimiser, average)
         log.info("going on from epoch %d, step %d", state.epoch + 1, state.step)
-        keep_best(task, state, checkpoints)
+        keep_best(task, kept, state, checkpoints)
     with stop_on_sigterm() as stopped:
         while not finished(state, training):
-            train_epoch(task, training, optimiser, state, seed, latest, stopped)
-            finish_epoch(task, training, optimiser, state)
+            train_epoch(task, training, optimiser, average, state, seed, latest, stopped)
+            finish_epoch(task, kept, training, optimiser, state)
             write_text(Path(run_dir) / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
-            save_checkpoint(latest, task, optimiser, state)
-            keep_best(task, state, checkpoints)
+            save_checkpoint(latest, task, optimiser, average, state)
+            keep_best(task, kept, state, checkpoints)
             if stopped.is_set and not finished(state, training):
                 raise Interrupted
     log.info("training ended after epoch %d; the best epoch was %d", state.epoch, state.best_epoch)
@@ -54,7 +57,7 @@ def finished(state, training):
     return state.epoch >= training.max_epochs or (state.epoch > 0 and not patient)
 
 
-def train_epoch(task, training, optimiser, state, seed, latest, stopped):
+def train_epoch(task, training, optimiser, average, state, seed, latest, stopped):
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
     generator = torch.Generator().manual_seed(seed * 1_000_003 + state.epoch)
     chunks = task.epoch_batches(generator)
@@ -64,12 +67,14 @@ def train_epoch(task, training, optimiser, state, seed, latest, stopped):
     task.model.train()
     for chunk in progress_bar(chunks[state.step :], f"epoch {state.epoch + 1}"):
         figures = train_step(task, optimiser, task.gather(chunk), training.grad_clip, state.precision)
+        if average:
+            average.update_parameters(task.model)
         sums = {name: value.double() + sums.get(name, 0) for name, value in figures.items()}
         state.step += 1
         due = training.checkpoint_seconds and time.monotonic() - saved > training.checkpoint_seconds
         if state.step < len(chunks) and (due or stopped.is_set):
             note_epoch(state, sums, begun)
-            save_checkpoint(latest, task, optimiser, state)
+            save_checkpoint(latest, task, optimiser, average, state)
             saved = time.monotonic()
             if stopped.is_set:
                 raise Interrupted
@@ -101,11 +106,11 @@ def train_step(task, optimiser, batch, grad_clip, precision):
     return {"loss": loss.detach(), **{name: value.detach() for name, value in figures.items()}}
 
 
-def finish_epoch(task, training, optimiser, state):
+def finish_epoch(task, kept, training, optimiser, state):
     """Validates, logs the epoch, and notes whether it is the best so far."""
     begun = time.monotonic()
     with autocast(task.device, state.precision):
-        metrics = task.validate()
+        metrics = task.validate(kept)
     refuse_infinite(metrics, state.epoch + 1)
     state.epoch += 1
     line = {
@@ -130,14 +135,14 @@ def is_best(metrics, select, best_value):
     return metrics[select] < best_value if select == "valid_loss" else metrics[select] > best_value
 
 
-def keep_best(task, state, checkpoints):
+def keep_best(task, kept, state, checkpoints):
     """Writes best.pt if the epoch that has just ended is the best.
 
     It comes after latest.pt and again when training goes on, so that best.pt is always of the epoch that
     latest.pt names, also where training was killed between the two.
     """
     if state.step == 0 and 0 < state.epoch == state.best_epoch:
-        save_best(checkpoints / "best.pt", task, state.epoch)
+        save_best(checkpoints / "best.pt", task, kept, state.epoch)
 
 
 def make_optimiser(config, model):
@@ -151,6 +156,16 @@ def make_optimiser(config, model):
             parameters, momentum=config.momentum, nesterov=config.nesterov, fused=True, **options
         )
     return torch.optim.RMSprop(parameters, foreach=True, **options)
+
+
+def mean_of_weights(model, decay):
+    """An AveragedModel whose exponential mean starts short and lengthens to 1 / (1 - decay) steps."""
+
+    def average(means, values, steps):
+        weight = 1 - min(decay, (1 + float(steps)) / (10 + float(steps)))
+        torch._foreach_lerp_(means, values, weight)
+
+    return AveragedModel(model, multi_avg_fn=average)
 
 
 def choose_precision(precision, device):

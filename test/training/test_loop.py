@@ -143,7 +143,7 @@ def make_task(values, losses=(1.0,)):
     task.epoch_batches = lambda generator: torch.arange(2).split(1)
     task.gather = lambda chunk: chunk
     model.loss = lambda batch: (model.weight.square().sum() * next(task.factors), {"batch": batch.sum()})
-    task.validate = lambda: {"valid_uar": next(task.evaluations)}
+    task.validate = lambda kept: {"valid_uar": next(task.evaluations)}
     task.export = dict
     return task
 
@@ -191,6 +191,23 @@ def test_best_is_written_anew_when_training_was_killed_before_it(tmp_path):
 def test_a_models_own_figures_are_logged_as_means(tmp_path):
     history = run_loop(tmp_path, make_task([0.3]), max_epochs=1)
     assert history[0]["train_batch"] == 0.5  # batches 0 and 1
+
+
+def test_the_running_mean_of_the_weights_is_validated_and_kept(tmp_path):
+    task = make_task([])
+    values, means = [], []
+    task.epoch_batches = lambda generator: torch.arange(1).split(1)
+    task.validate = lambda kept: (
+        values.append(task.model.weight.item()), means.append(kept.weight.item()), {"valid_uar": len(means) / 10}
+    )[2]
+    run_loop(tmp_path, task, max_epochs=4, average=0.3)
+    expected = values[0]
+    for step, value in enumerate(values[1:], 1):
+        decay = min(0.3, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * value
+        assert means[step] == pytest.approx(expected, rel=1e-5)
+    best = torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["model"]
+    assert best["weight"].item() == means[-1]
 
 
 def test_gradients_are_clipped_to_the_given_norm(tmp_path):
