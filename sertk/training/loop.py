@@ -6,12 +6,14 @@ import logging
 import math
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch.optim.swa_utils import AveragedModel
 
 from sertk.command import progress as progress_bar
+from sertk.config import Training
 from sertk.errors import SertkError
 from sertk.files import write_text
 from sertk.training.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
@@ -23,6 +25,36 @@ class Interrupted(Exception):
     """SIGTERM came; a checkpoint has been written."""
 
 
+@dataclass
+class Run:
+    """One training: what is trained, how, where it is written, and how far it is."""
+
+    task: object
+    training: Training
+    optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
+    folder: Path
+    seed: int
+    state: Progress
+
+    @property
+    def latest(self):
+        return self.folder / "checkpoints" / "latest.pt"
+
+    @property
+    def kept(self):
+        """The model that is validated and written to best.pt."""
+        return self.average.module if self.average else self.task.model
+
+    def save(self):
+        save_checkpoint(self.latest, self.task, self.optimiser, self.average, self.state)
+
+    def finished(self):
+        state, training = self.state, self.training
+        patient = training.select == "last" or state.epoch - state.best_epoch < training.patience
+        return state.epoch >= training.max_epochs or (state.epoch > 0 and not patient)
+
+
 def train(task, training, optimiser, run_dir, seed):
     """Trains `task.model` until early stopping or the last epoch, going on from run_dir/checkpoints/latest.pt.
 
@@ -30,51 +62,41 @@ def train(task, training, optimiser, run_dir, seed):
     and started again ends with bit-identical weights. Raises Interrupted after SIGTERM, and SertkError when
     the loss is not finite.
     """
-    checkpoints = Path(run_dir) / "checkpoints"
-    latest = checkpoints / "latest.pt"
-    state = Progress(precision=choose_precision(training.precision, task.device))
     average = mean_of_weights(task.model, training.average) if training.average else None
-    kept = average.module if average else task.model  # what is validated and written to best.pt
-    if latest.exists():
-        state = load_checkpoint(latest, task, optimiser, average)
-        log.info("going on from epoch %d, step %d", state.epoch + 1, state.step)
-        keep_best(task, kept, state, checkpoints)
+    state = Progress(precision=choose_precision(training.precision, task.device))
+    run = Run(task, training, optimiser, average, Path(run_dir), seed, state)
+    if run.latest.exists():
+        run.state = load_checkpoint(run.latest, task, optimiser, average)
+        log.info("going on from epoch %d, step %d", run.state.epoch + 1, run.state.step)
+        keep_best(run)
     with stop_on_sigterm() as stopped:
-        while not finished(state, training):
-            train_epoch(task, training, optimiser, average, state, seed, latest, stopped)
-            finish_epoch(task, kept, training, optimiser, state)
-            write_text(Path(run_dir) / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
-            save_checkpoint(latest, task, optimiser, average, state)
-            keep_best(task, kept, state, checkpoints)
-            if stopped.is_set and not finished(state, training):
+        while not run.finished():
+            train_epoch(run, stopped)
+            finish_epoch(run)
+            if stopped.is_set and not run.finished():
                 raise Interrupted
-    log.info("training ended after epoch %d; the best epoch was %d", state.epoch, state.best_epoch)
+    log.info("training ended after epoch %d; the best epoch was %d", run.state.epoch, run.state.best_epoch)
 
 
-def finished(state, training):
-    waited = state.epoch - state.best_epoch
-    patient = training.select == "last" or waited < training.patience
-    return state.epoch >= training.max_epochs or (state.epoch > 0 and not patient)
-
-
-def train_epoch(task, training, optimiser, average, state, seed, latest, stopped):
+def train_epoch(run, stopped):
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
-    generator = torch.Generator().manual_seed(seed * 1_000_003 + state.epoch)
+    task, training, state = run.task, run.training, run.state
+    generator = torch.Generator().manual_seed(run.seed * 1_000_003 + state.epoch)
     chunks = task.epoch_batches(generator)
     sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in state.sums.items()}
     begun = time.monotonic() - state.seconds
     saved = time.monotonic()
     task.model.train()
     for chunk in progress_bar(chunks[state.step :], f"epoch {state.epoch + 1}"):
-        figures = train_step(task, optimiser, task.gather(chunk), training.grad_clip, state.precision)
-        if average:
-            average.update_parameters(task.model)
+        figures = train_step(task, run.optimiser, task.gather(chunk), training.grad_clip, state.precision)
+        if run.average:
+            run.average.update_parameters(task.model)
         sums = {name: value.double() + sums.get(name, 0) for name, value in figures.items()}
         state.step += 1
         due = training.checkpoint_seconds and time.monotonic() - saved > training.checkpoint_seconds
         if state.step < len(chunks) and (due or stopped.is_set):
             note_epoch(state, sums, begun)
-            save_checkpoint(latest, task, optimiser, average, state)
+            run.save()
             saved = time.monotonic()
             if stopped.is_set:
                 raise Interrupted
@@ -106,18 +128,19 @@ def train_step(task, optimiser, batch, grad_clip, precision):
     return {"loss": loss.detach(), **{name: value.detach() for name, value in figures.items()}}
 
 
-def finish_epoch(task, kept, training, optimiser, state):
-    """Validates, logs the epoch, and notes whether it is the best so far."""
+def finish_epoch(run):
+    """Validates, notes the epoch and whether it is the best so far, and writes all that has to be kept of it."""
+    state, training = run.state, run.training
     begun = time.monotonic()
-    with autocast(task.device, state.precision):
-        metrics = task.validate(kept)
+    with autocast(run.task.device, state.precision):
+        metrics = run.task.validate(run.kept)
     refuse_infinite(metrics, state.epoch + 1)
     state.epoch += 1
     line = {
         "epoch": state.epoch,
         **{f"train_{name}": value / state.step for name, value in state.sums.items()},
         **metrics,
-        "lr": optimiser.param_groups[0]["lr"],
+        "lr": run.optimiser.param_groups[0]["lr"],
         "steps": state.step,
         "seconds": round(state.seconds + time.monotonic() - begun, 3),
     }
@@ -127,6 +150,9 @@ def finish_epoch(task, kept, training, optimiser, state):
     if is_best(metrics, training.select, state.best_value):
         state.best_value = metrics.get(training.select)  # None where the last epoch is taken
         state.best_epoch = state.epoch
+    write_text(run.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
+    run.save()
+    keep_best(run)
 
 
 def is_best(metrics, select, best_value):
@@ -135,14 +161,14 @@ def is_best(metrics, select, best_value):
     return metrics[select] < best_value if select == "valid_loss" else metrics[select] > best_value
 
 
-def keep_best(task, kept, state, checkpoints):
+def keep_best(run):
     """Writes best.pt if the epoch that has just ended is the best.
 
     It comes after latest.pt and again when training goes on, so that best.pt is always of the epoch that
     latest.pt names, also where training was killed between the two.
     """
-    if state.step == 0 and 0 < state.epoch == state.best_epoch:
-        save_best(checkpoints / "best.pt", task, kept, state.epoch)
+    if run.state.step == 0 and 0 < run.state.epoch == run.state.best_epoch:
+        save_best(run.folder / "checkpoints" / "best.pt", run.task, run.kept, run.state.epoch)
 
 
 def make_optimiser(config, model):

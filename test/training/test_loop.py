@@ -14,7 +14,7 @@ import torch
 from sertk.config import Training
 from sertk.errors import SertkError
 from sertk.training.checkpoint import Progress
-from sertk.training.loop import choose_precision, finished, is_best, make_optimiser, train
+from sertk.training.loop import Run, choose_precision, is_best, make_optimiser, train
 
 # Training that stops before one step and waits as long as the marker is there.
 PAUSING = """
@@ -26,9 +26,9 @@ from sertk.training import loop
 marker, place = Path(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3]))
 train_epoch, train_step = loop.train_epoch, loop.train_step
 
-def epoch_with_pause(task, training, optimiser, state, *others):
+def epoch_with_pause(run, stopped):
     def step_with_pause(*args):
-        if (state.epoch, state.step) == place:
+        if (run.state.epoch, run.state.step) == place:
             marker.touch()
             deadline = time.monotonic() + 60
             while marker.exists() and time.monotonic() < deadline:
@@ -36,7 +36,7 @@ def epoch_with_pause(task, training, optimiser, state, *others):
         return train_step(*args)
 
     loop.train_step = step_with_pause
-    train_epoch(task, training, optimiser, state, *others)
+    train_epoch(run, stopped)
 
 loop.train_epoch = epoch_with_pause
 sys.exit(train.main(sys.argv[4:]))
@@ -222,8 +222,9 @@ def test_which_value_is_best():
     assert not is_best({"valid_uar": 0.5}, "valid_uar", 0.5)
     assert is_best({"valid_loss": 0.4}, "valid_loss", 0.5)
     assert not is_best({"valid_loss": 0.6}, "valid_loss", 0.5)
-    assert finished(Progress(epoch=5, best_epoch=3), Training(patience=2))
-    assert not finished(Progress(epoch=5, best_epoch=4), Training(patience=2))
+    patience = Training(patience=2)
+    assert Run(None, patience, None, None, None, 1, Progress(epoch=5, best_epoch=3)).finished()
+    assert not Run(None, patience, None, None, None, 1, Progress(epoch=5, best_epoch=4)).finished()
 
 
 @pytest.mark.parametrize("name, cls", [("adam", "Adam"), ("sgd", "SGD"), ("rmsprop", "RMSprop")])
