@@ -10,7 +10,6 @@ if [ $# -ne 6 ]; then
   echo "Usage: $0 [--num_threads N] [--ngpu N] --jobs FILE train|decode JOB EXP DATA SPLITS LABELS" >&2
   exit 1
 fi
-[ -n "$jobs" ] || jobs=$3/jobs.txt
 action=$1 job=$2 exp=$3 data=$4 splits=$5 labels=$6
 
 line=$(sed -n "${job}p" "$jobs")
