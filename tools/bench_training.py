@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a training step costs beside the model's own forward and backward pass, measured in one run.
 
-Steps of the training loop (gathering the batch, forward, backward, clipping, optimiser) take turns with the bare
+Steps of the training loop (gathering the batch, forward, backward, clipping, optimiser, mean of the weights) take turns with the bare
 forward and backward pass on a batch that is ready. example: tools/bench_training.py --steps 20 --num_threads 2
 """
 
@@ -21,7 +21,7 @@ from sertk.features.normalise import Normaliser
 from sertk.models import MODELS
 from sertk.models.base import Shape
 from sertk.training.data import Dataset, Stream, WindowSampler
-from sertk.training.loop import autocast, choose_precision, make_optimiser, train_step
+from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, train_step
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
 ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of the real one's
@@ -63,6 +63,7 @@ def measure(dataset, config, device, steps):
     model = MODELS[config.model.name](config.model, Shape({"random": DIMS}, CLASSES, config.segment.frames)).to(device)
     task = SimpleNamespace(model=model, device=device)
     optimiser = make_optimiser(config.optimiser, model)
+    average = mean_of_weights(model, config.training.average) if config.training.average else None
     precision = choose_precision(config.training.precision, device)
     sampler = WindowSampler(dataset, config.segment, config.segment.train_hop)
     chunks = sampler.epoch_windows(torch.Generator().manual_seed(1)).split(config.training.batch_size)
@@ -71,6 +72,8 @@ def measure(dataset, config, device, steps):
     def step(number):
         train_step(task, optimiser, sampler.gather(chunks[number % len(chunks)], device),
                    config.training.grad_clip, precision)
+        if average:
+            average.update_parameters(model)
 
     def bare(number):
         with autocast(device, precision):
