@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 from sertk import config as configs
-from sertk.datadir import SPLIT_PARTS
 from sertk.errors import SertkError
-from sertk.files import file_digest, read_yaml, write_json, write_text, write_yaml
+from sertk.files import read_yaml, write_json, write_text, write_yaml
 from sertk.labels import Labels
-from sertk.protocols import list_folds, read_card, read_fold, without_repeats
+from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
 
 SELECTIONS = {
     "valid_uar": "validation UAR",
@@ -92,11 +91,6 @@ def start_run(run_dir, config, seed, splits_dir, fold, device):
     write_command(run_dir)
     write_json(run_dir / "environment.json", environment(device))
     return lists
-
-
-def list_digests(splits_dir, fold):
-    """The sha256 of each list of a fold."""
-    return {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in SPLIT_PARTS}
 
 
 def check_lists(run_dir, splits_dir, fold):

@@ -316,8 +316,13 @@ def describe_fold(folder, number, fold, corpus):
         "test_speakers": speakers("test"),
         "valid_speakers": speakers("valid"),
         "utterances": {part: len(utterances) for part, utterances in zip(SPLIT_PARTS, fold)},
-        "sha256": {part: file_digest(folder / f"fold{number}" / part, "sha256") for part in SPLIT_PARTS},
+        "sha256": list_digests(folder, number),
     }
+
+
+def list_digests(splits_dir, fold):
+    """The sha256 of each list of a fold."""
+    return {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in SPLIT_PARTS}
 
 
 def list_folds(splits_dir):
