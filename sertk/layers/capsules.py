@@ -78,9 +78,9 @@ def route(votes, iterations):
     return squash(torch.einsum("bqk,bqko->bko", logits.softmax(-1), votes))
 
 
-def margin_loss(lengths, labels, present=0.9, absent=0.1, absent_weight=0.5):
-    """Sabour et al. 2017, Eq. 4: lengths (batch, classes) in [0, 1) and labels (batch,) to the mean loss."""
+def margin_losses(lengths, labels, present=0.9, absent=0.1, absent_weight=0.5):
+    """Sabour et al. 2017, Eq. 4: lengths (batch, classes) in [0, 1) and labels (batch,) to losses (batch,)."""
     target = torch.zeros_like(lengths).scatter_(1, labels[:, None], 1.0)
     misses = target * (present - lengths).clamp(min=0).square()
     alarms = (1 - target) * (lengths - absent).clamp(min=0).square()
-    return (misses + absent_weight * alarms).sum(1).mean()
+    return (misses + absent_weight * alarms).sum(1)

@@ -22,6 +22,7 @@ class Batch:
     items: Tensor
     streams: dict[str, Padded]
     labels: Tensor | None = None  # (batch,)
+    weights: Tensor | None = None  # (batch,), of each item in the loss; None: all weigh the same
     extra: dict = field(default_factory=dict)
 
     def only_stream(self):
@@ -50,16 +51,28 @@ class Shape:
         return dims
 
 
+def mean_loss(losses, weights):
+    """The mean of losses (batch,), weighted by a Batch's `weights`."""
+    return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
+
+
 class EmotionModel(nn.Module):
     """A classifier trained by gradient; subclasses have a frozen dataclass `Config` and take (config, shape)."""
+
+    layers = ("output",)  # whose vectors `sertk-extract` can write
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimise, a scalar, and further scalars to log, whose means over an epoch are kept."""
-        return F.cross_entropy(self(batch).scores.float(), batch.labels), {}
+        losses = F.cross_entropy(self(batch).scores.float(), batch.labels, reduction="none")
+        return mean_loss(losses, batch.weights), {}
 
     def posteriors(self, batch: Batch) -> Tensor:
         """(batch, classes), rows sum to 1."""
         return torch.softmax(self(batch).scores.float(), -1)
+
+    def vectors(self, batch: Batch, layer: str) -> Tensor:
+        """What one of `layers` gives for each item: (batch, rows, dims), one row unless the layer has parts."""
+        return self(batch).scores[:, None]

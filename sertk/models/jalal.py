@@ -1,4 +1,8 @@
-"""Jalal et al. 2019, Learning Temporal Clusters Using Capsule Routing for Speech Emotion Recognition."""
+"""Jalal et al. 2019, Learning Temporal Clusters Using Capsule Routing for Speech Emotion Recognition: the networks.
+
+The proposed one is BlstmCapsule; the others are the paper's baselines, whose sizes it does not give: theirs are
+those of the proposed network.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,30 +12,50 @@ from torch import nn
 
 from sertk.config import require
 from sertk.errors import SertkError
-from sertk.layers.capsules import ConvCapsules, RoutingCapsules, margin_loss
+from sertk.layers.capsules import ConvCapsules, RoutingCapsules, margin_losses
 from sertk.layers.recurrent import Blstm, masked_mean
-from sertk.models.base import EmotionModel, Output
+from sertk.models.base import EmotionModel, Output, mean_loss
 
 
 @dataclass(frozen=True)
-class BlstmConfig:
+class NetworkConfig:
     name: str
-    lstm_units: int = 256  # per direction
-    lstm_layers: int = 2
-    dropout: float = 0.0  # between the LSTM layers and after them
+    dropout: float = 0.0  # between LSTM layers and after every part of the network but the last
 
     def __post_init__(self):
-        for key in ("lstm_units", "lstm_layers"):
-            require(getattr(self, key) >= 1, key, "1 or more")
         require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
 
 
 @dataclass(frozen=True)
-class BlstmCapsuleConfig(BlstmConfig):
+class BlstmConfig(NetworkConfig):
+    lstm_units: int = 256  # per direction
+    lstm_layers: int = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        for key in ("lstm_units", "lstm_layers"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+
+
+@dataclass(frozen=True)
+class ConvConfig(NetworkConfig):
     capsules: int | None = None  # convolution units; null: 4 for two classes, else 10 (Section 3)
     filters: int = 90  # of each unit
     kernel: int = 9  # frames
     stride: int = 2  # frames
+
+    def __post_init__(self):
+        super().__post_init__()
+        for key in ("filters", "kernel", "stride"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+        require(self.capsules is None or self.capsules >= 1, "capsules", "1 or more, or null")
+
+    def units(self, classes):
+        return self.capsules or (4 if classes == 2 else 10)
+
+
+@dataclass(frozen=True)
+class CapsuleConfig(ConvConfig):
     layout: Literal["flattened", "position", "grid"] = "flattened"
     class_dims: int = 16
     routings: int = 3
@@ -39,15 +63,44 @@ class BlstmCapsuleConfig(BlstmConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for key in ("filters", "kernel", "stride", "class_dims", "routings"):
+        for key in ("class_dims", "routings"):
             require(getattr(self, key) >= 1, key, "1 or more")
-        require(self.capsules is None or self.capsules >= 1, "capsules", "1 or more, or null")
+
+
+@dataclass(frozen=True)
+class BlstmCapsuleConfig(BlstmConfig, CapsuleConfig):
+    pass
+
+
+@dataclass(frozen=True)
+class BlstmConvConfig(BlstmConfig, ConvConfig):
+    pass
+
+
+class WindowModel(EmotionModel):
+    """A network that takes windows of one length alone, as convolutions with a stride are part of it."""
+
+    def __init__(self, config, shape):
+        super().__init__()
+        if shape.frames is None:
+            raise SertkError(f"{config.name} classifies windows: its config needs segment.frames")
+        if shape.frames < config.kernel:
+            raise SertkError(f"segment.frames is {shape.frames}, below model.kernel, {config.kernel}")
+        self.name, self.frames = config.name, shape.frames
+
+    def only_windows(self, batch):
+        """The values (batch, frames, dims) of the one stream and its lengths; raises ValueError for other lengths."""
+        stream = batch.only_stream()
+        if not bool((stream.lengths == self.frames).all()):
+            raise ValueError(f"{self.name} takes windows of {self.frames} frames")
+        return stream.values, stream.lengths
 
 
 class MeanBlstm(EmotionModel):
-    """The baseline: BLSTM layers, mean over time, softmax."""
+    """BLSTM layers, mean over time, softmax."""
 
     Config = BlstmConfig
+    layers = ("pooled", *EmotionModel.layers)
 
     def __init__(self, config, shape):
         super().__init__()
@@ -55,52 +108,120 @@ class MeanBlstm(EmotionModel):
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(2 * config.lstm_units, shape.classes)
 
-    def forward(self, batch):
+    def pool(self, batch):
         stream = batch.only_stream()
-        hidden = self.blstm(stream.values, stream.lengths)
-        return Output(self.output(self.dropout(masked_mean(hidden, stream.lengths))))
+        return masked_mean(self.blstm(stream.values, stream.lengths), stream.lengths)
+
+    def forward(self, batch):
+        return Output(self.output(self.dropout(self.pool(batch))))
+
+    def vectors(self, batch, layer):
+        return self.pool(batch)[:, None] if layer == "pooled" else super().vectors(batch, layer)
 
 
-class BlstmCapsule(EmotionModel):
-    """The proposed network: BLSTM layers, convolutional capsules, routing to one capsule per class.
+class Capsule(WindowModel):
+    """Convolutional capsules over the features, routed to one capsule per class.
 
     Scores are the lengths of the class capsules, in [0, 1); posteriors are the lengths over their sum.
     """
 
-    Config = BlstmCapsuleConfig
+    Config = CapsuleConfig
+    layers = ("lower", "upper", *EmotionModel.layers)
 
     def __init__(self, config, shape):
-        super().__init__()
-        if shape.frames is None:
-            raise SertkError("blstm_capsule classifies windows: its config needs segment.frames")
-        if shape.frames < config.kernel:
-            raise SertkError(f"segment.frames is {shape.frames}, below model.kernel, {config.kernel}")
+        super().__init__(config, shape)
         self.loss_name = config.loss
-        self.frames = shape.frames
-        self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers, config.dropout)
-        self.dropout = nn.Dropout(config.dropout)
-        units = config.capsules or (4 if shape.classes == 2 else 10)
         self.lower = ConvCapsules(
-            2 * config.lstm_units, shape.frames, units, config.filters, config.kernel, config.stride, config.layout
+            self.make_encoder(config, shape), shape.frames, config.units(shape.classes), config.filters,
+            config.kernel, config.stride, config.layout,
         )
         self.upper = RoutingCapsules(
             self.lower.count, self.lower.dims, shape.classes, config.class_dims, config.routings, self.lower.groups
         )
 
+    def make_encoder(self, config, shape):
+        """Makes what comes before the convolutions and returns how many channels they see."""
+        return shape.only_dims()
+
+    def encode(self, values, lengths):
+        """What the convolutions see, (batch, frames, channels), of values (batch, frames, dims)."""
+        return values
+
     def forward(self, batch):
-        stream = batch.only_stream()
-        if not bool((stream.lengths == self.frames).all()):
-            raise ValueError(f"blstm_capsule takes windows of {self.frames} frames")
-        hidden = self.dropout(self.blstm(stream.values, stream.lengths))
-        capsules = self.upper(self.lower(hidden))
+        capsules = self.upper(self.lower(self.encode(*self.only_windows(batch))))
         return Output((capsules.square().sum(-1) + 1e-9).sqrt())
 
     def loss(self, batch):
         lengths = self(batch).scores
         if self.loss_name == "margin":
-            return margin_loss(lengths, batch.labels), {}
-        return F.cross_entropy(lengths, batch.labels), {}
+            losses = margin_losses(lengths, batch.labels)
+        else:
+            losses = F.cross_entropy(lengths, batch.labels, reduction="none")
+        return mean_loss(losses, batch.weights), {}
 
     def posteriors(self, batch):
         lengths = self(batch).scores
         return lengths / lengths.sum(-1, keepdim=True)
+
+    def vectors(self, batch, layer):
+        if layer == "output":
+            return super().vectors(batch, layer)
+        lower = self.lower(self.encode(*self.only_windows(batch)))
+        return lower if layer == "lower" else self.upper(lower)
+
+
+class BlstmCapsule(Capsule):
+    """The proposed network: BLSTM layers, convolutional capsules, routing to one capsule per class."""
+
+    Config = BlstmCapsuleConfig
+
+    def make_encoder(self, config, shape):
+        self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers, config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        return 2 * config.lstm_units
+
+    def encode(self, values, lengths):
+        return self.dropout(self.blstm(values, lengths))
+
+
+class BlstmCnn(WindowModel):
+    """BLSTM layers, the convolutions of the proposed network, maximum over time, softmax."""
+
+    Config = BlstmConvConfig
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        filters = config.units(shape.classes) * config.filters
+        self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers, config.dropout)
+        self.conv = nn.Conv1d(2 * config.lstm_units, filters, config.kernel, config.stride)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(filters, shape.classes)
+
+    def forward(self, batch):
+        hidden = self.dropout(self.blstm(*self.only_windows(batch)))
+        highest = self.conv(hidden.transpose(1, 2)).relu().amax(2)
+        return Output(self.output(self.dropout(highest)))
+
+
+class CapsuleBlstm(WindowModel):
+    """Convolutional capsules over the features that keep time, then BLSTM layers, mean over time, softmax."""
+
+    Config = BlstmConvConfig
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        units = config.units(shape.classes)
+        self.lower = ConvCapsules(
+            shape.only_dims(), shape.frames, units, config.filters, config.kernel, config.stride, "position"
+        )
+        self.units = units
+        self.blstm = Blstm(units * config.filters, config.lstm_units, config.lstm_layers, config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(2 * config.lstm_units, shape.classes)
+
+    def forward(self, batch):
+        values, _ = self.only_windows(batch)
+        capsules = self.lower(values).unflatten(1, (self.units, -1))  # (batch, units, positions, filters)
+        sequence = self.dropout(capsules.transpose(1, 2).flatten(2))
+        lengths = sequence.new_full((len(sequence),), sequence.shape[1], device="cpu").long()
+        return Output(self.output(self.dropout(self.blstm(sequence, lengths).mean(1))))

@@ -11,6 +11,9 @@ from sertk.models.base import Batch, Padded, Shape
 SMALL = {
     "blstm": {"lstm_units": 5},
     "blstm_capsule": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
+    "blstm_cnn": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
+    "capsule": {"filters": 3, "capsules": 4, "kernel": 5},
+    "capsule_blstm": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
 }
 FRAMES = 15
 
