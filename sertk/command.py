@@ -7,6 +7,7 @@ import sys
 
 from tqdm import tqdm
 
+from sertk.datadir import SPLIT_PARTS
 from sertk.errors import SertkError, UsageError
 
 
@@ -29,6 +30,19 @@ def add_config_options(parser):
     parser.add_argument(
         "--set", default=[], type=shlex.split, metavar="'KEY=VALUE ...'", help="settings laid over the config"
     )
+
+
+def add_input_options(parser):
+    """What a trained model is used on: a part of its fold, a data folder, or archives; see decoding/inputs.py."""
+    parser.add_argument("--data", help="data folder")
+    parser.add_argument("--splits", help="folder of the protocol's fold lists")
+    parser.add_argument("--fold", type=int)
+    parser.add_argument("--labels", help="label set")
+    parser.add_argument("--part", default="test", choices=SPLIT_PARTS, help="of the fold (default: test)")
+    parser.add_argument("--feats", action="append", default=[], metavar="NAME=RSPECIFIER")
+    parser.add_argument("--cmvn", action="append", default=[], metavar="NAME=RSPECIFIER",
+                        help="Kaldi CMVN statistics per speaker (default: taken from what is decoded)")
+    parser.add_argument("--utt2spk", help="speakers of the utterances in --feats")
 
 
 def run_command(parser, function, argv=None):

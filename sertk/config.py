@@ -80,6 +80,7 @@ class Training:
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
     select: Literal["valid_uar", "valid_loss", "last"] = "valid_uar"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    imbalance: Literal["none", "weights", "upsample"] = "none"  # all classes alike: in the loss, or in the epoch
     average: float = 0.0  # decay per step of the running mean of the weights that is validated and kept; 0: none
     checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
 
@@ -103,6 +104,7 @@ class Config:
     optimiser: Optimiser = field(default_factory=Optimiser)
     training: Training = field(default_factory=Training)
     init: str | None = None  # an earlier step: weights of equal name and shape start from its best ones
+    extract: str | None = None  # a layer: its vectors are a feature type of this name for the steps that follow
 
     def __post_init__(self):
         require(self.features, "features", "at least one feature type")
@@ -299,6 +301,12 @@ def differing_keys(one, other, prefix=""):
         elif left != right:
             keys.append(f"{prefix}{key}")
     return keys
+
+
+def archived_features(steps):
+    """The sorted feature types that the steps take from the data folder, not from each other."""
+    extracted = {config.extract for config in steps.values()}
+    return sorted({name for config in steps.values() for name in config.features} - extracted)
 
 
 def derive_tag(settings, overlay=None):

@@ -11,6 +11,8 @@ from sertk import config as configs
 from sertk.errors import SertkError
 from sertk.files import read_yaml, write_json, write_text, write_yaml
 from sertk.labels import Labels
+from sertk.models import MODELS
+from sertk.models.base import FittedModel
 from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
 
 SELECTIONS = {
@@ -20,12 +22,13 @@ SELECTIONS = {
 }
 
 
-def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, corpus):
+def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names):
     """Writes config.yaml and card.yaml of an experiment; only repeats may be added to one that is there.
 
+    `names` (model, corpus, and the subset if it is not all) go onto the card.
     Raises SertkError with the keys that differ from what is stored.
     """
-    card = experiment_card(steps, data_dir, splits_dir, label_set, corpus)
+    card = experiment_card(steps, data_dir, splits_dir, label_set, names)
     store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
     store(Path(exp_dir) / "card.yaml", card, essence=without_repeats)
 
@@ -42,19 +45,20 @@ def store(path, mapping, essence=dict):
     write_yaml(path, mapping)
 
 
-def experiment_card(steps, data_dir, splits_dir, label_set, corpus):
-    """The protocol's card with what the experiment adds: `corpus` (its name, and the subset), labels, counts, methods."""
+def experiment_card(steps, data_dir, splits_dir, label_set, names):
+    """The protocol's card with what the experiment adds: `names`, labels, counts, methods."""
     final = list(steps.values())[-1]
+    fitted = issubclass(MODELS[final.model.name], FittedModel)
     labels = Labels.read(data_dir, label_set)
     return {
-        "model": final.model.name,
-        **corpus,
+        **names,
         "label_set": label_set,
         "classes": labels.classes,
         "class_counts": labels.counts(),
-        "normalisation": describe_normalisation(final.normalise),
-        "selection": SELECTIONS[final.training.select],
-        "features": list(final.features),
+        "normalisation": "; ".join(dict.fromkeys(describe_normalisation(each.normalise) for each in steps.values())),
+        "imbalance": final.training.imbalance,
+        "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select],
+        "features": configs.archived_features(steps),
         **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
     }
 
@@ -102,6 +106,11 @@ def check_lists(run_dir, splits_dir, fold):
             f"{path}: trained on other lists (of fold {trained['fold']}) than those of fold {fold} in {splits_dir}; "
             "decoding them would test on what was trained on"
         )
+
+
+def step_folder(run_dir, step=None):
+    """Where a step of a run is trained: the last one (None) in the run's own folder."""
+    return Path(run_dir) / "steps" / step if step else Path(run_dir)
 
 
 def write_command(folder):

@@ -8,10 +8,10 @@ import torch
 from sertk import config as configs
 from sertk.errors import SertkError
 from sertk.models import MODELS
-from sertk.models.base import Shape
+from sertk.models.base import FittedModel, Shape
 
 EGS = Path(__file__).resolve().parents[1] / "egs"
-SHIPPED = sorted(path for path in EGS.glob("*/conf/*.yaml") if path.name != "protocols.yaml")
+SHIPPED = sorted(path for path in EGS.glob("*/conf/*.yaml") if path.stem not in ("protocols", "published"))
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
@@ -20,7 +20,7 @@ def test_every_shipped_config_builds_its_model(path):
         shape = Shape(dict.fromkeys(config.features, 70), 8, config.segment.frames if config.segment else None)
         with torch.device("meta"):
             model = MODELS[config.model.name](config.model, shape)
-        assert sum(parameter.numel() for parameter in model.parameters()) > 0
+        assert isinstance(model, FittedModel) or sum(weights.numel() for weights in model.parameters()) > 0
 
 
 def test_the_shipped_network_has_the_papers_sizes():

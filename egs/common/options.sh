@@ -17,7 +17,7 @@ set=                            # settings laid over both: "training.max_epochs=
 tag=                            # name of the experiment beside the model's; derived from --config and --set
 
 list_names() { printf '%s\n' "$@" | sort -u | paste -sd ' '; }
-models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.yaml | grep -v protocols)")
+models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.yaml | grep -vE '^(protocols|published)$')")
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol NAME] [--labels NAME] [--db_root DIR]
        [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N]
        [--config FILE] [--set \"key=value ...\"] [--tag NAME]

@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-from sertk.command import make_parser, run_command
-from sertk.datadir import SPLIT_PARTS
+from sertk.command import add_input_options, make_parser, run_command
 from sertk.device import add_device_options, choose_device
 from sertk.errors import UsageError
 
@@ -19,15 +18,7 @@ def build_parser():
         "compute-mfcc-feats ... ark:- | add-deltas ark:- ark:- | \\\n"
         "    sertk-decode --feats mfcc_deltas=ark:- exp/ravdess_8_emobox/blstm_deltas/fold1/seed1 ark,t:-",
     )
-    parser.add_argument("--data", help="data folder")
-    parser.add_argument("--splits", help="folder of the protocol's fold lists")
-    parser.add_argument("--fold", type=int)
-    parser.add_argument("--labels", help="label set, for the references in predictions.tsv")
-    parser.add_argument("--part", default="test", choices=SPLIT_PARTS)
-    parser.add_argument("--feats", action="append", default=[], metavar="NAME=RSPECIFIER")
-    parser.add_argument("--cmvn", action="append", default=[], metavar="NAME=RSPECIFIER",
-                        help="Kaldi CMVN statistics per speaker (default: taken from what is decoded)")
-    parser.add_argument("--utt2spk", help="speakers of the utterances in --feats")
+    add_input_options(parser)
     parser.add_argument("run_dir", help="folder of a trained fold and seed")
     parser.add_argument("wspecifier", nargs="?", help="where posteriors go, e.g. ark,t:-")
     add_device_options(parser)
@@ -35,36 +26,21 @@ def build_parser():
 
 
 def run(args):
-    if args.feats and args.data or not (args.feats or args.data):
-        raise UsageError("give either --data or --feats")
-    if args.splits and not (args.fold and args.labels and args.data):
-        raise UsageError("--splits needs --data, --fold and --labels")
-    if args.splits and (args.cmvn or args.wspecifier):
-        raise UsageError("--splits decodes into RUN_DIR with the part's own statistics: no --cmvn, no WSPECIFIER")
-    if not args.splits and not args.wspecifier:
-        raise UsageError("without --splits a WSPECIFIER says where the posteriors go")
-    from sertk.decoding.emotion import decode_archives, decode_data_dir, decode_part
+    from sertk.decoding.emotion import write_decoded_part, write_posteriors
+    from sertk.decoding.inputs import check_input_options, read_input
     from sertk.tasks.emotion import TrainedEmotionModel
 
+    check_input_options(args)
+    if args.splits and args.wspecifier:
+        raise UsageError("--splits decodes into RUN_DIR: no WSPECIFIER")
+    if not args.splits and not args.wspecifier:
+        raise UsageError("without --splits a WSPECIFIER says where the posteriors go")
     trained = TrainedEmotionModel(args.run_dir, choose_device(args))
-    cmvn = named_specifiers(args.cmvn, "--cmvn")
+    decoded = read_input(trained, args)
     if args.splits:
-        decode_part(trained, Path(args.run_dir), args.data, args.splits, args.fold, args.part, args.labels)
-    elif args.data:
-        decode_data_dir(trained, args.run_dir, args.data, cmvn, args.wspecifier)
+        write_decoded_part(trained, decoded, Path(args.run_dir) / f"decode_{args.part}")
     else:
-        decode_archives(trained, named_specifiers(args.feats, "--feats"), args.utt2spk, cmvn, args.wspecifier)
-
-
-def named_specifiers(options, option):
-    """{feature type: rspecifier} of NAME=RSPECIFIER options."""
-    named = {}
-    for text in options:
-        name, equals, rspecifier = text.partition("=")
-        if not (name and equals and rspecifier):
-            raise UsageError(f"{option} {text}: expected NAME=RSPECIFIER")
-        named[name] = rspecifier
-    return named
+        write_posteriors(args.wspecifier, decoded.dataset.utterances, trained.posteriors(decoded.dataset).numpy())
 
 
 def main(argv=None):

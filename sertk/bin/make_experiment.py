@@ -1,9 +1,10 @@
 """Makes an experiment folder: its resolved config, its protocol card, its list of jobs."""
 
 import sys
+from pathlib import Path
 
 from sertk.command import add_config_options, make_parser, run_command
-from sertk.config import derive_tag, load_steps
+from sertk.config import archived_features, derive_tag, load_steps
 from sertk.errors import UsageError
 from sertk.files import write_text
 
@@ -42,7 +43,7 @@ def run(args):
     if args.print:
         print({
             "steps": "\n".join(steps),
-            "features": "\n".join(sorted({name for config in steps.values() for name in config.features})),
+            "features": "\n".join(archived_features(steps)),
             "tag": derive_tag(args.set, args.overlay),
         }[args.print])
         return
@@ -53,8 +54,10 @@ def run(args):
     from sertk.experiment import create_experiment, list_jobs
 
     jobs = list_jobs(args.splits, args.folds, args.repeats, args.seed)
-    corpus = {"corpus": args.corpus, **({"subset": args.subset} if args.subset else {})}
-    create_experiment(args.exp_dir, steps, args.data, args.splits, args.labels, corpus)
+    names = {"model": Path(args.config).stem, "corpus": args.corpus}
+    if args.subset:
+        names["subset"] = args.subset
+    create_experiment(args.exp_dir, steps, args.data, args.splits, args.labels, names)
     write_text(args.jobs, "".join(f"{fold} {seed}\n" for fold, seed in jobs))
 
 

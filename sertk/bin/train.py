@@ -3,7 +3,6 @@
 import logging
 import resource
 import sys
-from pathlib import Path
 
 from sertk.command import add_config_options, make_parser, run_command
 from sertk.config import load_steps
@@ -40,22 +39,21 @@ def run(args):
     name = args.step or last
     if name not in steps:
         raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
-    folder = Path(args.run_dir) if name == last else step_folder(args.run_dir, name)
-    return train_step(args, steps[name], folder)
+    return train_step(args, steps[name], None if name == last else name)
 
 
-def step_folder(run_dir, name):
-    return Path(run_dir) / "steps" / name
-
-
-def train_step(args, config, folder):
+def train_step(args, config, step):
     import torch
 
-    from sertk.experiment import start_run
+    from sertk.decoding.vectors import extract_features
+    from sertk.experiment import start_run, step_folder
+    from sertk.models.base import FittedModel
     from sertk.tasks import TASKS
     from sertk.training.checkpoint import load_matching
+    from sertk.training.fit import fit
     from sertk.training.loop import Interrupted, make_optimiser, train
 
+    folder = step_folder(args.run_dir, step)
     device = choose_device(args)
     fold = start_run(folder, config, args.seed, args.splits, args.fold, device)
     log_to(folder / "train.log")
@@ -70,7 +68,12 @@ def train_step(args, config, folder):
         path = step_folder(args.run_dir, config.init) / "checkpoints" / "best.pt"
         log.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
     try:
-        train(task, config.training, make_optimiser(config.optimiser, task.model), folder, args.seed)
+        if isinstance(task.model, FittedModel):
+            fit(task, folder, args.seed)
+        else:
+            train(task, config.training, make_optimiser(config.optimiser, task.model), folder, args.seed)
+        if config.extract:
+            extract_features(args.run_dir, step, device, args.data, args.splits, args.fold, args.labels)
         log.info("peak memory %.1f GiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")

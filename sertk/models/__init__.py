@@ -1,6 +1,8 @@
 """The emotion models by name. A model is a class with a frozen dataclass `Config`; see base.EmotionModel."""
 
+from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
+from sertk.models.vectors import Svm, VectorCnn
 
 MODELS = {
     "blstm": MeanBlstm,
@@ -8,4 +10,7 @@ MODELS = {
     "blstm_cnn": BlstmCnn,
     "capsule": Capsule,
     "capsule_blstm": CapsuleBlstm,
+    "class_gmms": ClassGmms,
+    "svm": Svm,
+    "vector_cnn": VectorCnn,
 }

@@ -76,3 +76,20 @@ class EmotionModel(nn.Module):
     def vectors(self, batch: Batch, layer: str) -> Tensor:
         """What one of `layers` gives for each item: (batch, rows, dims), one row unless the layer has parts."""
         return self(batch).scores[:, None]
+
+
+class FittedModel(EmotionModel):
+    """A model that is fitted to the whole training part at once, without gradients; buffers hold what it learnt."""
+
+    def fit(self, train, valid, seed):
+        """Learns from the Datasets `train` and `valid`, whose utterances are normalised and labelled."""
+        raise NotImplementedError
+
+    def learn(self, **values):
+        """Keeps arrays as buffers by name, floating-point ones as float64."""
+        for name, value in values.items():
+            self.register_buffer(name, torch.as_tensor(value))
+
+    def load_state_dict(self, state_dict, strict=True, assign=False):
+        """Takes buffers of any shape, as their sizes come with the data the model was fitted to."""
+        self.learn(**state_dict)

@@ -7,15 +7,16 @@ import torch
 from sertk.archives import open_matrices
 from sertk.config import Config, build, to_mapping
 from sertk.datadir import DataDir
-from sertk.decoding.posteriors import utterance_posteriors
+from sertk.decoding.means import utterance_means
 from sertk.errors import SertkError
+from sertk.experiment import step_folder
 from sertk.features.normalise import Normaliser
 from sertk.labels import Labels
 from sertk.models import MODELS
-from sertk.models.base import Shape
+from sertk.models.base import FittedModel, Shape
 from sertk.scoring.metrics import confusion_matrix, scores
 from sertk.training.checkpoint import read_checkpoint
-from sertk.training.data import Dataset, load_stream, make_sampler, stack_matrices
+from sertk.training.data import Dataset, balanced_weights, load_stream, make_sampler, stack_matrices
 
 
 def find_feats(feature_type, data_dir, run_dir):
@@ -77,10 +78,15 @@ class EmotionTask:
         for dataset in (self.train, self.valid):
             dataset.normalisers = self.normalisers
             dataset.to(device)
+        if config.extract:
+            check_layer(config.model.name, config.extract)
         dims = {name: stream.dims for name, stream in self.train.streams.items()}
         self.shape = Shape(dims, len(self.classes), config.segment.frames if config.segment else None)
         self.model = MODELS[config.model.name](config.model, self.shape).to(device)
-        self.sampler = make_sampler(self.train, config.segment, "train_hop")
+        upsample = config.training.imbalance == "upsample"
+        if config.training.imbalance == "weights" or upsample and isinstance(self.model, FittedModel):
+            self.train.weights = balanced_weights(self.train.labels)
+        self.sampler = make_sampler(self.train, config.segment, "train_hop", upsample)
 
     def epoch_batches(self, generator):
         """The index chunks of one epoch; `gather` makes a Batch of each."""
@@ -94,7 +100,8 @@ class EmotionTask:
 
         Windows are as far apart as in training.
         """
-        posteriors = utterance_posteriors(model, self.valid, self.config.segment, self.device, "train_hop")
+        model.eval()
+        posteriors = utterance_means(model.posteriors, self.valid, self.config.segment, self.device, "train_hop")
         labels = self.valid.labels.cpu()
         own = posteriors.gather(1, labels[:, None]).clamp(min=1e-12)
         confusion = confusion_matrix(labels.numpy(), posteriors.argmax(1).numpy(), len(self.classes))
@@ -116,10 +123,11 @@ class EmotionTask:
 
 
 class TrainedEmotionModel:
-    """A trained model read from a run folder; raises SertkError when there is none."""
+    """The trained model of a run folder, or of one of its earlier steps; raises SertkError when there is none."""
 
-    def __init__(self, run_dir, device):
-        path = Path(run_dir) / "checkpoints" / "best.pt"
+    def __init__(self, run_dir, device, step=None):
+        self.run_dir, self.folder = Path(run_dir), step_folder(run_dir, step)
+        path = self.folder / "checkpoints" / "best.pt"
         checkpoint = read_checkpoint(path)
         exported = checkpoint["task"]
         self.config = build(Config, exported["config"], path)
@@ -131,14 +139,15 @@ class TrainedEmotionModel:
         self.dims = exported["dims"]
         segment = self.config.segment
         shape = Shape(self.dims, len(self.classes), segment.frames if segment else None)
-        self.model = MODELS[self.config.model.name](self.config.model, shape).to(device)
+        self.model = MODELS[self.config.model.name](self.config.model, shape)
         self.model.load_state_dict(checkpoint["model"])
+        self.model.to(device).eval()
 
     def needs_speakers(self):
         return any(step.scope == "speaker" for step in self.config.normalise)
 
-    def decode(self, dataset, speakers, cmvn=None):
-        """Posteriors (utterances, classes) of a Dataset that is not yet normalised, which this does in place.
+    def normalise(self, dataset, speakers, cmvn=None):
+        """Normalises a Dataset in place, moves it to the device and returns it.
 
         `speakers` has the speaker of each utterance; `cmvn` is {feature type: {speaker: statistics}}.
         """
@@ -147,5 +156,22 @@ class TrainedEmotionModel:
                 raise SertkError(f"{name}: {stream.dims} dims, the model was trained with {self.dims[name]}")
             self.normalisers[name].apply_(stream, speakers, (cmvn or {}).get(name))
         dataset.normalisers = self.normalisers
-        dataset.to(self.device)
-        return utterance_posteriors(self.model, dataset, self.config.segment, self.device)
+        return dataset.to(self.device)
+
+    def posteriors(self, dataset):
+        """(utterances, classes) in float64, rows sum to 1, of a normalised Dataset."""
+        return utterance_means(self.model.posteriors, dataset, self.config.segment, self.device)
+
+    def vectors(self, dataset, layer):
+        """The vectors of one of the model's layers, (utterances, rows, dims) in float64, of a normalised Dataset."""
+        check_layer(self.config.model.name, layer)
+        return utterance_means(
+            lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device
+        )
+
+
+def check_layer(model_name, layer):
+    """Raises SertkError for a layer that the model does not have."""
+    layers = MODELS[model_name].layers
+    if layer not in layers:
+        raise SertkError(f"{model_name} has no layer {layer!r} to extract (there are: {', '.join(layers)})")

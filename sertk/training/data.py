@@ -75,12 +75,16 @@ def load_stream(scp, utterances):
 
 @dataclass
 class Dataset:
-    """Some utterances with their streams, already normalised, and labels (utterances,) where they are known."""
+    """Some utterances with their streams, already normalised, and labels (utterances,) where they are known.
+
+    `weights` (utterances,) are those in the loss; None: all weigh the same.
+    """
 
     utterances: list[str]
     streams: dict[str, Stream]
     normalisers: dict
     labels: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
 
     def to(self, device):
         for stream in self.streams.values():
@@ -92,31 +96,48 @@ class Dataset:
         return next(iter(self.streams.values())).lengths
 
 
-class WindowSampler:
+class Sampler:
+    """Which parts of which utterances are seen; with `upsample` an epoch has as many utterances of every class."""
+
+    def __init__(self, dataset, upsample=False):
+        self.dataset, self.upsample = dataset, upsample
+
+    def epoch_items(self, generator):
+        """The utterances of one epoch."""
+        if self.upsample:
+            return upsampled(self.dataset.labels, generator)
+        return torch.arange(len(self.dataset.utterances))
+
+
+class WindowSampler(Sampler):
     """Windows of a fixed number of frames: which utterance, and the frame each is centred on."""
 
-    def __init__(self, dataset, segment, hop):
-        self.dataset, self.segment, self.hop = dataset, segment, hop
+    def __init__(self, dataset, segment, hop, upsample=False):
+        super().__init__(dataset, upsample)
+        self.segment, self.hop = segment, hop
 
-    def all_windows(self, offset=0):
-        """(windows, 2): utterance and centre of every window, the first one centred on frame `offset`.
+    def all_windows(self):
+        """(windows, 2): utterance and centre of every window of every utterance, from the first frame on."""
+        return self.windows_of(torch.arange(len(self.dataset.utterances)), torch.zeros((), dtype=torch.int64))
+
+    def windows_of(self, items, offset):
+        """(windows, 2): utterance and centre of the windows of `items`, the first one centred on frame `offset`.
 
         An utterance shorter than the offset keeps one window at its middle.
         """
-        lengths = self.dataset.lengths()
-        offset = torch.as_tensor(offset).expand(len(lengths))
+        lengths = self.dataset.lengths()[items]
+        offset = offset.expand(len(lengths))
         first = torch.where(offset < lengths, offset, lengths // 2)
         counts = (lengths - first + self.hop - 1) // self.hop
-        items = torch.repeat_interleave(torch.arange(len(lengths)), counts)
-        nth = torch.arange(len(items)) - (counts.cumsum(0) - counts)[items]
-        return torch.stack([items, first[items] + nth * self.hop], 1)
+        places = torch.repeat_interleave(torch.arange(len(items)), counts)
+        nth = torch.arange(len(places)) - (counts.cumsum(0) - counts)[places]
+        return torch.stack([items[places], first[places] + nth * self.hop], 1)
 
     def epoch_windows(self, generator):
         """All windows of one training epoch in random order."""
-        offset = 0
-        if self.segment.jitter:
-            offset = torch.randint(self.hop, (len(self.dataset.utterances),), generator=generator)
-        windows = self.all_windows(offset)
+        items = self.epoch_items(generator)
+        highest = self.hop if self.segment.jitter else 1
+        windows = self.windows_of(items, torch.randint(highest, (len(items),), generator=generator))
         return windows[torch.randperm(len(windows), generator=generator)]
 
     def gather(self, windows, device):
@@ -133,17 +154,15 @@ class WindowSampler:
         return make_batch(self.dataset, items, {name: Padded(values, torch.full((len(items),), frames))}, device)
 
 
-class UtteranceSampler:
+class UtteranceSampler(Sampler):
     """Whole utterances, padded with zeros to the longest of the batch."""
-
-    def __init__(self, dataset):
-        self.dataset = dataset
 
     def all_windows(self):
         return torch.arange(len(self.dataset.utterances))
 
     def epoch_windows(self, generator):
-        return torch.randperm(len(self.dataset.utterances), generator=generator)
+        items = self.epoch_items(generator)
+        return items[torch.randperm(len(items), generator=generator)]
 
     def gather(self, items, device):
         """The Batch of the utterances `items` (batch,)."""
@@ -159,15 +178,37 @@ class UtteranceSampler:
         return make_batch(self.dataset, items, streams, device)
 
 
-def make_sampler(dataset, segment, hop_of):
+def upsampled(labels, generator):
+    """The places of labels (utterances,), those of rarer classes repeated until no class is rarer than another.
+
+    What is left over after whole repetitions is drawn without replacement.
+    """
+    most = int(labels.bincount().max())
+    places = []
+    for label in labels.unique():
+        own = (labels == label).nonzero().flatten()
+        drawn = own[torch.randperm(len(own), generator=generator)]
+        places += [own.repeat(most // len(own)), drawn[: most % len(own)]]
+    return torch.cat(places)
+
+
+def balanced_weights(labels):
+    """A weight for each of labels (utterances,): the classes have equal sums, the mean is 1."""
+    counts = labels.bincount().double()
+    return (len(labels) / ((counts > 0).sum() * counts))[labels].float()
+
+
+def make_sampler(dataset, segment, hop_of, upsample=False):
     """The sampler that a config's `segment` asks for; `hop_of` is "train_hop" or "decode_hop"."""
     if segment is None:
-        return UtteranceSampler(dataset)
+        return UtteranceSampler(dataset, upsample)
     if len(dataset.streams) != 1:
         raise SertkError(f"windows need one feature type, not {len(dataset.streams)}; leave segment out of the config")
-    return WindowSampler(dataset, segment, getattr(segment, hop_of))
+    return WindowSampler(dataset, segment, getattr(segment, hop_of), upsample)
 
 
 def make_batch(dataset, items, streams, device):
-    labels = None if dataset.labels is None else dataset.labels[items].to(device, non_blocking=True)
-    return Batch(items, streams, labels)
+    def of_items(values):
+        return None if values is None else values[items].to(device, non_blocking=True)
+
+    return Batch(items, streams, of_items(dataset.labels), of_items(dataset.weights))

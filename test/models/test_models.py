@@ -1,12 +1,15 @@
 """What holds for every emotion model."""
 
+import dataclasses
+
 import pytest
 import torch
 
 from sertk.config import build_model_config
 from sertk.errors import SertkError
 from sertk.models import MODELS
-from sertk.models.base import Batch, Padded, Shape
+from sertk.models.base import Batch, FittedModel, Padded, Shape
+from sertk.training.data import Dataset, Stream
 
 SMALL = {
     "blstm": {"lstm_units": 5},
@@ -14,7 +17,13 @@ SMALL = {
     "blstm_cnn": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
     "capsule": {"filters": 3, "capsules": 4, "kernel": 5},
     "capsule_blstm": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
+    "class_gmms": {"components": 2},
+    "svm": {},
+    "vector_cnn": {"filters": [4, 4], "units": 8, "dropout": 0.0},
 }
+FITTED = sorted(name for name in SMALL if issubclass(MODELS[name], FittedModel))
+BY_GRADIENT = sorted(set(SMALL) - set(FITTED))
+ONE_FRAME = ("svm", "vector_cnn")
 FRAMES = 15
 
 
@@ -24,11 +33,28 @@ def make_model(name, frames=FRAMES, **options):
     return MODELS[name](config, Shape({"toy": 6}, 3, frames)).eval()
 
 
-def window_batch(windows):
-    values = torch.randn(windows, FRAMES, 6, generator=torch.Generator().manual_seed(1))
+def window_batch(windows, frames=FRAMES):
+    values = torch.randn(windows, frames, 6, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(windows) % 3
     values[torch.arange(windows), :, labels] += 1.5  # so that there is something to learn
-    return Batch(torch.arange(windows), {"toy": Padded(values, torch.full((windows,), FRAMES))}, labels)
+    return Batch(torch.arange(windows), {"toy": Padded(values, torch.full((windows,), frames))}, labels)
+
+
+def batch_for(name, windows):
+    return window_batch(windows, 1 if name in ONE_FRAME else FRAMES)
+
+
+def trained_model(name):
+    """A model of random weights, or one fitted to 30 windows."""
+    model = make_model(name)
+    if name in FITTED:
+        fit(model, batch_for(name, 30))
+    return model
+
+
+def fit(model, batch, weights=None):
+    matrices = [matrix.numpy() for matrix in batch.only_stream().values]
+    model.fit(Dataset(list(map(str, batch.items)), {"toy": Stream(matrices)}, {}, batch.labels, weights), None, 1)
 
 
 def part_of(batch, rows):
@@ -42,8 +68,8 @@ def test_every_model_is_tested_here():
 
 @pytest.mark.parametrize("name", SMALL)
 def test_posteriors_are_probabilities_and_do_not_depend_on_the_batch(name):
-    model = make_model(name)
-    batch = window_batch(7)
+    model = trained_model(name)
+    batch = batch_for(name, 7)
     with torch.no_grad():
         together = model.posteriors(batch)
         alone = torch.cat([model.posteriors(part_of(batch, slice(row, row + 1))) for row in range(7)])
@@ -54,10 +80,21 @@ def test_posteriors_are_probabilities_and_do_not_depend_on_the_batch(name):
 
 
 @pytest.mark.parametrize("name", SMALL)
+def test_every_layer_gives_rows_of_vectors(name):
+    model = trained_model(name)
+    with torch.no_grad():
+        batch = batch_for(name, 4)
+        for layer in MODELS[name].layers:
+            vectors = model.vectors(batch, layer)
+            assert vectors.ndim == 3 and len(vectors) == 4
+        assert torch.equal(model.vectors(batch, "output")[:, 0], model(batch).scores)
+
+
+@pytest.mark.parametrize("name", BY_GRADIENT)
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 def test_training_lowers_the_loss_and_moves_every_weight(name, precision):
     model = make_model(name).train()
-    batch = window_batch(12)
+    batch = batch_for(name, 12)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
     losses = []
@@ -71,6 +108,26 @@ def test_training_lowers_the_loss_and_moves_every_weight(name, precision):
     assert losses[-1] < 0.7 * losses[0]
     unmoved = [key for key, value in model.state_dict().items() if torch.equal(value, before[key])]
     assert not unmoved
+
+
+@pytest.mark.parametrize("name", BY_GRADIENT)
+def test_weights_of_items_stand_for_repetitions(name):
+    model = make_model(name)
+    batch = batch_for(name, 5)
+    weighted = dataclasses.replace(batch, weights=torch.tensor([3.0, 1.0, 1.0, 0.0, 1.0]))
+    repeated = part_of(batch, torch.tensor([0, 0, 0, 1, 2, 4]))
+    with torch.no_grad():
+        torch.testing.assert_close(model.loss(weighted)[0], model.loss(repeated)[0])
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_fitted_models_learn_and_are_the_same_when_loaded(name):
+    model, batch = trained_model(name), batch_for(name, 30)
+    posteriors = model.posteriors(batch)
+    assert (posteriors.argmax(1) == batch.labels).float().mean() > 0.9
+    other = make_model(name)
+    other.load_state_dict(model.state_dict())
+    assert torch.equal(other.posteriors(batch), posteriors)
 
 
 def test_blstm_takes_whole_utterances_and_ignores_their_padding():
@@ -109,8 +166,15 @@ def test_the_papers_number_of_capsule_units_follows_the_classes():
     assert (units(2), units(5), units(8)) == (4, 10, 10)
 
 
-def test_blstm_capsule_refuses_what_is_no_window():
-    with pytest.raises(SertkError, match="segment.frames"):
-        make_model("blstm_capsule", frames=None)
+@pytest.mark.parametrize("name", ["blstm_capsule", "blstm_cnn", "capsule", "capsule_blstm"])
+def test_models_of_windows_refuse_what_is_none(name):
+    with pytest.raises(SertkError, match=f"{name} classifies windows.*segment.frames"):
+        make_model(name, frames=None)
     with pytest.raises(SertkError, match="below model.kernel"):
-        make_model("blstm_capsule", frames=4)
+        make_model(name, frames=4)
+
+
+@pytest.mark.parametrize("name", ONE_FRAME)
+def test_models_of_vectors_refuse_sequences(name):
+    with pytest.raises(SertkError, match="15 frames; this model takes one vector"):
+        trained_model(name)(window_batch(2))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sertk.archives import open_matrices
-from sertk.bin import compute_cmvn, decode, train
+from sertk.bin import compute_cmvn, decode, extract, train
 from sertk.files import read_yaml
 
 CPU = ["--device", "cpu", "--num_threads", "1"]
@@ -94,7 +94,7 @@ def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, cap
         (["--feats", "toy", *CPU, str(trained), out], 2, "NAME=RSPECIFIER"),
         (["--feats", toy, "--data", str(small_corpus), str(trained), out], 2, "either --data or --feats"),
         (["--splits", "somewhere", "--data", str(small_corpus), str(trained)], 2, "--splits needs"),
-        ([*fold_options(small_corpus), str(trained), out], 2, "no --cmvn, no WSPECIFIER"),
+        ([*fold_options(small_corpus), str(trained), out], 2, "--splits decodes into RUN_DIR: no WSPECIFIER"),
         (["--feats", toy, "--num_threads", "-1", str(trained), out], 2, "--num_threads -1"),
         (["--feats", toy, *CPU, str(tmp_path / "nowhere"), out], 1, "no trained model; stage 3 trains it"),
         (["--feats", toy, "--device", "cuda:99", str(trained), out], 1, "--device cuda:99"),
@@ -150,3 +150,61 @@ def test_a_second_step_starts_from_the_first_ones_weights(small_corpus, tmp_path
     assert len(shared) == 16
     assert all(torch.equal(first[name], second[name]) for name in shared)
     assert decode.main([*fold_options(small_corpus), *CPU, str(run_dir)]) == 0
+
+
+SUPERVECTORS = """features: [toy]
+steps:
+  gmm: {normalise: speaker, model: {name: class_gmms, components: 2}, extract: supervector}
+  classifier: {features: [supervector], model: {name: svm}}
+"""
+
+
+def test_a_step_takes_the_features_that_an_earlier_one_extracts(small_corpus, tmp_path):
+    config = tmp_path / "supervectors.yaml"
+    config.write_text(SUPERVECTORS)
+    run_dir = tmp_path / "run"
+    for step in ("gmm", "classifier"):
+        assert run_training(small_corpus, config, run_dir, "--step", step) == 0
+    supervectors = posteriors_of(f"scp:{run_dir}/feats/supervector.scp")
+    assert len(supervectors) == 24
+    for matrix in supervectors.values():
+        assert matrix.shape == (1, 6)
+        np.testing.assert_allclose(matrix.reshape(3, 2).sum(1), 1, atol=1e-5)
+    assert decode.main([*fold_options(small_corpus), *CPU, str(run_dir)]) == 0
+    rows = [line.split("\t") for line in (run_dir / "decode_test/predictions.tsv").read_text().splitlines()[1:]]
+    assert sum(row[2] == row[3] for row in rows) >= 5
+    # The same by hand: the first step's vectors of any archive, decoded by the second one.
+    toy = f"toy=scp:{small_corpus}/feats/toy.scp"
+    vectors = f"{tmp_path}/vectors.ark"
+    layer = ["--step", "gmm", "--layer", "supervector"]
+    speakers = ["--utt2spk", str(small_corpus / "utt2spk")]
+    assert extract.main([*layer, "--feats", toy, *speakers, *CPU, str(run_dir), f"ark:{vectors}"]) == 0
+    assert decode.main(["--feats", f"supervector=ark:{vectors}", *CPU, str(run_dir), f"ark:{tmp_path}/p.ark"]) == 0
+    by_hand = posteriors_of(f"ark:{tmp_path}/p.ark")
+    for utterance, row in posteriors_of(f"scp:{run_dir}/decode_test/posteriors.scp").items():
+        np.testing.assert_allclose(by_hand[utterance], row, atol=1e-5)
+
+
+def test_layers_are_means_over_the_windows_of_each_utterance(small_corpus, trained, tmp_path, capsys):
+    lower = f"ark:{tmp_path}/lower.ark"
+    options = [*fold_options(small_corpus), "--part", "train", *CPU, str(trained)]
+    assert extract.main(["--layer", "lower", *options, lower]) == 0
+    matrices = posteriors_of(lower)
+    assert set(matrices) == set((small_corpus / "splits/toy/fold1/train").read_text().split())
+    assert all(matrix.shape == (2, 4 * 4) for matrix in matrices.values())  # (15 - 9) // 2 + 1 positions
+    assert extract.main([*options, f"ark:{tmp_path}/output.ark"]) == 0
+    assert all(matrix.shape == (1, 3) for matrix in posteriors_of(f"ark:{tmp_path}/output.ark").values())
+    assert extract.main(["--layer", "middle", *options, lower]) == 1
+    assert "no layer 'middle' to extract (there are: lower, upper, output)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("imbalance", ["weights", "upsample"])
+def test_both_options_for_imbalanced_classes_train(small_corpus, toy_config, tmp_path, imbalance):
+    labels = small_corpus / "labels" / "3"
+    labels.write_text("".join(line for line in labels.read_text().splitlines(True) if "s1-sad" not in line))
+    settings = f"training.max_epochs=1 training.imbalance={imbalance}"
+    assert run_training(small_corpus, toy_config, tmp_path / "run", "--set", settings) == 0
+    steps = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["steps"]
+    assert run_training(small_corpus, toy_config, tmp_path / "plain", "--set", "training.max_epochs=1") == 0
+    plain = json.loads((tmp_path / "plain" / "metrics.jsonl").read_text())["steps"]
+    assert steps > plain if imbalance == "upsample" else steps == plain

@@ -3,12 +3,22 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.utils.class_weight import compute_sample_weight
 
 from sertk.archives import MatrixWriter
 from sertk.config import Normalise, Segment
 from sertk.errors import SertkError
 from sertk.features.normalise import Normaliser
-from sertk.training.data import Dataset, Stream, UtteranceSampler, WindowSampler, load_stream, stack_matrices
+from sertk.training.data import (
+    Dataset,
+    Stream,
+    UtteranceSampler,
+    WindowSampler,
+    balanced_weights,
+    load_stream,
+    stack_matrices,
+    upsampled,
+)
 
 LENGTHS = (7, 23, 1)
 
@@ -63,6 +73,32 @@ def test_without_jitter_only_the_order_changes():
     windows = sampler.epoch_windows(torch.Generator().manual_seed(1))
     assert sorted(windows.tolist()) == sampler.all_windows().tolist()
     assert windows.tolist() != sampler.all_windows().tolist()
+
+
+def test_upsampling_repeats_rare_classes_until_all_are_as_frequent():
+    labels = torch.tensor([3, 0, 0, 3, 1, 0, 0, 0, 3])  # no 2; five, one and three of the others
+    drawn = [upsampled(labels, torch.Generator().manual_seed(seed)).tolist() for seed in range(5)]
+    for places in drawn:
+        counts = np.bincount(places, minlength=9)
+        assert [int(counts[labels == label].sum()) for label in (0, 1, 3)] == [5, 5, 5]
+        assert counts[labels == 0].tolist() == [1] * 5
+        assert sorted(counts[labels == 3]) == [1, 2, 2]
+    assert len({tuple(np.bincount(places)) for places in drawn}) > 1  # other ones are left over
+
+
+@pytest.mark.parametrize("segment", [None, Segment(frames=9)])
+def test_an_upsampled_epoch_has_the_repeated_utterances(segment):
+    dataset, _ = make_dataset()  # labels 1 0 1
+    sampler = UtteranceSampler(dataset, True) if segment is None else WindowSampler(dataset, segment, 100, True)
+    windows = sampler.epoch_windows(torch.Generator().manual_seed(1))
+    items = windows if segment is None else windows[:, 0]
+    assert sorted(items.tolist()) == [0, 1, 1, 2]
+
+
+def test_balanced_weights_are_scikit_learns():
+    labels = torch.tensor([3, 0, 0, 3, 1, 0, 0, 0])
+    expected = compute_sample_weight("balanced", labels.numpy())
+    np.testing.assert_allclose(balanced_weights(labels).numpy(), expected, rtol=1e-6)
 
 
 def test_whole_utterances_are_padded_with_zeros():

@@ -5,27 +5,26 @@ import pytest
 import torch
 
 from sertk.config import Segment
-from sertk.decoding import posteriors
+from sertk.decoding import means
 from sertk.features.normalise import Normaliser
 from sertk.training.data import Dataset, Stream
 
 
-class FirstValue(torch.nn.Module):
+def chance_of_one(batch):
     """Gives the class 1 the probability that stands in the middle frame's first dimension."""
-
-    def posteriors(self, batch):
-        values = batch.only_stream().values
-        chance = values[:, values.shape[1] // 2, 0]
-        return torch.stack([1 - chance, chance], 1)
+    values = batch.only_stream().values
+    chance = values[:, values.shape[1] // 2, 0]
+    return torch.stack([1 - chance, chance], 1)
 
 
 @pytest.mark.parametrize("batch_frames", [1, 12, 100_000])
 def test_windows_are_averaged(batch_frames, monkeypatch):
-    monkeypatch.setattr(posteriors, "BATCH_FRAMES", batch_frames)
+    monkeypatch.setattr(means, "BATCH_FRAMES", batch_frames)
     random = np.random.default_rng(0)
     matrices = [random.uniform(size=(length, 2)).astype(np.float32) for length in (9, 1, 30)]
     dataset = Dataset(["a", "b", "c"], {"toy": Stream(matrices)}, {"toy": Normaliser([])})
-    got = posteriors.utterance_posteriors(FirstValue(), dataset, Segment(frames=5, decode_hop=4), torch.device("cpu"))
+    segment = Segment(frames=5, decode_hop=4)
+    got = means.utterance_means(chance_of_one, dataset, segment, torch.device("cpu"))
     for row, matrix in zip(got, matrices):
         assert float(row[1]) == pytest.approx(matrix[::4, 0].mean(dtype=np.float64), abs=1e-7)
         assert float(row.sum()) == pytest.approx(1)

@@ -1,4 +1,4 @@
-"""Posteriors of utterances from a trained model."""
+"""What a model gives for utterances: means over their windows."""
 
 import torch
 
@@ -9,9 +9,11 @@ BATCH_FRAMES = 24_000  # decoding batches hold about this many frames
 
 
 @torch.inference_mode()
-def utterance_posteriors(model, dataset, segment, device, hop_of="decode_hop"):
-    """(utterances, classes) in float64, rows sum to 1: means over each utterance's windows, `hop_of` apart."""
-    model.eval()
+def utterance_means(function, dataset, segment, device, hop_of="decode_hop"):
+    """Means of function(batch) (batch, ...) over each utterance's windows: (utterances, ...) in float64 on the CPU.
+
+    `hop_of` is the field of `segment` that says how far apart the windows are.
+    """
     sampler = make_sampler(dataset, segment, hop_of)
     windows = sampler.all_windows()
     frames = segment.frames if segment else int(dataset.lengths().max())
@@ -19,9 +21,9 @@ def utterance_posteriors(model, dataset, segment, device, hop_of="decode_hop"):
     counts = torch.zeros(len(dataset.utterances), dtype=torch.float64)
     for chunk in progress(windows.split(max(1, BATCH_FRAMES // frames)), "decoding"):
         batch = sampler.gather(chunk, device)
-        posteriors = model.posteriors(batch).double().cpu()
+        values = function(batch).double().cpu()
         if not sums.ndim:
-            sums = posteriors.new_zeros(len(dataset.utterances), posteriors.shape[1])
-        sums.index_add_(0, batch.items, posteriors)
+            sums = values.new_zeros(len(dataset.utterances), *values.shape[1:])
+        sums.index_add_(0, batch.items, values)
         counts.index_add_(0, batch.items, counts.new_ones(len(batch.items)))
-    return sums / counts[:, None]
+    return sums / counts.view(-1, *[1] * (sums.ndim - 1))

@@ -1,0 +1,43 @@
+"""Extracts the vectors of a trained model's layer."""
+
+import sys
+
+from sertk.command import add_input_options, make_parser, run_command
+from sertk.device import add_device_options, choose_device
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-extract",
+        "Extracts the vectors of one layer of the model trained in RUN_DIR: a matrix per utterance, whose rows are\n"
+        "the layer's parts (the capsules of `lower`; one row in `output`), averaged over the utterance's windows.\n\n"
+        "What is extracted is named as for sertk-decode: --data and --splits for a part of the run's fold, --data\n"
+        "alone for all of a data folder, --feats for archives. An unknown layer's message lists those there are.",
+        "sertk-extract --layer lower --data data/ravdess --splits data/ravdess/splits/emobox --fold 1 --labels 8 \\\n"
+        "    exp/ravdess_8_emobox/blstm_capsule/fold1/seed1 ark,scp:lower.ark,lower.scp",
+    )
+    parser.add_argument("--layer", default="output", help="the layer (default: output, the scores)")
+    parser.add_argument("--step", help="an earlier step of the training, such as gmm (default: the last)")
+    add_input_options(parser)
+    parser.add_argument("run_dir", help="folder of a trained fold and seed")
+    parser.add_argument("wspecifier", help="where the vectors go")
+    add_device_options(parser)
+    return parser
+
+
+def run(args):
+    from sertk.decoding.inputs import check_input_options, read_input
+    from sertk.decoding.vectors import write_vectors
+    from sertk.tasks.emotion import TrainedEmotionModel
+
+    check_input_options(args)
+    trained = TrainedEmotionModel(args.run_dir, choose_device(args), args.step)
+    write_vectors(trained, read_input(trained, args).dataset, args.layer, args.wspecifier)
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""Gaussian mixtures of each class, whose posteriors averaged over an utterance are its supervector."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.mixture import GaussianMixture
+
+from sertk.command import progress
+from sertk.config import require
+from sertk.errors import SertkError
+from sertk.layers.recurrent import masked_mean
+from sertk.models.base import FittedModel, Output
+
+
+@dataclass(frozen=True)
+class GmmConfig:
+    name: str
+    components: int = 64  # of each class
+    iterations: int = 100  # of expectation maximisation, at most
+
+    def __post_init__(self):
+        for key in ("components", "iterations"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+
+
+class ClassGmms(FittedModel):
+    """One mixture of Gaussians with diagonal covariances per class, fitted to the class's frames.
+
+    As a classifier of its own it scores by the mean log-likelihood of the frames. Its layer `supervector`
+    has the posteriors of the components, normalised within each class, averaged over the frames: one row of
+    classes * components values, class by class (Jalal et al. 2019, Section 4).
+    """
+
+    Config = GmmConfig
+    layers = ("supervector", *FittedModel.layers)
+
+    def __init__(self, config, shape):
+        super().__init__()
+        self.config, self.classes = config, shape.classes
+
+    def fit(self, train, valid, seed):
+        (stream,) = train.streams.values()
+        mixtures = []
+        for label in progress(range(self.classes), "mixtures"):
+            items = (train.labels == label).nonzero().flatten().tolist()
+            frames = [stream.rows(item).cpu().numpy() for item in items]
+            if sum(map(len, frames)) < self.config.components:
+                raise SertkError(
+                    f"class {label + 1} of {self.classes} has {sum(map(len, frames))} training frames, fewer than "
+                    f"model.components, {self.config.components}"
+                )
+            mixture = GaussianMixture(
+                self.config.components, covariance_type="diag", max_iter=self.config.iterations, random_state=seed
+            )
+            mixtures.append(mixture.fit(np.concatenate(frames).astype(np.float64)))
+        self.learn(
+            weights=np.stack([mixture.weights_ for mixture in mixtures]),
+            means=np.stack([mixture.means_ for mixture in mixtures]),
+            precisions=np.stack([mixture.precisions_ for mixture in mixtures]),
+        )
+
+    def joint(self, values):
+        """The log of weight times density of each component: (..., dims) to (..., classes, components)."""
+        constant = (
+            self.weights.log()
+            + 0.5 * (self.precisions.log() - math.log(2 * math.pi) - self.means.square() * self.precisions).sum(-1)
+        )
+        values = values.double()
+        linear = torch.einsum("...d,kmd->...km", values, self.means * self.precisions)
+        return constant + linear - 0.5 * torch.einsum("...d,kmd->...km", values.square(), self.precisions)
+
+    def forward(self, batch):
+        stream = batch.only_stream()
+        return Output(masked_mean(self.joint(stream.values).logsumexp(-1), stream.lengths))
+
+    def vectors(self, batch, layer):
+        if layer == "output":
+            return super().vectors(batch, layer)
+        stream = batch.only_stream()
+        posteriors = self.joint(stream.values).softmax(-1).flatten(2)
+        return masked_mean(posteriors, stream.lengths)[:, None]

@@ -1,0 +1,131 @@
+"""Classifiers of utterances that are one vector each: functionals, supervectors."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.svm import SVC
+from torch import nn
+
+from sertk.config import require
+from sertk.errors import SertkError
+from sertk.models.base import EmotionModel, FittedModel, Output
+
+ROWS = 2048  # utterances whose kernel with all support vectors is held at a time
+
+
+def only_vectors(stream):
+    """The vectors (batch, dims) of a stream with one frame per utterance; raises SertkError for more."""
+    if not bool((stream.lengths == 1).all()):
+        raise SertkError(f"an utterance has {int(stream.lengths.max())} frames; this model takes one vector for each")
+    return stream.values.reshape(len(stream.lengths), -1)
+
+
+@dataclass(frozen=True)
+class SvmConfig:
+    name: str
+    cost: float = 1.0  # of a margin that is not kept
+    gamma: float | None = None  # of the kernel exp(-gamma * squared distance); null: 1 / (dims * variance)
+
+    def __post_init__(self):
+        require(self.cost > 0, "cost", "above 0")
+        require(self.gamma is None or self.gamma > 0, "gamma", "above 0, or null")
+
+
+class Svm(FittedModel):
+    """A support vector machine with a radial basis function kernel, trained one class against another.
+
+    Scores are one-versus-rest decisions as scikit-learn makes them: the pairs a class wins, and the sum of its
+    decisions squeezed into (-1/3, 1/3) to break ties; with two classes, the decision and its negative.
+    """
+
+    Config = SvmConfig
+
+    def __init__(self, config, shape):
+        super().__init__()
+        self.config, self.classes = config, shape.classes
+        first, second = torch.triu_indices(shape.classes, shape.classes, 1)
+        self.register_buffer("first", first, persistent=False)
+        self.register_buffer("second", second, persistent=False)
+
+    def fit(self, train, valid, seed):
+        (stream,) = train.streams.values()
+        labels = train.labels.numpy()
+        lacking = set(range(self.classes)) - set(labels.tolist())
+        if lacking:
+            raise SertkError(f"no training utterance of {len(lacking)} of the {self.classes} classes: nothing to learn")
+        svc = SVC(C=self.config.cost, gamma=self.config.gamma or "scale", decision_function_shape="ovo")
+        weights = None if train.weights is None else train.weights.numpy()
+        svc.fit(only_vectors(stream).double().cpu().numpy(), labels, weights)
+        sign = -1 if self.classes == 2 else 1  # with two classes scikit-learn's decision is for the second
+        self.learn(
+            support=svc.support_vectors_,
+            coefficients=sign * pair_coefficients(svc),
+            intercept=sign * svc.intercept_,
+            gamma=svc._gamma,
+        )
+
+    def forward(self, batch):
+        vectors = only_vectors(batch.only_stream()).double()
+        pairs = torch.cat([self.pair_decisions(rows) for rows in vectors.split(ROWS)])
+        if self.classes == 2:
+            return Output(torch.cat([pairs, -pairs], 1))
+        wins = (pairs >= 0).to(pairs)
+        totals, won = pairs.new_zeros(2, len(pairs), self.classes)
+        totals.index_add_(1, self.first, pairs).index_add_(1, self.second, -pairs)
+        won.index_add_(1, self.first, wins).index_add_(1, self.second, 1 - wins)
+        return Output(won + totals / (3 * (totals.abs() + 1)))
+
+    def pair_decisions(self, vectors):
+        """Vectors (batch, dims) to (batch, pairs), positive where the first class of a pair wins."""
+        kernel = torch.exp(-self.gamma * torch.cdist(vectors, self.support).square())
+        return kernel @ self.coefficients.T + self.intercept
+
+
+def pair_coefficients(svc):
+    """One row per pair of classes (pairs, support vectors), from libsvm's packed form."""
+    classes = len(svc.n_support_)
+    owner = np.repeat(np.arange(classes), svc.n_support_)
+    rows = np.zeros((classes * (classes - 1) // 2, len(owner)))
+    for row, (first, second) in zip(rows, zip(*np.triu_indices(classes, 1))):
+        row[owner == first] = svc.dual_coef_[second - 1, owner == first]
+        row[owner == second] = svc.dual_coef_[first, owner == second]
+    return rows
+
+
+@dataclass(frozen=True)
+class VectorCnnConfig:
+    name: str
+    filters: tuple[int, ...] = (32, 64)  # of each convolution, which is followed by a halving maximum
+    kernel: int = 5  # neighbouring dims
+    units: int = 128  # of the hidden layer
+    dropout: float = 0.5
+
+    def __post_init__(self):
+        require(self.filters and min(self.filters) >= 1, "filters", "numbers from 1")
+        require(self.kernel % 2 == 1 and self.kernel >= 1, "kernel", "an odd number")
+        require(self.units >= 1, "units", "1 or more")
+        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
+
+
+class VectorCnn(EmotionModel):
+    """A convolutional network along the vector's dims, one hidden layer, softmax."""
+
+    Config = VectorCnnConfig
+
+    def __init__(self, config, shape):
+        super().__init__()
+        dims = shape.only_dims() >> len(config.filters)
+        if dims < 1:
+            raise SertkError(f"{shape.only_dims()} dims cannot be halved {len(config.filters)} times: fewer model.filters")
+        layers = []
+        for before, after in zip((1, *config.filters), config.filters):
+            layers += [nn.Conv1d(before, after, config.kernel, padding="same"), nn.ReLU(), nn.MaxPool1d(2)]
+        self.network = nn.Sequential(
+            *layers, nn.Flatten(), nn.Dropout(config.dropout),
+            nn.Linear(config.filters[-1] * dims, config.units), nn.ReLU(), nn.Dropout(config.dropout),
+            nn.Linear(config.units, shape.classes),
+        )
+
+    def forward(self, batch):
+        return Output(self.network(only_vectors(batch.only_stream())[:, None]))
