@@ -1,10 +1,14 @@
 """sertk-prepare-corpus: a corpus release on disk -> a data folder."""
 
+import inspect
 import sys
 
 from sertk.command import make_parser, run_command
 from sertk.corpora import CORPORA
 from sertk.errors import UsageError
+
+# Options of single corpora: each goes to the functions in CORPORA that have such an argument.
+OWN_OPTIONS = ("transcriptions",)
 
 
 def build_parser():
@@ -17,6 +21,9 @@ def build_parser():
     parser.add_argument("root", metavar="ROOT", help="the folder of the release")
     parser.add_argument("datadir", metavar="DATADIR", help="the data folder to write")
     parser.add_argument("--partial", action="store_true", help="accept a part of the corpus")
+    parser.add_argument(
+        "--transcriptions", metavar="FILE", help="lines `utterance words...`, for the text (fau_aibo)"
+    )
     parser.add_argument("--nj", type=int, default=None, help="threads that read audio (default: the CPUs)")
     return parser
 
@@ -24,7 +31,11 @@ def build_parser():
 def run(args):
     if args.nj is not None and args.nj < 1:
         raise UsageError(f"--nj {args.nj}: must be at least 1")
-    CORPORA[args.corpus](args.root, args.datadir, partial=args.partial, jobs=args.nj)
+    prepare = CORPORA[args.corpus]
+    own = {name: getattr(args, name) for name in OWN_OPTIONS if getattr(args, name) is not None}
+    for name in own.keys() - inspect.signature(prepare).parameters.keys():
+        raise UsageError(f"--{name}: not an option of {args.corpus}")
+    prepare(args.root, args.datadir, partial=args.partial, jobs=args.nj, **own)
 
 
 def main(argv=None):

@@ -23,9 +23,11 @@ class Utterance:
     utt: str  # starts with the speaker
     speaker: str
     path: Path
-    text: str
-    gender: str  # m or f
     labels: dict  # label set -> label
+    # What a release does not say stays None, for all its utterances alike.
+    text: str | None = None
+    gender: str | None = None  # m or f
+    group: str | None = None  # a part of the corpus, such as a session or a school
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,6 +102,19 @@ def check_copies(utterances, audio):
         raise SertkError(f"{len(copies)} recordings are copies of another, replace them:{listed(copies)}")
 
 
+def check_counts(found, published, root):
+    """Raises SertkError with a table of the counts {name: number} that are not the published ones."""
+    different = [name for name, number in published.items() if found.get(name, 0) != number]
+    if different:
+        width = max(map(len, different))
+        rows = [f"{'':<{width}} {'published':>9} {'found':>6}"]
+        rows += [f"{name:<{width}} {published[name]:>9} {found.get(name, 0):>6}" for name in different]
+        raise SertkError(
+            f"{root}: not the whole corpus, get it again (or --partial to use what is there):"
+            + "".join(f"\n  {row}" for row in rows)
+        )
+
+
 def write_corpus(utterances, datadir, jobs=None):
     """Reads the audio of all utterances, checks it, and writes the data folder `datadir`.
 
@@ -112,12 +127,13 @@ def write_corpus(utterances, datadir, jobs=None):
     tables = {
         "wav.scp": {u.utt: os.path.abspath(u.path) for u in utterances},
         "utt2spk": {u.utt: u.speaker for u in utterances},
-        "text": {u.utt: u.text for u in utterances},
-        "spk2gender": {u.speaker: u.gender for u in utterances},
         "utt2dur": {u.utt: f"{audio[u.utt].duration:.4f}" for u in utterances},
         "utt2hash": {u.utt: audio[u.utt].digest for u in utterances},
     }
-    for utterance in utterances:
-        for label_set, label in utterance.labels.items():
-            tables.setdefault(f"labels/{label_set}", {})[utterance.utt] = label
+    for u in utterances:
+        lines = {"text": (u.utt, u.text), "spk2gender": (u.speaker, u.gender), "utt2group": (u.utt, u.group)}
+        lines |= {f"labels/{label_set}": (u.utt, label) for label_set, label in u.labels.items()}
+        for name, (key, value) in lines.items():
+            if value is not None:
+                tables.setdefault(name, {})[key] = value
     write_data_dir(datadir, tables)

@@ -128,7 +128,7 @@ def read_release(root, partial=False):
             raise SertkError(f"{metadata}:{number}: not utterance, speaker, gender, emotion, text with tabs")
         utt, speaker, gender, emotion, text = fields
         path = root / speaker / f"{utt}.wav"
-        utterances.append(Utterance(utt, speaker, path, text, gender, {"4": emotion}))
+        utterances.append(Utterance(utt, speaker, path, {"4": emotion}, text, gender))
     missing = [utterance.path for utterance in utterances if not utterance.path.is_file()]
     if missing and not partial:
         raise SertkError(

@@ -1,0 +1,35 @@
+"""The checks that nothing leaks from one part of a fold into another."""
+
+from sertk.audio import read_utterances
+from sertk.corpora.base import audio_hash
+from sertk.errors import SertkError
+
+
+def audio_hashes(corpus):
+    """{utterance: hash of its audio} from utt2hash, else from the audio itself."""
+    datadir = corpus.datadir
+    if datadir.has("utt2hash"):
+        source, hashes = "utt2hash", datadir.table("utt2hash")
+    else:
+        segments = datadir.path / "segments"
+        audio = read_utterances(datadir.path / "wav.scp", segments if segments.exists() else None)
+        source, hashes = "wav.scp", {utt: audio_hash(samples, rate) for utt, samples, rate in audio}
+    return corpus.complete(source, hashes, "utterance", corpus.utterances)
+
+
+def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
+    """Raises SertkError if a part is empty or shares utterances, audio or (if asked) speakers."""
+    kinds = [("utterance", {}, lambda utt: utt), ("audio", {}, hashes.get)]
+    if speaker_disjoint:
+        kinds.insert(1, ("speaker", {}, utt2spk.get))
+    for part, utterances in fold._asdict().items():
+        if not utterances:
+            raise SertkError(f"{where}: no utterances in the {part} part; use more data or other options")
+        for utt in utterances:
+            for kind, seen, key_of in kinds:
+                other_part, other = seen.setdefault(key_of(utt), (part, utt))
+                if other_part != part:
+                    raise SertkError(
+                        f"{where}: the same {kind} in {other_part} and {part}: {other} and {utt}; "
+                        "correct the data folder, or remove one of them from it"
+                    )

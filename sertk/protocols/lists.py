@@ -1,0 +1,121 @@
+"""Folders of fold lists, foldF/{train,valid,test}, and the card beside them."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from sertk.config import differing_keys
+from sertk.datadir import SPLIT_PARTS, by_bytes, read_lines
+from sertk.errors import SertkError
+from sertk.files import file_digest, read_yaml, write_text, write_yaml
+from sertk.protocols.rules import Fold
+
+
+def write_splits(outdir, folds, corpus, card):
+    """Writes lists and card to a folder aside that then takes the place of `outdir`.
+
+    An `outdir` that holds these folds already (and perhaps further repeats) is left as it is, so that
+    trainings that use it are not disturbed. Raises SertkError if it holds other lists, unless these are the
+    same with further repeats.
+    """
+    if outdir.exists() and not (outdir / "card.yaml").exists() and any(outdir.iterdir()):
+        raise SertkError(f"{outdir}: not a folder of fold lists (no card.yaml), name another one")
+    aside, old = (outdir.with_name(f".{outdir.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
+    try:
+        described = []
+        for number, fold in enumerate(folds, 1):
+            for part, utterances in zip(SPLIT_PARTS, fold):
+                write_text(aside / f"fold{number}" / part, "".join(f"{utt}\n" for utt in utterances))
+            described.append(describe_fold(aside, number, fold, corpus))
+        write_yaml(aside / "card.yaml", {**card, "folds": described})
+        if (outdir / "card.yaml").exists():
+            there, new = read_card(outdir), read_card(aside)
+            if holds_folds(there, new):
+                return
+            check_replaceable(outdir, there, new)
+        if outdir.exists():
+            os.replace(outdir, old)
+        os.replace(aside, outdir)
+    finally:
+        if old.exists() and not outdir.exists():
+            os.replace(old, outdir)
+        shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def check_replaceable(outdir, there, new):
+    """Raises SertkError if lists with the card `new` would take away those with the card `there`."""
+    if there["folds"] == new["folds"] or holds_folds(new, there):
+        return
+    keys = differing_keys(there, new)
+    causes = [key for key in keys if key != "folds"] or keys
+    raise SertkError(
+        f"{outdir}: holds other fold lists (differs in: {', '.join(causes)}); models trained on them would "
+        "be tested wrongly: remove the folder, and the experiments that used it, to make them anew"
+    )
+
+
+def holds_folds(there, card):
+    """Whether the card `there` differs from `card` at most by further repeats of a random protocol."""
+    more = there["folds"][: len(card["folds"])] == card["folds"]
+    return more and without_repeats(there) == without_repeats(card)
+
+
+def without_repeats(card):
+    """A card without what grows with the repeats of a random protocol."""
+    options = {key: value for key, value in card["options"].items() if key != "repeats"}
+    return {**card, "options": options, "folds": None}
+
+
+def describe_fold(folder, number, fold, corpus):
+    """The card's entry of a fold whose lists are in `folder`."""
+
+    def speakers(part):
+        return sorted({corpus.utt2spk[utt] for utt in getattr(fold, part)}, key=by_bytes)
+
+    return {
+        "fold": number,
+        "test_speakers": speakers("test"),
+        "valid_speakers": speakers("valid"),
+        "utterances": {part: len(utterances) for part, utterances in zip(SPLIT_PARTS, fold)},
+        "sha256": list_digests(folder, number),
+    }
+
+
+def list_digests(splits_dir, fold):
+    """The sha256 of each list of a fold."""
+    return {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in SPLIT_PARTS}
+
+
+def list_folds(splits_dir):
+    """The numbers of the folds in a folder of fold lists; raises SertkError if there are none."""
+    names = [path.name for path in Path(splits_dir).glob("fold*")]
+    folds = sorted(int(match[1]) for name in names if (match := re.fullmatch(r"fold(\d+)", name)))
+    if not folds:
+        raise SertkError(f"{splits_dir}: no fold lists; stage 1 makes them (sertk-make-splits)")
+    return folds
+
+
+def read_fold(splits_dir, fold):
+    """The Fold with the utterances of fold number `fold`; raises SertkError if it is not there."""
+    folder = Path(splits_dir) / f"fold{fold}"
+    if not folder.is_dir():
+        there = ", ".join(map(str, list_folds(splits_dir)))
+        raise SertkError(f"{folder}: no such fold; there are: {there} (stage 1, sertk-make-splits)")
+    return Fold(*(read_lines(folder / part) for part in SPLIT_PARTS))
+
+
+def read_card(splits_dir):
+    """The protocol card of a folder of fold lists; raises SertkError if it is not there."""
+    path = Path(splits_dir) / "card.yaml"
+    if not path.is_file():
+        raise SertkError(f"{path}: no protocol card; stage 1 makes it (sertk-make-splits)")
+    card = read_yaml(path)
+    if not (
+        isinstance(card, dict)
+        and isinstance(card.get("folds"), list)
+        and isinstance(card.get("options"), dict)
+    ):
+        raise SertkError(f"{path}: no protocol card as sertk-make-splits writes it (no folds, no options)")
+    return card

@@ -1,0 +1,188 @@
+"""The rules that divide a data folder's utterances into folds, each one entry of RULES."""
+
+import random
+from typing import Literal, NamedTuple, TypedDict
+
+from sertk.datadir import by_bytes
+from sertk.errors import SertkError
+
+
+class Fold(NamedTuple):
+    """The utterances of the three parts of a fold, sorted."""
+
+    train: list[str]
+    valid: list[str]
+    test: list[str]
+
+
+class GroupFold(TypedDict):
+    """The groups of utt2group that a fold trains and validates on, and those that it tests."""
+
+    train: list[str]
+    test: list[str]
+
+
+class Corpus:
+    """What the rules know of a data folder."""
+
+    def __init__(self, datadir):
+        self.datadir = datadir
+        self.utt2spk = datadir.table("utt2spk")
+        self.utterances = sorted(self.utt2spk, key=by_bytes)
+        self.speakers = sorted(set(self.utt2spk.values()), key=by_bytes)
+
+    def genders(self):
+        """spk2gender; raises SertkError for a speaker without one."""
+        return self.complete("spk2gender", self.datadir.table("spk2gender"), "speaker", self.speakers)
+
+    def groups(self):
+        """utt2group; raises SertkError for an utterance without one."""
+        return self.complete("utt2group", self.datadir.table("utt2group"), "utterance", self.utterances)
+
+    def complete(self, name, table, kind, keys):
+        """`table`, which the file `name` gave; raises SertkError for one of `keys` that it lacks."""
+        for key in keys:
+            if key not in table:
+                raise SertkError(f"{self.datadir.path}/{name}: no line for the {kind} {key}")
+        return table
+
+    def divide(self, part_of):
+        """The Fold that puts each utterance into its `part_of(utterance)`; None leaves it out."""
+        parts = {part: [] for part in Fold._fields}
+        for utt in self.utterances:
+            if part := part_of(utt):
+                parts[part].append(utt)
+        return Fold(**parts)
+
+    def fold_of_speakers(self, test, valid):
+        """The Fold that tests and validates on whole speakers."""
+
+        def part_of(utt):
+            speaker = self.utt2spk[utt]
+            return "test" if speaker in test else "valid" if speaker in valid else "train"
+
+        return self.divide(part_of)
+
+
+def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_one_female"]):
+    """One fold for each list of test speakers.
+
+    Validation: going up through the sorted speakers from the fold's first test speaker, wrapping, the
+    first male and the first female that are not test speakers.
+    """
+    named = [speaker for fold in folds for speaker in fold]
+    strangers = sorted(set(named) - set(corpus.speakers), key=by_bytes)
+    if strangers:
+        raise SertkError(
+            f"{corpus.datadir.path} has no speaker {', '.join(strangers)}, which is to be tested"
+        )
+    if len(named) != len(set(named)) or not all(folds):
+        raise SertkError("folds: every fold needs a test speaker, and a speaker is tested in one fold only")
+    genders = corpus.genders()
+    for test in folds:
+        first = corpus.speakers.index(min(test, key=by_bytes))
+        ring = corpus.speakers[first:] + corpus.speakers[:first]
+        chosen = {}
+        for speaker in ring:
+            if speaker not in test:
+                chosen.setdefault(genders[speaker], speaker)
+        if not {"m", "f"} <= chosen.keys():
+            raise SertkError(f"testing {' '.join(test)} leaves no male and female (m, f) to validate on")
+        yield corpus.fold_of_speakers(test, (chosen["m"], chosen["f"]))
+
+
+def rotating_speakers(corpus, *, test_speakers: int, valid_speakers: int):
+    """Blocks of consecutive sorted speakers are tested in turn, validation is on the next ones, wrapping.
+
+    The last block is smaller where the number of speakers asks for it.
+    """
+    if test_speakers < 1 or valid_speakers < 1:
+        raise SertkError("test_speakers and valid_speakers must be at least 1")
+    speakers = corpus.speakers
+    if len(speakers) < test_speakers + valid_speakers + 1:
+        raise SertkError(
+            f"{corpus.datadir.path} has {len(speakers)} speakers; {test_speakers} to test, "
+            f"{valid_speakers} to validate on and at least one to train on are needed"
+        )
+    for first in range(0, len(speakers), test_speakers):
+        test = speakers[first : first + test_speakers]
+        ring = speakers[first + len(test) :] + speakers[:first]
+        yield corpus.fold_of_speakers(test, ring[:valid_speakers])
+
+
+def listed_groups(corpus, *, folds: list[GroupFold], valid_speakers: int):
+    """One fold for each pair of lists of groups: trained on the ones, tested on the others.
+
+    Validation: `valid_speakers` of the training groups' speakers, evenly spread over these when sorted.
+    Utterances of other groups are left out.
+    """
+    if valid_speakers < 1:
+        raise SertkError("valid_speakers must be at least 1")
+    groups = corpus.groups()
+    for fold in folds:
+        check_groups(fold, corpus, set(groups.values()))
+        yield fold_of_groups(fold, corpus, groups, valid_speakers)
+
+
+def fold_of_groups(fold, corpus, groups, valid_speakers):
+    """The Fold of a GroupFold; raises SertkError if no speaker is left to train on."""
+    speakers = {corpus.utt2spk[utt] for utt in corpus.utterances if groups[utt] in fold["train"]}
+    if len(speakers) <= valid_speakers:
+        raise SertkError(
+            f"{', '.join(fold['train'])} has {len(speakers)} speakers; {valid_speakers} to validate on "
+            "and at least one to train on are needed"
+        )
+    valid = evenly_spread(sorted(speakers, key=by_bytes), valid_speakers)
+
+    def part_of(utt):
+        if groups[utt] in fold["train"]:
+            return "valid" if corpus.utt2spk[utt] in valid else "train"
+        return "test" if groups[utt] in fold["test"] else None
+
+    return corpus.divide(part_of)
+
+
+def check_groups(fold, corpus, there):
+    """Raises SertkError for groups that are not `there`, a list without any and a group named twice."""
+    named = fold["train"] + fold["test"]
+    strangers = sorted(set(named) - there, key=by_bytes)
+    if strangers:
+        raise SertkError(
+            f"{corpus.datadir.path}/utt2group has no group {', '.join(strangers)}; "
+            f"there are: {', '.join(sorted(there, key=by_bytes))}"
+        )
+    if not (fold["train"] and fold["test"]) or len(named) != len(set(named)):
+        raise SertkError(
+            "folds: every fold needs groups to train on and to test, and a group is named once in a fold"
+        )
+
+
+def evenly_spread(items, number):
+    """`number` of a list's items, the middle ones of as many equal stretches of it."""
+    return [items[(2 * place + 1) * len(items) // (2 * number)] for place in range(number)]
+
+
+def random_utterances(corpus, *, test_share: float, valid_share: float, repeats: int, seed: int):
+    """One fold per repeat: utterances drawn at random, whoever speaks them.
+
+    `test_share` is of all utterances, `valid_share` of the others. A repeat is the same however many follow.
+    """
+    if not (0 < test_share < 1 and 0 < valid_share < 1 and repeats >= 1):
+        raise SertkError("test_share and valid_share must lie between 0 and 1, repeats be at least 1")
+    number = len(corpus.utterances)
+    tested = int(number * test_share + 0.5)
+    validated = int((number - tested) * valid_share + 0.5)
+    for repeat in range(1, repeats + 1):
+        drawn = list(corpus.utterances)
+        random.Random(f"{seed}/{repeat}").shuffle(drawn)
+        parts = drawn[tested + validated :], drawn[tested : tested + validated], drawn[:tested]
+        yield Fold(*(sorted(part, key=by_bytes) for part in parts))
+
+
+# name: (function, whether no speaker is on two sides)
+RULES = {
+    "listed_speakers": (listed_speakers, True),
+    "rotating_speakers": (rotating_speakers, True),
+    "listed_groups": (listed_groups, True),
+    "random": (random_utterances, False),
+}

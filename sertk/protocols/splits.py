@@ -1,0 +1,48 @@
+"""From a data folder and a protocol to checked fold lists and their card."""
+
+from pathlib import Path
+
+from sertk.datadir import DataDir
+from sertk.errors import SertkError
+from sertk.protocols.checks import audio_hashes, check_leakage
+from sertk.protocols.lists import read_card, write_splits
+from sertk.protocols.options import load_protocol
+from sertk.protocols.rules import RULES, Corpus
+
+
+def make_splits(datadir, outdir, config, protocol, repeats=None, seed=0):
+    """Writes OUTDIR/foldF/{train,valid,test} and OUTDIR/card.yaml, all or nothing; returns the card.
+
+    The same arguments give the same lists. Raises SertkError if a part is empty, if the same audio is on
+    two sides, or, for protocols by speaker, a speaker is.
+    """
+    rule, options, source = load_protocol(config, protocol, repeats=repeats, seed=seed)
+    function, speaker_disjoint = RULES[rule]
+    corpus = Corpus(DataDir(datadir))
+    try:
+        folds = list(function(corpus, **options))
+    except SertkError as error:
+        raise SertkError(f"protocol {protocol}: {error}") from error
+    if not folds:
+        raise SertkError(f"protocol {protocol}: no folds")
+    hashes = audio_hashes(corpus)
+    for number, fold in enumerate(folds, 1):
+        check_leakage(fold, corpus.utt2spk, hashes, speaker_disjoint, f"protocol {protocol}, fold {number}")
+    card = {
+        "protocol": protocol,
+        "corpus": Path(datadir).absolute().name,
+        "rule": rule,
+        "options": {key: value for key, value in options.items() if key != "seed"},
+        "source": source,
+        "speaker_disjoint": speaker_disjoint,
+        "seed": options.get("seed"),
+        "utterances": len(corpus.utterances),
+        "speakers": len(corpus.speakers),
+        "leakage_checks": [
+            "no utterance is in two parts of a fold",
+            "no audio, by the sha1 of its samples, is in two parts of a fold",
+            "no speaker is in two parts of a fold" if speaker_disjoint else "speakers are NOT kept apart",
+        ],
+    }
+    write_splits(Path(outdir), folds, corpus, card)
+    return read_card(outdir)

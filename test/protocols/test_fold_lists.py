@@ -1,0 +1,118 @@
+import hashlib
+
+import pytest
+import yaml
+from protocol_corpora import COMMON, RAVDESS, actors, write_corpus
+
+from sertk.errors import SertkError
+from sertk.protocols import list_folds, make_splits, read_card, read_fold
+
+
+def content_of(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_card_describes_the_lists(ravdess, tmp_path):
+    out = tmp_path / "out"
+    card = make_splits(ravdess, out, RAVDESS, "si", seed=5)
+    assert card == read_card(out) == yaml.safe_load((out / "card.yaml").read_text())
+    assert (card["protocol"], card["corpus"], card["rule"]) == ("si", "ravdess", "rotating_speakers")
+    assert card["options"] == {"test_speakers": 4, "valid_speakers": 1}
+    assert (card["utterances"], card["speakers"], card["seed"]) == (1440, 24, None)
+    assert "Jalal" in card["source"]
+    content = (out / "fold2/valid").read_bytes()
+    assert content.startswith(b"actor09-00\nactor09-01\n") and content.endswith(b"actor09-59\n")
+    assert card["folds"][1]["sha256"]["valid"] == hashlib.sha256(content).hexdigest()
+
+
+def test_same_arguments_same_files(ravdess, tmp_path):
+    for protocol in ("emobox", "random75"):
+        one, other = tmp_path / f"{protocol}-a", tmp_path / f"{protocol}-b"
+        for out in (one, other):
+            make_splits(ravdess, out, RAVDESS, protocol, seed=3)
+        files = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
+        assert len(files) == len(list_folds(one)) * 3 + 1
+        assert all((one / path).read_bytes() == (other / path).read_bytes() for path in files)
+
+
+def test_more_repeats_are_added_and_fewer_change_nothing(ravdess, tmp_path):
+    out = tmp_path / "out"
+    make_splits(ravdess, out, RAVDESS, "random75", repeats=2)
+    before = content_of(out)
+    assert make_splits(ravdess, out, RAVDESS, "random75", repeats=4)["options"]["repeats"] == 4
+    assert list_folds(out) == [1, 2, 3, 4]
+    after = content_of(out)
+    assert all(after[path] == lines for path, lines in before.items() if path.name != "card.yaml")
+    assert make_splits(ravdess, out, RAVDESS, "random75", repeats=3)["options"]["repeats"] == 4
+    assert content_of(out) == after
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ravdess"]
+
+
+@pytest.mark.parametrize(
+    "first, protocol, options, causes",
+    [
+        ("random75", "random75", {"seed": 1}, "seed"),
+        ("random75", "random75", {"seed": 1, "repeats": 2}, "options.repeats, seed"),
+        ("random75", "random75", {"seed": 1, "repeats": 20}, "options.repeats, seed"),
+        ("loso", "si", {}, "options.test_speakers, options.valid_speakers, protocol, source"),
+    ],
+)
+def test_other_lists_are_not_replaced(ravdess, tmp_path, first, protocol, options, causes):
+    out = tmp_path / "out"
+    make_splits(ravdess, out, RAVDESS, first)
+    before = content_of(out)
+    with pytest.raises(SertkError) as error:
+        make_splits(ravdess, out, RAVDESS, protocol, **options)
+    assert str(error.value) == (
+        f"{out}: holds other fold lists (differs in: {causes}); models trained on them would be tested "
+        "wrongly: remove the folder, and the experiments that used it, to make them anew"
+    )
+    assert content_of(out) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ravdess"]
+
+
+def test_lists_of_other_data_are_not_replaced(tmp_path):
+    data = write_corpus(tmp_path / "d", actors(8), 2)
+    make_splits(data, tmp_path / "out", COMMON, "si")
+    write_corpus(data, actors(9), 2)
+    with pytest.raises(SertkError, match=r"differs in: speakers, utterances\)"):
+        make_splits(data, tmp_path / "out", COMMON, "si")
+    # A renamed speaker leaves all counts as they were.
+    write_corpus(data, {**actors(7), "actor99": "f"}, 2)
+    with pytest.raises(SertkError, match=r"differs in: folds\)"):
+        make_splits(data, tmp_path / "out", COMMON, "si")
+
+
+def test_the_same_lists_get_a_new_card(ravdess, tmp_path):
+    make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+    card = read_card(tmp_path / "out")
+    (tmp_path / "out/card.yaml").write_text(yaml.safe_dump({**card, "corpus": "copied", "source": "?"}))
+    assert make_splits(ravdess, tmp_path / "out", RAVDESS, "si") == card
+
+
+@pytest.mark.parametrize("content", ["", "- si\n", "options: {}\n", "folds: 3\noptions: {}\n"])
+def test_a_damaged_card_is_explained(ravdess, tmp_path, content):
+    make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+    (tmp_path / "out/card.yaml").write_text(content)
+    with pytest.raises(SertkError, match="out/card.yaml: no protocol card as sertk-make-splits writes it"):
+        make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+
+
+def test_other_folders_are_left_alone(ravdess, tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis/chapter").touch()
+    with pytest.raises(SertkError, match="not a folder of fold lists"):
+        make_splits(ravdess, tmp_path / "thesis", RAVDESS, "si")
+    assert (tmp_path / "thesis/chapter").exists()
+
+
+def test_reading_says_which_stage_makes_the_lists(tmp_path):
+    for read in (list_folds, read_card, lambda path: read_fold(path, 1)):
+        with pytest.raises(SertkError, match="stage 1"):
+            read(tmp_path)
+    (tmp_path / "fold2").mkdir()
+    for part in ("train", "valid", "test"):
+        (tmp_path / "fold2" / part).write_text(f"{part}-1\n{part}-2\n")
+    assert read_fold(tmp_path, 2) == (["train-1", "train-2"], ["valid-1", "valid-2"], ["test-1", "test-2"])
+    with pytest.raises(SertkError, match="fold7: no such fold; there are: 2"):
+        read_fold(tmp_path, 7)
