@@ -45,6 +45,19 @@ def add_input_options(parser):
     parser.add_argument("--utt2spk", help="speakers of the utterances in --feats")
 
 
+def named_specifiers(options, option):
+    """{name: rspecifier} of NAME=RSPECIFIER arguments; `option` is named in errors."""
+    named = {}
+    for text in options:
+        name, equals, rspecifier = text.partition("=")
+        if not (name and equals and rspecifier):
+            raise UsageError(f"{option} {text}: expected NAME=RSPECIFIER")
+        if name in named:
+            raise UsageError(f"{option} {text}: {name} is given twice")
+        named[name] = rspecifier
+    return named
+
+
 def run_command(parser, function, argv=None):
     """Parses `argv`, calls `function(args)` and returns the exit status.
 

@@ -1,7 +1,7 @@
 # The options that all SER recipes share, sourced by run.sh after its own defaults.
 # shellcheck shell=bash disable=SC2034,SC2154
 stage=${stage:-0}               # first stage to run
-stop_stage=${stop_stage:-5}     # last stage to run
+stop_stage=${stop_stage:-5}     # last stage to run; 6 draws t-SNE figures, which takes minutes
 model=${model:-blstm_capsule}   # conf/MODEL.yaml here, else in ../common/conf
 subset=${subset:-}              # part of the corpus, where the recipe has any
 db_root=${db_root:-}            # the corpus's release, where it is on disk already

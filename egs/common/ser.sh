@@ -69,3 +69,10 @@ if run_stage 5 "scoring"; then
   need "$exp/card.yaml" 3
   sertk-score "$exp"
 fi
+
+if run_stage 6 "t-SNE figures of the first fold and seed"; then
+  need "$jobs" 3
+  read -r fold seed < "$jobs"
+  ../common/tsne.sh --num_threads "$num_threads" --ngpu "$ngpu" \
+    "$exp/fold$fold/seed$seed" "$data" "$splits" "$fold" "$labels"
+fi

@@ -4,6 +4,7 @@ import sys
 
 from sertk.command import add_input_options, make_parser, run_command
 from sertk.device import add_device_options, choose_device
+from sertk.errors import UsageError
 
 
 def build_parser():
@@ -12,15 +13,16 @@ def build_parser():
         "Extracts the vectors of one layer of the model trained in RUN_DIR: a matrix per utterance, whose rows are\n"
         "the layer's parts (the capsules of `lower`; one row in `output`), averaged over the utterance's windows.\n\n"
         "What is extracted is named as for sertk-decode: --data and --splits for a part of the run's fold, --data\n"
-        "alone for all of a data folder, --feats for archives. An unknown layer's message lists those there are.",
+        "alone for all of a data folder, --feats for archives. --list prints the layers that the model has.",
         "sertk-extract --layer lower --data data/ravdess --splits data/ravdess/splits/emobox --fold 1 --labels 8 \\\n"
         "    exp/ravdess_8_emobox/blstm_capsule/fold1/seed1 ark,scp:lower.ark,lower.scp",
     )
     parser.add_argument("--layer", default="output", help="the layer (default: output, the scores)")
+    parser.add_argument("--list", action="store_true", help="print the layers and extract nothing")
     parser.add_argument("--step", help="an earlier step of the training, such as gmm (default: the last)")
     add_input_options(parser)
     parser.add_argument("run_dir", help="folder of a trained fold and seed")
-    parser.add_argument("wspecifier", help="where the vectors go")
+    parser.add_argument("wspecifier", nargs="?", help="where the vectors go")
     add_device_options(parser)
     return parser
 
@@ -30,8 +32,14 @@ def run(args):
     from sertk.decoding.vectors import write_vectors
     from sertk.tasks.emotion import TrainedEmotionModel
 
-    check_input_options(args)
+    if not args.list:
+        check_input_options(args)
+        if not args.wspecifier:
+            raise UsageError("a WSPECIFIER says where the vectors go")
     trained = TrainedEmotionModel(args.run_dir, choose_device(args), args.step)
+    if args.list:
+        print("\n".join(trained.model.layers))
+        return
     write_vectors(trained, read_input(trained, args).dataset, args.layer, args.wspecifier)
 
 

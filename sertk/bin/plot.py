@@ -1,36 +1,116 @@
-"""Draws the results of an experiment."""
+"""Draws results of experiments and vectors of a layer."""
 
+import argparse
 import sys
 
-from sertk.command import make_parser, run_command
+from sertk.command import make_parser, named_specifiers, run_command
+from sertk.errors import UsageError
 
-EXAMPLE = "sertk-plot confusion exp/ravdess_8_emobox/blstm_capsule --out confusion.pdf"
+EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ravdess_8_emobox/blstm_capsule
+  sertk-plot recall --out recall.svg exp/ravdess_8_emobox/*
+  sertk-plot tsne --utt2label data/ravdess/labels/8 --out tsne.png train=scp:train.scp test=scp:test.scp"""
 
 
 def build_parser():
-    parser = make_parser("sertk-plot", "Draws the results of a scored experiment.", EXAMPLE)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves")
-    for kind, description in (
+    parser = make_parser("sertk-plot", "Draws results of experiments and vectors of a layer.", EXAMPLE)
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|tsne")
+
+    def add(name, help, **more):
+        kind = kinds.add_parser(name, help=help, allow_abbrev=False, **{"description": help} | more)
+        kind.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+        kind.add_argument(
+            "--out",
+            required=True,
+            action="append",
+            metavar="FILE",
+            help="picture to write, .png, .svg or .pdf; repeat it for several formats",
+        )
+        return kind
+
+    for name, description in (
         ("confusion", "the confusion matrix, all folds and seeds pooled"),
         ("curves", "loss and validation UAR by epoch"),
     ):
-        kind_parser = kinds.add_parser(kind, help=description, description=description, allow_abbrev=False)
-        kind_parser.add_argument("experiment", metavar="EXP", help="scored experiment folder")
-        kind_parser.add_argument(
-            "--out", required=True, metavar="FILE", help="picture to write, .png or .pdf"
-        )
+        add(name, description).add_argument("experiment", metavar="EXP", help="scored experiment folder")
+    recall = add("recall", "recall of each class, of one system or of several side by side")
+    recall.add_argument("experiments", nargs="+", metavar="EXP", help="scored experiment folder")
+    tsne = add(
+        "tsne",
+        "vectors of a layer in the plane, by t-SNE",
+        description="Every row of every utterance is a point. Several archives are embedded together, in\n"
+        "one t-SNE, and drawn as panels on the same axes, so that places can be compared between them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tsne.add_argument("--utt2label", metavar="FILE", help="labels: a table such as labels/8 or utt2spk")
+    tsne.add_argument("--by", choices=("label", "row"), help="groups (default: label with --utt2label)")
+    tsne.add_argument("--perplexity", type=float, default=30.0, metavar="P", help="default: %(default)g")
+    tsne.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    tsne.add_argument(
+        "--max_points",
+        type=int,
+        default=4000,
+        metavar="N",
+        help="of more points, N are drawn at random (default: %(default)s)",
+    )
+    tsne.add_argument("--embedding", metavar="FILE", help="also write the coordinates, tab-separated")
+    tsne.add_argument(
+        "archives",
+        nargs="+",
+        metavar="NAME=RSPECIFIER",
+        help="a panel: vectors (dims) or matrices (rows, dims) by utterance, as sertk-extract writes them",
+    )
     return parser
 
 
 def run(args):
-    from sertk.scoring.outputs import draw_confusion, draw_curves
+    from sertk.scoring.plots.pictures import check_pictures, save_figure
+
+    check_pictures(args.out)
+    save_figure(FIGURES[args.kind](args), args.out)
+
+
+def _confusion(args):
+    from sertk.scoring.outputs import draw_confusion
     from sertk.scoring.results import read_results
 
-    results = read_results(args.experiment)
-    if args.kind == "confusion":
-        draw_confusion(results, args.out)
-    else:
-        draw_curves(results, args.experiment, args.out)
+    return draw_confusion(read_results(args.experiment))
+
+
+def _curves(args):
+    from sertk.scoring.outputs import draw_curves
+
+    return draw_curves(args.experiment)
+
+
+def _recall(args):
+    from sertk.scoring.outputs import draw_recalls
+
+    return draw_recalls(args.experiments)
+
+
+def _tsne(args):
+    by = args.by or ("label" if args.utt2label else "row")
+    if by == "label" and not args.utt2label:
+        raise UsageError("--by label needs --utt2label")
+    if args.perplexity <= 0 or args.max_points < 1 or args.seed < 0:
+        raise UsageError("--perplexity and --max_points are above 0, --seed at least 0")
+    import numpy as np
+
+    from sertk.datadir import read_table
+    from sertk.scoring.plots.embedding import draw_points, embed, read_points, write_embedding
+    from sertk.scoring.plots.scatter import group_points, scatter_figure
+
+    labels = read_table(args.utt2label) if args.utt2label else None
+    archives = named_specifiers(args.archives, "tsne")
+    points = draw_points(read_points(archives, labels), args.max_points, args.seed)
+    groups = group_points(points, by)
+    coordinates = embed(np.stack([point.vector for point in points]), args.perplexity, args.seed)
+    if args.embedding:
+        write_embedding(args.embedding, points, coordinates)
+    return scatter_figure(coordinates, [point.archive for point in points], groups)
+
+
+FIGURES = {"confusion": _confusion, "curves": _curves, "recall": _recall, "tsne": _tsne}
 
 
 def main(argv=None):

@@ -4,14 +4,22 @@ import logging
 import sys
 
 from sertk.command import make_parser, run_command
-from sertk.errors import SertkError
+from sertk.errors import SertkError, UsageError
 
-EXAMPLE = "sertk-report --title 'RAVDESS' --out RESULTS.md exp/ravdess_8_emobox/*"
+EXAMPLE = (
+    "sertk-report --title RAVDESS --published conf/published.yaml --against blstm --out RESULTS.md exp/*/*"
+)
 
 
 def build_parser():
-    parser = make_parser("sertk-report", "Makes one table of several experiments' results.", EXAMPLE)
+    parser = make_parser("sertk-report", "Makes one page of several experiments' results.", EXAMPLE)
     parser.add_argument("experiments", nargs="+", metavar="EXP", help="scored experiment folders")
+    parser.add_argument("--published", metavar="FILE", help="YAML of published figures to show beside them")
+    parser.add_argument(
+        "--against",
+        metavar="NAME",
+        help="baseline to compare with: one of EXP, by its folder or the folder's name, or a model",
+    )
     parser.add_argument("--out", metavar="FILE", help="write there instead of to stdout")
     parser.add_argument("--title", default="Results", help="heading of the page (default %(default)s)")
     return parser
@@ -19,15 +27,23 @@ def build_parser():
 
 def run(args):
     from sertk.files import write_text
-    from sertk.scoring.report import report
-    from sertk.scoring.results import is_scored, read_results
+    from sertk.scoring.baseline import Baseline
+    from sertk.scoring.published import read_published
+    from sertk.scoring.report import Scored, report
+    from sertk.scoring.results import is_scored
 
+    published = read_published(args.published) if args.published else []
     scored = [experiment for experiment in args.experiments if is_scored(experiment)]
     for experiment in sorted(set(args.experiments) - set(scored)):
         logging.getLogger(__name__).warning("%s is not scored (stage 5) and left out", experiment)
     if not scored:
         raise SertkError("none of the experiments is scored: run stage 5 (sertk-score EXP)")
-    page = report([read_results(experiment) for experiment in scored], args.title)
+    experiments = [Scored.read(experiment) for experiment in scored]
+    against = Baseline(args.against) if args.against else None
+    if against and not against.candidates(experiments):
+        known = ", ".join(sorted({experiment.folder.name for experiment in experiments}))
+        raise UsageError(f"--against {args.against}: no such experiment or model here (there are: {known})")
+    page = report(experiments, args.title, published, against)
     if args.out:
         write_text(args.out, page)
     else:

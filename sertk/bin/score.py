@@ -39,14 +39,14 @@ def run(args):
 
 def _score(experiment, args):
     from sertk.scoring.outputs import write_results
-    from sertk.scoring.tables import interval, percent
+    from sertk.scoring.tables import extent, interval, percent
 
     results = write_results(experiment, args.draws, args.seed)
     for warning in results["warnings"]:
         print(f"sertk-score: warning: {warning}", file=sys.stderr)
     print(
         f"UAR {percent(results['uar'])} % {interval(results['intervals'], 'uar')}, "
-        f"accuracy {percent(results['accuracy'])} %, folds {results['folds_scored']['text']}: "
+        f"accuracy {percent(results['accuracy'])} %, {extent(results)}: "
         f"see {shlex.quote(str(experiment / 'RESULTS.md'))}"
     )
 

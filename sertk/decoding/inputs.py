@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sertk.archives import open_matrices
+from sertk.command import named_specifiers
 from sertk.datadir import DataDir, read_table
 from sertk.errors import SertkError, UsageError
 from sertk.experiment import check_lists
@@ -78,14 +79,3 @@ def read_archives(trained, feats, utt2spk, cmvn):
         raise SertkError(f"{utt2spk}: no speaker for {missing[0]}")
     speakers = [table.get(utterance) for utterance in dataset.utterances]
     return Input(trained.normalise(dataset, speakers, cmvn), speakers)
-
-
-def named_specifiers(options, option):
-    """{feature type: rspecifier} of NAME=RSPECIFIER options."""
-    named = {}
-    for text in options:
-        name, equals, rspecifier = text.partition("=")
-        if not (name and equals and rspecifier):
-            raise UsageError(f"{option} {text}: expected NAME=RSPECIFIER")
-        named[name] = rspecifier
-    return named

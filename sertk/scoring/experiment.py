@@ -34,13 +34,9 @@ class Run:
     seed: int
     path: Path
     predictions: Predictions
-    epochs: list[dict]  # of metrics.jsonl, by epoch; empty for systems not trained by gradient
+    epochs: list[dict]  # of metrics.jsonl, by epoch; empty for systems that are fitted at once
     best_epoch: int | None
-
-    @property
-    def seconds_per_epoch(self):
-        seconds = [epoch["seconds"] for epoch in self.epochs if epoch.get("seconds") is not None]
-        return sum(seconds) / len(seconds) if seconds else None
+    seconds: float | None  # of training, as metrics.jsonl tells
 
 
 def read_experiment_card(experiment):
@@ -82,15 +78,17 @@ def run_folders(experiment):
 
 
 def read_runs(experiment, classes):
-    """All decoded runs of an experiment, by fold and seed; SertkError if there is none or one is not decoded well."""
+    """All decoded runs of an experiment, by fold and seed; SertkError if there is none or one is broken."""
     runs = []
     for fold, seed, folder in run_folders(experiment):
         path = predictions_path(folder)
         if not path.is_file():
             continue
-        epochs = read_epochs(folder)
+        lines = read_epochs(folder)
+        epochs = lines if _has_epochs(lines) else []
+        best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)
-        runs.append(Run(fold, seed, folder, predictions, epochs, _best_epoch(folder, epochs)))
+        runs.append(Run(fold, seed, folder, predictions, epochs, best, _seconds(lines)))
     if not runs:
         raise SertkError(f"{experiment}: nothing is decoded yet; run stage 4 (after stage 3, which trains)")
     _check_agreement(runs, classes)
@@ -130,7 +128,7 @@ def read_predictions(path, classes):
 
 
 def read_epochs(folder):
-    """The epochs of a run's metrics.jsonl, ordered; [] without the file (systems not trained by gradient)."""
+    """The lines of a run's metrics.jsonl, by epoch; [] without the file."""
     path = Path(folder) / "metrics.jsonl"
     if not path.is_file():
         return []
@@ -167,6 +165,16 @@ def read_config(folder):
 def _number(folder):
     match = re.fullmatch(r"(?:fold|seed)(\d+)", folder.name)
     return int(match[1]) if match else None
+
+
+def _has_epochs(lines):
+    """Whether the lines are epochs; a system fitted at once has one at most, without training loss."""
+    return len(lines) > 1 or any(line.get("train_loss") is not None for line in lines)
+
+
+def _seconds(lines):
+    seconds = [line["seconds"] for line in lines if line.get("seconds") is not None]
+    return sum(seconds) if seconds else None
 
 
 def _best_epoch(folder, epochs):

@@ -1,46 +1,71 @@
-"""Writes an experiment's results beside its folds."""
+"""Writes an experiment's results beside its folds, and draws them."""
 
 from pathlib import Path
 
 from sertk.datadir import read_lines
+from sertk.errors import SertkError
 from sertk.files import write_json, write_text
 from sertk.scoring.experiment import read_runs, run_folders
-from sertk.scoring.plots import plot_confusion, plot_curves
-from sertk.scoring.results import score
-from sertk.scoring.tables import results_page, system_name, task_name
+from sertk.scoring.plots.confusion import confusion_figure
+from sertk.scoring.plots.curves import curves_figure
+from sertk.scoring.plots.pictures import save_figure
+from sertk.scoring.plots.recall import class_recalls, recall_figure
+from sertk.scoring.results import read_results, score
+from sertk.scoring.tables import extent, results_page, system_name, task_name
+
+FORMATS = (".png", ".svg")
 
 
 def write_results(experiment, draws=2000, seed=0):
-    """Scores an experiment folder and writes its results.json, RESULTS.md, confusion.png and curves.png.
+    """Scores an experiment folder and writes its results.json, RESULTS.md and pictures.
 
-    Returns the results. There is no curves.png for systems without epochs. Raises SertkError, and writes
-    nothing, where a run is not decoded, or not well.
+    These are confusion, recall and, for systems with epochs, curves, each as .png and .svg. Returns the
+    results. Raises SertkError, and writes nothing, where a run is not decoded, or not well.
     """
     experiment = Path(experiment)
     results = score(experiment, draws, seed)
-    page = results_page(results, read_commands(experiment), curves=has_curves(results))
-    draw_confusion(results, experiment / "confusion.png")
-    if has_curves(results):
-        draw_curves(results, experiment, experiment / "curves.png")
+    has_curves = any(run["epochs"] for run in results["folds"])
+    page = results_page(results, read_commands(experiment), curves=has_curves)
+    runs = read_runs(experiment, results["labels"])
+    figures = {"confusion": draw_confusion(results), "recall": _draw_recalls([(experiment, results, runs)])}
+    if has_curves:
+        figures["curves"] = _draw_curves(results, runs)
+    for name, figure in figures.items():
+        save_figure(figure, [experiment / f"{name}{suffix}" for suffix in FORMATS])
     write_json(experiment / "results.json", results)
     write_text(experiment / "RESULTS.md", page)
     return results
 
 
-def draw_confusion(results, path):
-    """Writes the confusion matrix picture of results.json's content."""
+def draw_confusion(results):
+    """The confusion matrix of results.json's content as a figure."""
     figures = f"UAR {100 * results['uar']:.1f} %, accuracy {100 * results['accuracy']:.1f} %"
     title = f"{_title(results)}\n{figures}"
-    plot_confusion(results["confusion"], results["labels"], title, path)
+    return confusion_figure(results["confusion"], results["labels"], title)
 
 
-def draw_curves(results, experiment, path):
-    """Writes the learning curves of an experiment folder."""
-    plot_curves(read_runs(experiment, results["labels"]), _title(results), path)
+def draw_curves(experiment):
+    """The learning curves of a scored experiment folder as a figure."""
+    results = read_results(experiment)
+    return _draw_curves(results, read_runs(experiment, results["labels"]))
 
 
-def has_curves(results):
-    return any(run["epochs"] for run in results["folds"])
+def draw_recalls(experiments):
+    """The recall of each class for scored experiment folders, side by side in one figure.
+
+    Raises SertkError unless task and classes are the same.
+    """
+    systems = []
+    for experiment in experiments:
+        results = read_results(experiment)
+        systems.append((experiment, results, read_runs(experiment, results["labels"])))
+    first, reference, _ = systems[0]
+    for experiment, results, _ in systems[1:]:
+        for fact in (_task, _labels):
+            one, other = fact(reference), fact(results)
+            if one != other:
+                raise SertkError(f"{first} and {experiment} cannot be compared: {one} and {other}")
+    return _draw_recalls(systems)
 
 
 def read_commands(experiment):
@@ -53,5 +78,37 @@ def read_commands(experiment):
     return list(lines)
 
 
+def _draw_curves(results, runs):
+    return curves_figure(runs, _title(results))
+
+
+def _draw_recalls(systems):
+    """The recall figure of a list of (experiment folder, results, runs)."""
+    names = [_system(results) for _, results, _ in systems]
+    if len(set(names)) < len(names):
+        names = [str(experiment) for experiment, _, _ in systems]
+    first = systems[0][1]
+    title = _task(first)
+    if len(systems) == 1:
+        title, names = _title(first), ["all runs"]
+    recalls = [
+        class_recalls(f"{name}, {extent(results)}", runs, len(results["labels"]))
+        for name, (_, results, runs) in zip(names, systems)
+    ]
+    return recall_figure(recalls, first["labels"], title)
+
+
+def _system(results):
+    return system_name(results["experiment"])
+
+
+def _task(results):
+    return task_name(results["experiment"])
+
+
+def _labels(results):
+    return " ".join(results["labels"])
+
+
 def _title(results):
-    return f"{system_name(results['experiment'])}\n{task_name(results['experiment'])}"
+    return f"{_system(results)}\n{_task(results)}"

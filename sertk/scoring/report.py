@@ -1,8 +1,16 @@
-"""One Markdown table of several experiments' results."""
+"""One Markdown page of several experiments' results, beside published figures and against a baseline."""
 
+from dataclasses import dataclass
+from pathlib import Path
+
+from sertk.scoring import baseline
+from sertk.scoring.published import card_task
+from sertk.scoring.results import is_random, read_results
 from sertk.scoring.tables import (
     FEW_SPEAKERS_NOTE,
+    NAMES,
     NOTHING,
+    extent,
     folds_text,
     interval,
     markdown_table,
@@ -14,19 +22,14 @@ from sertk.scoring.tables import (
 )
 
 HEADER = [
-    "corpus / labels / protocol",
-    "model",
-    "tag",
+    "system",
+    "features",
     "normalisation",
-    "folds",
-    "seeds",
-    "UAR %",
+    "tested",
+    "UAR % [95 %]",
     "accuracy %",
     "macro-F1 %",
-    "UAR % of all runs",
-    "UAR % of each seed",
-    "seconds per epoch",
-    "epochs",
+    "weighted F1 %",
 ]
 KEY_FACTS = {
     "speaker_disjoint": "speaker-disjoint",
@@ -34,73 +37,203 @@ KEY_FACTS = {
     "rule": "split rule",
     "source": "split",
 }
+SHARED_SPEAKERS = (
+    "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**\n"
+)
+LEGEND = (
+    "UAR, accuracy, F1: mean ± standard deviation over the repeats, which are the seeds, each with its folds "
+    "pooled, or the splits of a random protocol; UAR with the 95 % bootstrap interval over speakers, all "
+    "folds and seeds pooled."
+)
 
 
-def report(all_results, title="Results"):
-    """A Markdown page of results.json dicts, in their order: a table per corpus, label set and protocol."""
+@dataclass(frozen=True)
+class Scored:
+    """A scored experiment: its folder and its results.json."""
+
+    folder: Path
+    results: dict
+
+    @classmethod
+    def read(cls, folder):
+        return cls(Path(folder), read_results(folder))
+
+    @property
+    def card(self):
+        return self.results["card"]
+
+    @property
+    def name(self):
+        return system_name(self.results["experiment"])
+
+
+def report(experiments, title="Results", published=(), against=None):
+    """A Markdown page of `Scored` experiments: a section per corpus, label set and protocol, in their order.
+
+    `published` are `Figure`s, shown beside the experiments they match, and by themselves where they match
+    none; they order the rows. `against` is the `Baseline` that every other experiment is compared with.
+    """
     groups = {}
-    for results in all_results:
-        groups.setdefault(task_name(results["experiment"]), []).append(results)
+    for experiment in experiments:
+        groups.setdefault(card_task(experiment.card), []).append(experiment)
     parts = [f"# {title}\n"]
     for task, group in groups.items():
-        table = markdown_table(HEADER, [_row(results) for results in group], left=4)
-        parts += [f"## {task}\n", _facts(group), table]
-        if any(results["intervals"]["descriptive"] for results in group):
-            parts.append(f"{FEW_SPEAKERS_NOTE}\n")
-        warnings = [
-            f"- {system_name(results['experiment'])}: {warning}.\n"
-            for results in group
-            for warning in results["warnings"]
-        ]
-        if warnings:
-            parts.append("Warnings:\n\n" + "".join(warnings))
-    parts.append(
-        "UAR, accuracy, macro-F1: mean ± standard deviation over the seeds, the folds of each seed pooled; "
-        "UAR with the 95 % bootstrap interval over speakers, all seeds pooled. "
-        "UAR of all runs: mean ± standard deviation over each fold and seed by itself.\n"
-    )
-    return "\n".join(parts)
+        parts += _section(group, [figure for figure in published if figure.task == task], against)
+    elsewhere = dict.fromkeys(_elsewhere(figure) for figure in published if figure.task not in groups)
+    parts.append(_listed("Published, and none of it run here", elsewhere))
+    parts.append(f"{LEGEND} {baseline.LEGEND}\n" if against else f"{LEGEND}\n")
+    return "\n".join(part for part in parts if part)
+
+
+def _elsewhere(figure):
+    return f"{task_name(vars(figure))}: {figure.source}"
+
+
+def _section(group, figures, against):
+    group = sorted(group, key=lambda experiment: _rank(experiment, figures))
+    published = _Published(figures)
+    differences = baseline.Differences(group, against) if against else None
+    table = _table(group, published, differences)
+    parts = [f"## {task_name(group[0].results['experiment'])}\n", _facts(group)]
+    if any(experiment.card["speaker_disjoint"] is False for experiment in group):
+        parts.append(SHARED_SPEAKERS)
+    parts.append(table)
+    starred = any(experiment.results["intervals"]["descriptive"] for experiment in group)
+    if starred or differences and differences.descriptive:
+        parts.append(f"{FEW_SPEAKERS_NOTE}\n")
+    parts.append(_listed("Published", published.notes()))
+    parts.append(_listed("Differences", differences.notes if differences else []))
+    parts.append(_listed("Warnings", _warnings(group)))
+    parts += ["### Runs\n", _runs(group)]
+    return parts
+
+
+def _table(group, published, differences):
+    """What was measured, what was published of it, the differences; then what else was published."""
+    rows = []
+    for experiment in group:
+        row = _measured(experiment) + published.cells(experiment.card)
+        rows.append(row + (differences.cells(experiment) if differences else []))
+    header = HEADER + published.header + (baseline.HEADER if differences else [])
+    for figure in published.figures:
+        if not any(figure.matches(experiment.card) for experiment in group):
+            known = {
+                "system": figure.system,
+                "features": _features(figure.features),
+                "published %": published.value(figure),
+            }
+            rows.append([known.get(column, NOTHING) for column in header])
+    return markdown_table(header, rows, left=4)
+
+
+def _rank(experiment, figures):
+    """The number of the first figure that is the experiment's, else one behind them all."""
+    numbers = (number for number, figure in enumerate(figures) if figure.matches(experiment.card))
+    return next(numbers, len(figures))
+
+
+class _Published:
+    """The published columns of one table, and its sources, which are numbered and explained below it."""
+
+    def __init__(self, figures):
+        self.figures = figures
+        self.header = ["published %"] if figures else []
+        if any(figure.model for figure in figures):
+            self.header.append("published as")
+        self.sources = {}
+        for figure in figures:
+            self.sources.setdefault(_source(figure), []).append(figure)
+
+    def cells(self, card):
+        """The figures of an experiment with this card, and the names that their papers give it."""
+        own = [figure for figure in self.figures if figure.matches(card)]
+        cells = ["; ".join(map(self.value, own)), "; ".join(figure.system for figure in own)]
+        return [cell or NOTHING for cell in cells[: len(self.header)]]
+
+    def value(self, figure):
+        """`77.6 ± 0.2 UA [1]`: the figure with its paper's name of the metric."""
+        value = f"{figure.value:.1f}" if figure.sd is None else f"{figure.value:.1f} ± {figure.sd:.1f}"
+        return f"{value} {figure.metric} [{list(self.sources).index(_source(figure)) + 1}]"
+
+    def notes(self):
+        lines = []
+        for number, ((source, metric, taken_for, because), figures) in enumerate(self.sources.items(), 1):
+            meant = NAMES[taken_for] if taken_for == "uar" else f"{NAMES[taken_for]}, not for UAR"
+            taken = f"{metric} is taken for {meant}" + (f": {because}." if because else ".")
+            remarks = dict.fromkeys(figure.conditions for figure in figures if figure.conditions)
+            own = [f"{figure.system}: {figure.note}." for figure in figures if figure.note]
+            lines.append(" ".join([f"[{number}] {source}. {taken}", *remarks, *own]))
+        return lines
+
+
+def _source(figure):
+    return figure.source, figure.metric, figure.taken_for, figure.because
 
 
 def _facts(group):
     lines = []
     for key, name in KEY_FACTS.items():
-        if not any(key in results["card"] for results in group):
+        if not any(key in experiment.card for experiment in group):
             continue
-        values = [plain(results["card"].get(key)) for results in group]
+        values = [plain(experiment.card.get(key)) for experiment in group]
         lines.append(f"- {name}: {_shared(group, values)}\n")
-    lines.append(f"- folds scored: {_shared(group, [folds_text(results) for results in group])}\n")
+    if any(experiment.results["folds_scored"]["missing"] for experiment in group):
+        what = "splits" if is_random(group[0].card) else "folds"
+        values = [folds_text(experiment.results) for experiment in group]
+        lines.append(f"- {what} scored: {_shared(group, values)}\n")
     return "".join(lines)
 
 
 def _shared(group, values):
     """The one value of all systems, or every value with the systems it holds for."""
     holders = {}
-    for results, value in zip(group, values):
-        holders.setdefault(value, []).append(system_name(results["experiment"]))
+    for experiment, value in zip(group, values):
+        holders.setdefault(value, []).append(experiment.name)
     if len(holders) == 1:
         return next(iter(holders))
     return "; ".join(f"{value} for {', '.join(systems)}" for value, systems in holders.items())
 
 
-def _row(results):
-    identity, seeds = results["experiment"], results["mean_sd"]["seeds"]
-    task = [str(identity[key]) for key in ("corpus", "subset", "label_set", "protocol") if key in identity]
+def _warnings(group):
     return [
-        " / ".join(task),
-        identity["model"],
-        identity["tag"] or NOTHING,
-        plain(results["card"]["normalisation"]),
-        results["folds_scored"]["text"],
-        seeds["count"],
-        f"{mean_sd(seeds['uar'])} {interval(results['intervals'], 'uar')}",
-        mean_sd(seeds["accuracy"]),
-        mean_sd(seeds["macro_f1"]),
-        mean_sd(results["mean_sd"]["runs"]["uar"]),
-        " / ".join(f"{100 * seed['uar']:.1f}" for seed in results["per_seed"]),
-        seconds(_mean([run["seconds_per_epoch"] for run in results["folds"]])),
-        _range([run["epochs"] for run in results["folds"]]),
+        f"{experiment.name}: {warning}." for experiment in group for warning in experiment.results["warnings"]
     ]
+
+
+def _listed(heading, lines):
+    return f"{heading}:\n\n" + "".join(f"- {line}\n" for line in lines) if lines else ""
+
+
+def _measured(experiment):
+    results, repeats = experiment.results, experiment.results["mean_sd"]["repeats"]
+    return [
+        experiment.name,
+        _features(experiment.card.get("features")),
+        plain(experiment.card["normalisation"]),
+        extent(results),
+        f"{mean_sd(repeats['uar'])} {interval(results['intervals'], 'uar')}",
+        *(mean_sd(repeats[name]) for name in ("accuracy", "macro_f1", "weighted_f1")),
+    ]
+
+
+def _features(types):
+    return ", ".join(types or []) or NOTHING
+
+
+def _runs(group):
+    """What each repeat reached, and what it took."""
+    header = ["system", "UAR % of each repeat", "UAR % of all runs", "epochs", "training seconds per run"]
+    rows = [
+        [
+            experiment.name,
+            " / ".join(f"{100 * repeat['uar']:.1f}" for repeat in experiment.results["repeats"]),
+            mean_sd(experiment.results["mean_sd"]["runs"]["uar"]),
+            _range([run["epochs"] for run in experiment.results["folds"]]),
+            seconds(_mean([run["seconds"] for run in experiment.results["folds"]])),
+        ]
+        for experiment in group
+    ]
+    return markdown_table(header, rows)
 
 
 def _mean(values):

@@ -19,24 +19,25 @@ from sertk.scoring.metrics import (
 )
 
 COLLAPSED = 0.95  # share of the predictions in one class that no working system reaches
-REPORTED = ("experiment", "card", "folds", "per_seed", "mean_sd", "intervals", "folds_scored", "warnings")
+REPORTED = ("experiment", "card", "folds", "repeats", "mean_sd", "intervals", "folds_scored", "warnings")
 
 
 def score(experiment, draws=2000, seed=0):
     """The results of a decoded experiment folder as a dict for results.json; all metrics in 0..1.
 
-    The top-level metrics and `confusion` pool all folds and seeds; `per_seed` pools the folds of each seed;
-    `mean_sd` has mean and sample standard deviation over those (`seeds`) and over all runs (`runs`);
-    `intervals` resamples speakers, each with all utterances of all folds and seeds. Runs that
-    are not decoded are left out with a warning; raises SertkError for one that is not decoded well.
+    The top-level metrics and `confusion` pool all folds and seeds. A repeat is one seed with its folds
+    pooled or, of a random protocol, one split; `repeats` lists them, and `mean_sd` has mean and sample
+    standard deviation over them (`repeats`) and over all runs (`runs`). `intervals` resamples speakers, each
+    with all utterances of all folds and seeds. Runs that are not decoded are left out with a warning; raises
+    SertkError for one that is not decoded well.
     """
     card = read_experiment_card(experiment)
     labels = card["classes"]
     runs = read_runs(experiment, labels)
     confusions = [run_confusion(run, len(labels)) for run in runs]
     pooled = np.sum(confusions, axis=0)
-    per_seed = _per_seed(runs, confusions)
     folds = [_run_facts(run) | _metrics(confusion) for run, confusion in zip(runs, confusions)]
+    repeats = _repeats(card, runs, confusions)
     return {
         "experiment": _identity(experiment, card, runs[0]),
         **_metrics(pooled),
@@ -45,9 +46,9 @@ def score(experiment, draws=2000, seed=0):
         "protocol": card["protocol"],
         "folds": folds,
         "folds_scored": _folds_scored(card, runs),
-        "per_seed": per_seed,
+        "repeats": repeats,
         "per_class": _per_class(pooled, labels),
-        "mean_sd": {"seeds": _mean_sd(per_seed), "runs": _mean_sd(folds)},
+        "mean_sd": {"repeats": _mean_sd(repeats), "runs": _mean_sd(folds)},
         "intervals": speaker_intervals(speaker_confusions(runs, len(labels)), draws, seed),
         "card": card,
         "warnings": _undecoded_warnings(experiment) + _warnings(card, runs, confusions),
@@ -68,6 +69,11 @@ def read_results(experiment):
     if missing:
         raise SertkError(f"{path}: lacks {', '.join(missing)}; make it again (sertk-score {experiment})")
     return results
+
+
+def is_random(card):
+    """Whether the folds are random splits: repeats of one experiment, not the parts of a whole."""
+    return card.get("rule") == "random"
 
 
 def run_confusion(run, classes):
@@ -114,17 +120,24 @@ def _run_facts(run):
         "utterances": len(run.predictions.utterances),
         "best_epoch": run.best_epoch,
         "epochs": len(run.epochs) or None,
-        "seconds_per_epoch": run.seconds_per_epoch,
+        "seconds": run.seconds,
     }
 
 
-def _per_seed(runs, confusions):
-    result = []
-    for seed in sorted({run.seed for run in runs}):
-        own = [number for number, run in enumerate(runs) if run.seed == seed]
-        pooled = np.sum([confusions[number] for number in own], axis=0)
-        result.append({"seed": seed, "folds": [runs[number].fold for number in own], **_metrics(pooled)})
-    return result
+def _repeats(card, runs, confusions):
+    """Fold numbers, seed and metrics of each repeat: a seed's folds pooled, or one random split."""
+    pooled = {}
+    for run, confusion in zip(runs, confusions):
+        key = (run.seed, run.fold) if is_random(card) else (run.seed,)
+        pooled.setdefault(key, []).append((run.fold, confusion))
+    return [
+        {
+            "folds": [fold for fold, _ in pooled[key]],
+            "seed": key[0],
+            **_metrics(np.sum([confusion for _, confusion in pooled[key]], axis=0)),
+        }
+        for key in sorted(pooled)
+    ]
 
 
 def _mean_sd(rows):
@@ -152,19 +165,14 @@ def _per_class(confusion, labels):
 def _folds_scored(card, runs):
     scored, folds = sorted({run.fold for run in runs}), protocol_folds(card)
     if folds is None:
-        return {"scored": scored, "missing": None, "of": None, "text": f"{len(scored)}"}
-    missing = [fold for fold in folds if fold not in scored]
-    return {
-        "scored": scored,
-        "missing": missing,
-        "of": len(folds),
-        "text": f"{len(scored)} of {len(folds)}",
-    }
+        return {"scored": scored, "missing": None, "of": None}
+    return {"scored": scored, "missing": [fold for fold in folds if fold not in scored], "of": len(folds)}
 
 
 def _undecoded_warnings(experiment):
     return [
-        f"fold {fold}, seed {seed} is not decoded and left out (stage 4, after stage 3 if its training was cut off)"
+        f"fold {fold}, seed {seed} is not decoded and left out "
+        "(stage 4, after stage 3 if its training was cut off)"
         for fold, seed in undecoded_runs(experiment)
     ]
 
@@ -180,6 +188,8 @@ def _warnings(card, runs, confusions):
                 f"fold {run.fold}, seed {run.seed}: predictions collapse onto one class: {guessed:.1%} are "
                 f"{card['classes'][top]}, which {true:.1%} of the utterances are"
             )
+    if is_random(card):
+        return warnings
     folds = sorted({run.fold for run in runs})
     for seed in sorted({run.seed for run in runs}):
         lacking = [fold for fold in folds if (fold, seed) not in {(run.fold, run.seed) for run in runs}]

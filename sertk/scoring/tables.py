@@ -2,6 +2,7 @@
 
 from sertk.scoring.experiment import CARD_KEYS
 from sertk.scoring.metrics import METRICS
+from sertk.scoring.results import is_random
 
 NAMES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
 NOTHING = "-"
@@ -34,8 +35,24 @@ def interval(intervals, metric):
     return f"[{percent(bounds[0])}, {percent(bounds[1])}]" + ("*" if intervals["descriptive"] else "")
 
 
+def difference(test, descriptive):
+    """`+1.6 [-2.0, 5.1]`: a difference of `paired_bootstrap` with its interval, both in points of percent."""
+    values = (test["difference"], *test["interval"])
+    point, low, high = (round(100 * value, 1) + 0.0 for value in values)  # 0.0 makes 0.0 of -0.0
+    return f"{point:+.1f} [{low:.1f}, {high:.1f}]" + ("*" if descriptive else "")
+
+
+def p_value(p):
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def seconds(value):
-    return NOTHING if value is None else f"{value:.1f}"
+    return NOTHING if value is None else f"{value:.0f}"
+
+
+def counted(number, what):
+    """`1 seed`, `3 seeds`."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def system_name(identity):
@@ -57,7 +74,7 @@ def results_page(results, commands=(), curves=False):
     parts += ["## Result\n", _metrics_section(results)]
     parts += ["## Protocol card\n", card_section(results["card"], results["labels"])]
     parts += ["## Folds and seeds\n", _runs_table(results)]
-    parts += ["## Classes\n", _classes_table(results)]
+    parts += ["## Classes\n", _classes_table(results), "![Recall of each class](recall.png)\n"]
     parts += ["## Confusion\n", _confusion_section(results)]
     if curves:
         parts += ["## Learning curves\n", "![Learning curves](curves.png)\n"]
@@ -71,20 +88,19 @@ def comparison_page(comparison):
     rows = []
     for name in METRICS:
         test = comparison["bootstrap"][name]
-        bounds = ", ".join(percent(bound) for bound in test["interval"])
         points = [percent(comparison["metrics"][system][name]) for system in ("better", "worse")]
-        rows.append([NAMES[name], *points, percent(test["difference"]), f"[{bounds}]", f"{test['p']:.4f}"])
+        rows.append([NAMES[name], *points, difference(test, comparison["descriptive"]), p_value(test["p"])])
     z_test = comparison["z_test"]
     text = (
         f"A: {comparison['better']}\nB: {comparison['worse']}\n\n"
-        + markdown_table(["%", "A", "B", "A - B", "95 % interval", "p (A not better)"], rows)
+        + markdown_table(["%", "A", "B", "A - B [95 %]", "p (A not better)"], rows)
         + f"\nFolds {' '.join(map(str, comparison['folds']))}, seeds pooled. Interval, p: paired bootstrap, "
         f"{comparison['draws']} draws of {comparison['speakers']} speakers.\n"
         f"One-tailed z-test of the accuracies as proportions of {comparison['utterances']} utterances: "
-        f"z = {z_test['z']:.2f}, p = {z_test['p']:.4f}.\n"
+        f"z = {z_test['z']:.2f}, p: {p_value(z_test['p'])}.\n"
     )
     if comparison["descriptive"]:
-        text += "Fewer than ten speakers: interval and p describe these speakers and no others.\n"
+        text += "\\* fewer than ten speakers: interval and p describe these speakers and no others.\n"
     return text
 
 
@@ -105,39 +121,53 @@ def card_section(card, labels):
 
 
 def _metrics_section(results):
-    intervals = results["intervals"]
+    intervals, random = results["intervals"], is_random(results["card"])
+    columns = {"repeats": "splits: mean ± sd" if random else "seeds: mean ± sd"}
+    if not random:
+        columns["runs"] = "all runs: mean ± sd"
     rows = [
         [
             NAMES[name],
             percent(results[name]),
             interval(intervals, name),
-            mean_sd(results["mean_sd"]["seeds"][name]),
-            mean_sd(results["mean_sd"]["runs"][name]),
+            *(mean_sd(results["mean_sd"][over][name]) for over in columns),
         ]
         for name in METRICS
     ]
-    header = ["%", "pooled", "95 % interval", "seeds: mean ± sd", "all runs: mean ± sd"]
-    seeds, runs = results["mean_sd"]["seeds"]["count"], results["mean_sd"]["runs"]["count"]
-    text = markdown_table(header, rows)
+    text = markdown_table(["%", "pooled", "95 % interval", *columns.values()], rows)
     text += (
-        f"\nFolds {folds_text(results)}; {seeds} seed{'s' * (seeds > 1)}, {runs} run{'s' * (runs > 1)}. "
-        "*Pooled*: the predictions of all folds and seeds as one test set. "
-        "*Seeds*: the folds of each seed as one test set. *All runs*: each fold and seed by itself. "
+        f"\n{extent(results)}; {counted(len(results['folds']), 'run')}. "
+        "*Pooled*: the predictions of all runs as one test set. "
+        + ("*Splits*" if random else "*Seeds*: the folds of each seed as one test set. *All runs*")
+        + ": each by itself. "
         f"Interval: by bootstrap, {intervals['draws']} draws of {intervals['speakers']} speakers, each "
-        "with all utterances of all folds and seeds; it covers the choice of speakers, not that of seeds.\n"
+        "with all utterances of all runs; it covers the choice of speakers, not that of seeds.\n"
     )
     if intervals["descriptive"]:
         text += f"\n{FEW_SPEAKERS_NOTE}\n"
     return text
 
 
+def extent(results):
+    """`1 of 6 folds, 3 seeds`, or `10 splits` of a random protocol: what was trained and tested."""
+    folds, random = results["folds_scored"], is_random(results["card"])
+    scored, what = len(folds["scored"]), "split" if random else "fold"
+    whole = folds["of"] is None or random and not folds["missing"]
+    text = counted(scored, what) if whole else f"{scored} of {counted(folds['of'], what)}"
+    seeds = len({run["seed"] for run in results["folds"]})
+    return text if random and seeds == 1 else f"{text}, {counted(seeds, 'seed')}"
+
+
 def folds_text(results):
     """`6 of 6`, or `1 of 6 (1; missing 2 3 4 5 6)`."""
     folds = results["folds_scored"]
+    if folds["of"] is None:
+        return str(len(folds["scored"]))
+    text = f"{len(folds['scored'])} of {folds['of']}"
     if not folds["missing"]:
-        return folds["text"]
+        return text
     scored, missing = (" ".join(map(str, folds[key])) for key in ("scored", "missing"))
-    return f"{folds['text']} ({scored}; missing {missing})"
+    return f"{text} ({scored}; missing {missing})"
 
 
 def _runs_table(results):
@@ -149,7 +179,7 @@ def _runs_table(results):
         "accuracy %",
         "best epoch",
         "epochs",
-        "seconds per epoch",
+        "training seconds",
     ]
     rows = [
         [
@@ -160,7 +190,7 @@ def _runs_table(results):
             percent(run["accuracy"]),
             _or_nothing(run["best_epoch"]),
             _or_nothing(run["epochs"]),
-            seconds(run["seconds_per_epoch"]),
+            seconds(run["seconds"]),
         ]
         for run in results["folds"]
     ]

@@ -43,13 +43,31 @@ def test_pooled_per_seed_and_per_run_figures(experiment):
     assert np.sum(results["confusion"]) == len(pooled) == 2 * 2 * 6 * 12
 
     by_seed = [sklearn_uar(rows[1, seed] + rows[2, seed]) for seed in (1, 2)]
-    assert [seed["uar"] for seed in results["per_seed"]] == pytest.approx(by_seed)
-    assert results["mean_sd"]["seeds"]["uar"]["mean"] == pytest.approx(statistics.mean(by_seed))
-    assert results["mean_sd"]["seeds"]["uar"]["sd"] == pytest.approx(statistics.stdev(by_seed))
+    assert [(seed["seed"], seed["folds"]) for seed in results["repeats"]] == [(1, [1, 2]), (2, [1, 2])]
+    assert [seed["uar"] for seed in results["repeats"]] == pytest.approx(by_seed)
+    assert results["mean_sd"]["repeats"]["uar"]["mean"] == pytest.approx(statistics.mean(by_seed))
+    assert results["mean_sd"]["repeats"]["uar"]["sd"] == pytest.approx(statistics.stdev(by_seed))
     by_run = [sklearn_uar(rows[run]) for run in sorted(rows)]
     assert [(run["fold"], run["seed"]) for run in results["folds"]] == sorted(rows)
     assert [run["uar"] for run in results["folds"]] == pytest.approx(by_run)
     assert results["mean_sd"]["runs"]["uar"]["sd"] == pytest.approx(statistics.stdev(by_run))
+
+
+def test_a_repeat_of_a_random_protocol_is_a_split(tmp_path):
+    experiment = make_experiment(tmp_path / "blstm", done=(1, 2, 3), seeds=(4,), rule="random")
+    results = score(experiment)
+    by_split = [sklearn_uar(rows_of(experiment, fold, 4)) for fold in (1, 2, 3)]
+    assert len(set(by_split)) == 3
+    assert [(split["seed"], split["folds"]) for split in results["repeats"]] == [(4, [1]), (4, [2]), (4, [3])]
+    assert [split["uar"] for split in results["repeats"]] == pytest.approx(by_split)
+    assert results["mean_sd"]["repeats"]["count"] == 3
+    assert results["mean_sd"]["repeats"]["uar"]["mean"] == pytest.approx(statistics.mean(by_split))
+    assert results["mean_sd"]["repeats"]["uar"]["sd"] == pytest.approx(statistics.stdev(by_split))
+
+    write_run(experiment, 1, 5, [tuple(row) for row in rows_of(experiment, 1, 4)])
+    results = score(experiment)
+    assert results["mean_sd"]["repeats"]["count"] == 4
+    assert results["warnings"] == []  # splits need not have the same seeds
 
 
 def test_intervals_resample_speakers_with_all_their_utterances(experiment):
@@ -71,15 +89,15 @@ def test_facts_of_runs_and_folds(experiment):
     assert results["experiment"]["tag"] == "wide"
     run = results["folds"][0]
     assert (run["best_epoch"], run["epochs"], run["utterances"]) == (2, 4, 72)
-    assert run["seconds_per_epoch"] == pytest.approx((11 + 12 + 13 + 14) / 4)
-    assert results["folds_scored"] == {"scored": [1, 2], "missing": [3], "of": 3, "text": "2 of 3"}
+    assert run["seconds"] == pytest.approx(11 + 12 + 13 + 14)
+    assert results["folds_scored"] == {"scored": [1, 2], "missing": [3], "of": 3}
     assert results["card"]["options"] == {"test_speakers": 6}
     assert results["warnings"] == []
 
 
 def test_one_seed_has_no_deviation(tmp_path):
     results = score(make_experiment(tmp_path / "blstm", done=(1,), seeds=(5,)))
-    assert results["mean_sd"]["seeds"]["uar"] == {"mean": results["uar"], "sd": None}
+    assert results["mean_sd"]["repeats"]["uar"] == {"mean": results["uar"], "sd": None}
     assert results["intervals"]["descriptive"]
 
 
@@ -108,16 +126,30 @@ def test_first_of_equal_epochs_is_best(tmp_path):
     lines = [json.dumps({"epoch": number, "valid_uar": value}) for number, value in enumerate(values, 1)]
     (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
     assert score(tmp_path)["folds"][0]["best_epoch"] == 2
-    assert score(tmp_path)["folds"][0]["seconds_per_epoch"] is None
+    assert score(tmp_path)["folds"][0]["seconds"] is None
 
 
-def test_systems_without_epochs_are_scored(experiment):
+@pytest.mark.parametrize("line, seconds", [(None, None), ({"valid_uar": 0.5, "seconds": 42.4}, 42.4)])
+def test_systems_without_epochs_are_scored(experiment, line, seconds):
     for path in experiment.glob("fold*/seed*/metrics.jsonl"):
         path.unlink()
+        if line:
+            path.write_text(json.dumps({"epoch": 1} | line) + "\n")
     results = write_results(experiment)
-    assert results["folds"][0]["best_epoch"] is None
+    run = results["folds"][0]
+    assert (run["best_epoch"], run["epochs"], run["seconds"]) == (None, None, seconds)
     assert not (experiment / "curves.png").exists()
-    assert "curves.png" not in (experiment / "RESULTS.md").read_text()
+    page = (experiment / "RESULTS.md").read_text()
+    assert "curves.png" not in page
+    assert f"{100 * run['accuracy']:.1f} | - | - | {'42' if seconds else '-'} |\n" in page
+
+
+def test_a_network_trained_for_one_epoch_has_epochs(tmp_path):
+    write_card(tmp_path)
+    rows = random_rows(np.random.default_rng(0), ["a", "b"], 6, CLASSES)
+    write_run(tmp_path, 1, 1, rows, epochs=1)
+    run = score(tmp_path)["folds"][0]
+    assert (run["best_epoch"], run["epochs"], run["seconds"]) == (1, 1, 11.0)
 
 
 def test_card_folds_as_count_list_or_not_at_all():
