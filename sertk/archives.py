@@ -99,7 +99,7 @@ def read_archive(location, read_object):
 def read_matrix(stream, where, dtype=np.float32):
     """Reads one matrix or vector, binary or text, from a stream positioned at its start."""
     try:
-        if stream.peek(2)[:2] == b"\0B":
+        if stream.peek(1)[:1] == b"\0":  # one byte: a peek may give no more at the end of a buffer
             matrix = read_matrix_or_vector(_ExactStream(stream, where))
         else:
             matrix = _read_text_matrix(stream, where)
@@ -297,9 +297,9 @@ def _read_text_matrix(stream, where):
 
 
 def _unpacked(stream, name):
-    """The stream itself, or its content if that is gzip (no Kaldi archive starts with those bytes)."""
+    """The stream itself, or its content if that is gzip (no Kaldi archive starts with its first byte)."""
     try:
-        packed = stream.peek(2)[:2] == b"\x1f\x8b"
+        packed = stream.peek(1)[:1] == b"\x1f"
     except OSError as error:
         raise SertkError(f"{name}: {error.strerror}") from error
     return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if packed else stream

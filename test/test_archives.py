@@ -37,6 +37,14 @@ def test_binary_float_and_double(ark):
     assert load_matrix(f"{ark}:4", np.float64).dtype == np.float64
 
 
+def test_entries_that_begin_anywhere_in_a_read_buffer(tmp_path):
+    path = tmp_path / "many.ark"
+    with MatrixWriter(f"ark:{path}") as writer:
+        for number in range(9000):  # each 21 to 23 bytes, so that one begins on the last byte of some buffer
+            writer.write(f"u{number}", np.array([number], np.float32))
+    assert [int(matrix[0]) for _, matrix in open_matrices(f"ark:{path}")] == list(range(9000))
+
+
 def test_text_that_starts_with_a_whole_number(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("a  [\n  1 2.5 -3e-2 \n  4 5 6 ]\nb  [ 0 0.5 ]\nc  [\n  7 8 ]\n")
