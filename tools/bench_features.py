@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Time of sertk-compute-feats beside a bare loop of soundfile.read and torchaudio's functions.
+"""Time of sertk-compute-feats beside a bare loop of soundfile.read and torchaudio's or openSMILE's functions.
 
 Both go over the same files in one process, taking turns every few files, after a round that warms the disk
 cache and the libraries. Ours reads `wav.scp`, computes and writes archives; the bare loop keeps nothing.
@@ -8,6 +8,7 @@ cache and the libraries. Ours reads `wav.scp`, computes and writes archives; the
 """
 
 import argparse
+import functools
 import itertools
 import statistics
 import sys
@@ -31,15 +32,24 @@ ALLOWED = 1.1
 CHUNK = 5  # recordings after which the loops take turns
 
 
+@functools.cache
+def bare_smile():
+    import opensmile
+
+    return opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
+
+
 def bare_loop(feature_type, entries, settings):
-    """What a script of a few lines does: read, resample if needed, torchaudio's function, pyworld's F0."""
+    """What a script of a few lines does: read, resample if needed, the library's function, pyworld's F0."""
     for path in entries:
         samples, rate = soundfile.read(path, dtype="float32")
         waveform = torch.from_numpy(samples if samples.ndim == 1 else samples.mean(axis=1))
         if rate != 16000:
             waveform = torchaudio.functional.resample(waveform, rate, 16000)
         scaled = waveform[None] * 32768
-        if feature_type.startswith("mfcc"):
+        if feature_type == "egemaps":
+            bare_smile().process_signal(waveform.numpy(), 16000)
+        elif feature_type.startswith("mfcc"):
             kaldi.mfcc(scaled, num_ceps=23, num_mel_bins=40, use_energy=True, energy_floor=0.0)
         else:  # for fbank128 with 512 FFT points and empty filters, where ours has 1024
             kaldi.fbank(scaled, num_mel_bins=settings.num_mel_bins)
@@ -88,7 +98,7 @@ def main():
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--wav_dir", help="folder of recordings")
     source.add_argument("--wav_scp", help="or a wav.scp of paths")
-    parser.add_argument("--types", default="fbank40,fbank80,fbank128,mfcc23,mfcc_pitch")
+    parser.add_argument("--types", default="fbank40,fbank80,fbank128,mfcc23,mfcc_pitch,egemaps")
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
     args = parser.parse_args()

@@ -29,7 +29,9 @@ def build_parser():
     parser.add_argument(
         "--max_bad", type=int, default=0, metavar="N", help="leave out up to N broken recordings (default: 0)"
     )
-    parser.add_argument("--num_threads", type=int, default=1, metavar="N", help="threads (default: 1)")
+    parser.add_argument(
+        "--num_threads", type=int, default=1, metavar="N", help="threads (default: 1; openSMILE takes one)"
+    )
     parser.add_argument("--compress", action="store_true", help="write compressed archives, as Kaldi's")
     parser.add_argument("rspecifier", help="scp:wav.scp, or ark:- for an archive of waves")
     parser.add_argument("wspecifier", help="ark:feats.ark, ark:- or ark,scp:feats.ark,feats.scp")
@@ -40,6 +42,7 @@ def run(args):
     import torch
 
     from sertk.device import keep_freed_memory
+    from sertk.features.functionals import OpenSmile
     from sertk.features.registry import load_extractor
 
     if not args.type and not args.config:
@@ -49,6 +52,8 @@ def run(args):
     torch.set_num_threads(args.num_threads)
     keep_freed_memory()
     extractor = load_extractor(args.type, args.config)
+    if args.compress and isinstance(extractor, OpenSmile):
+        raise UsageError("--compress would flatten openSMILE's features, whose ranges differ too much")
     bad = []
 
     def note_bad(utterance, error):
@@ -85,7 +90,12 @@ def compute(extractor, recordings, writer, on_error):
             seconds = extractor.shortest / target
             on_error(utterance, f"too short: {len(samples) / target:.4f} s, one window is {seconds:.4f} s")
             continue
-        writer.write(utterance, extractor(samples))
+        try:
+            features = extractor(samples)
+        except SertkError as error:
+            on_error(utterance, error)
+            continue
+        writer.write(utterance, features)
         written += 1
     return written
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 from sertk.config import build
 from sertk.errors import SertkError
+from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
 from sertk.features.pitch import MfccPitch
 from sertk.files import read_yaml
 
-EXTRACTORS = {"fbank": Fbank, "mfcc": Mfcc, "mfcc_pitch": MfccPitch}
+EXTRACTORS = {"fbank": Fbank, "mfcc": Mfcc, "mfcc_pitch": MfccPitch, "opensmile": OpenSmile}
 TYPES = Path(__file__).with_name("types")
 
 
@@ -21,8 +22,9 @@ def load_extractor(feature_type=None, config=None):
     """The extractor of a shipped feature type, or of a YAML file `extractor: NAME` with its options.
 
     An extractor has `sample_frequency` (Hz), `shortest` (samples), `dims`, and turns a waveform
-    (samples,) float32 in [-1, 1] into (frames, dims) float32. Raises SertkError for an unknown type, a key
-    that the extractor does not have, or a value of another kind.
+    (samples,) float32 in [-1, 1] into (frames, dims) float32, or raises SertkError for one without finite
+    values. Raises SertkError for an unknown type, a key that the extractor does not have, a value of another
+    kind, or a package that is missing.
     """
     if config is None:
         config = TYPES / f"{feature_type}.yaml"

@@ -4,13 +4,13 @@ import pytest
 from sertk.errors import SertkError
 from sertk.features.registry import feature_types, load_extractor
 
-DIMS = {"fbank40": 40, "fbank80": 80, "fbank128": 128, "mfcc23": 23, "mfcc_pitch": 70}
+FRAMED = {"fbank40": 40, "fbank80": 80, "fbank128": 128, "mfcc23": 23, "mfcc_pitch": 70}
 
 
 def test_every_shipped_type():
-    assert set(DIMS) == set(feature_types())
+    assert {*FRAMED, "egemaps"} == set(feature_types())  # egemaps: test_functionals.py
     noise = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 0.1
-    for name, dims in DIMS.items():
+    for name, dims in FRAMED.items():
         extractor = load_extractor(name)
         features = extractor(noise)
         assert features.shape == (1 + (4000 - 400) // 160, dims) == (23, extractor.dims)
@@ -55,5 +55,5 @@ def test_configs_that_are_refused(tmp_path, content, message):
 
 
 def test_unknown_type():
-    with pytest.raises(SertkError, match="no feature type 'fbank41': there are fbank128, fbank40"):
+    with pytest.raises(SertkError, match="no feature type 'fbank41': there are egemaps, fbank128, fbank40"):
         load_extractor("fbank41")

@@ -1,0 +1,68 @@
+"""openSMILE's feature sets: functionals of a whole recording, or the descriptors that they summarise.
+
+The package opensmile comes with the extra `sertk[egemaps]`; its licence allows research and other
+non-commercial use only.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from sertk.config import require
+from sertk.errors import SertkError
+
+FULL_SCALE = 32768  # openSMILE takes 16-bit integers
+LONGEST_WINDOW = 60  # ms, that of F0 in all of these sets; openSMILE gives nothing for less
+LEVELS = {"functionals": "Functionals", "lld": "LowLevelDescriptors"}
+
+
+@dataclass(frozen=True)
+class OpenSmile:
+    """A feature set of openSMILE: waveform (samples,) float32 in [-1, 1] -> (frames, dims) float32.
+
+    Samples are rounded to 16 bits, and cut at full scale. Raises SertkError where the package cannot be used.
+    """
+
+    sample_frequency: float = 16000.0  # Hz
+    feature_set: Literal["eGeMAPSv02", "eGeMAPSv01b", "GeMAPSv01b", "ComParE_2016"] = "eGeMAPSv02"
+    feature_level: Literal["functionals", "lld"] = "functionals"  # one frame in all, or one each 10 ms
+
+    def __post_init__(self):
+        require(8000 <= self.sample_frequency <= 192000, "sample_frequency", "8000 to 192000 Hz")
+        smile = load_smile(self.feature_set, LEVELS[self.feature_level], int(self.sample_frequency))
+        object.__setattr__(self, "_smile", smile)
+
+    @property
+    def shortest(self):
+        """The samples of the longest window, the least that a recording needs."""
+        return math.ceil(self.sample_frequency * LONGEST_WINDOW / 1000)
+
+    @property
+    def dims(self):
+        return self._smile.num_features
+
+    def __call__(self, waveform):
+        samples = np.rint(waveform * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
+        features = self._smile(samples / FULL_SCALE, int(self.sample_frequency))[0].T
+        if not np.isfinite(features).all():
+            raise SertkError(f"openSMILE's {self.feature_set} has no finite values for this recording")
+        return np.ascontiguousarray(features, dtype=np.float32)
+
+
+def load_smile(feature_set, level, rate):
+    """The package's extractor; raises SertkError where the package is missing or cannot find its settings."""
+    try:
+        import opensmile
+    except (ImportError, OSError) as error:
+        raise SertkError(
+            f"{feature_set} needs openSMILE ({error}): pip install 'sertk[egemaps]'; "
+            "its licence allows research and other non-commercial use only"
+        ) from error
+    try:
+        return opensmile.Smile(
+            opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[level], sampling_rate=rate
+        )
+    except UnicodeEncodeError as error:
+        raise SertkError(f"{opensmile.__file__}: openSMILE needs a path in plain ASCII") from error
