@@ -39,10 +39,11 @@ def test_binary_float_and_double(ark):
 
 def test_entries_that_begin_anywhere_in_a_read_buffer(tmp_path):
     path = tmp_path / "many.ark"
-    with MatrixWriter(f"ark:{path}") as writer:
-        for number in range(9000):  # each 21 to 23 bytes, so that one begins on the last byte of some buffer
-            writer.write(f"u{number}", np.array([number], np.float32))
-    assert [int(matrix[0]) for _, matrix in open_matrices(f"ark:{path}")] == list(range(9000))
+    for first in range(40):  # characters of the first key, which shift all that follows
+        with MatrixWriter(f"ark:{path}") as writer:
+            for key in ["k" * (first + 1), *map(str, range(1000, 1800))]:  # 34 bytes each
+                writer.write(key, np.full((1, 3), len(key), np.float32))
+        assert all(matrix.tolist() == [[len(key)] * 3] for key, matrix in open_matrices(f"ark:{path}"))
 
 
 def test_text_that_starts_with_a_whole_number(tmp_path):
