@@ -15,6 +15,7 @@ labels=5
 label_sets="5 (anger, emphatic, neutral, positive, rest), 2 (NEG, IDL)"
 transcriptions=   # a file with lines "chunk words...", where the release has one
 partial=false     # true accepts a part of the corpus
+own_options="[--transcriptions FILE] [--partial true]"
 . ../common/options.sh
 
 if run_stage 0 "corpus"; then local/check_release.sh "$db_root"; fi

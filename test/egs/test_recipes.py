@@ -56,7 +56,7 @@ def test_mini_runs_from_speech_to_results_and_repeats_nothing(tree):
         assert key in results
     assert results["labels"] == ["angry", "happy", "neutral", "sad"]
     assert (exp / "confusion.png").read_bytes().startswith(b"\x89PNG")
-    assert "Folds 2 of 4 (1 3; missing 2 4)" in (exp / "RESULTS.md").read_text()
+    assert "2 of 4 folds, 1 seed; 2 runs." in (exp / "RESULTS.md").read_text()
 
     rows = []
     for fold in (1, 3):
@@ -73,6 +73,11 @@ def test_mini_runs_from_speech_to_results_and_repeats_nothing(tree):
     assert (tree / "egs/mini/data/mini/feats/mfcc_pitch.1.ark").stat().st_mtime_ns == archives
     assert json.loads((exp / "results.json").read_text()) == results
 
+    drawn = run_mini(tree, "--stage", "6", "--stop_stage", "6", "--set", FAST, "--tag", "fast")
+    assert drawn.returncode == 0, drawn.stdout + drawn.stderr
+    for figure in ("tsne_output", "tsne_lower"):
+        assert (exp / f"fold1/seed1/layers/{figure}.png").read_bytes().startswith(b"\x89PNG")
+
     other = run_mini(tree, "--stage", "3", "--set", f"{FAST} optimiser.lr=0.5", "--tag", "fast")
     assert other.returncode == 1
     assert "other settings (optimiser.lr)" in other.stderr
@@ -85,6 +90,22 @@ def test_another_model_starts_at_stage_3_with_a_tag_of_its_own(tree):
     (exp,) = (tree / "egs/mini/exp/mini_4_mini").glob("blstm_max_epochs1_*")
     assert (exp / "fold3/seed1/checkpoints/best.pt").exists()
     assert (tree / "egs/mini/data/mini/feats/fbank40.scp").exists()
+
+
+def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
+    options = ["--model", "supervector_svm", "--set", "steps.gmm.model.components=4", "--tag", "small"]
+    done = run_mini(tree, "--stage", "3", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    exp = tree / "egs/mini/exp/mini_4_mini/supervector_svm_small"
+    assert (exp / "RESULTS.md").exists()
+    run = exp / "fold1/seed1"
+    mixtures = (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns
+    (run / ".done_classifier").unlink()
+    (run / "checkpoints/best.pt").unlink()
+    again = run_mini(tree, "--stage", "3", *options)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert (run / "checkpoints/best.pt").exists()
+    assert (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns == mixtures
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
