@@ -82,7 +82,7 @@ class FittedModel(EmotionModel):
     """A model that is fitted to the whole training part at once, without gradients; buffers hold what it learnt."""
 
     def fit(self, train, valid, seed):
-        """Learns from the Datasets `train` and `valid`, whose utterances are normalised and labelled."""
+        """Learns from the Datasets `train`, which has every class, and `valid`, both normalised and labelled."""
         raise NotImplementedError
 
     def learn(self, **values):

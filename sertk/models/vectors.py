@@ -50,13 +50,9 @@ class Svm(FittedModel):
 
     def fit(self, train, valid, seed):
         (stream,) = train.streams.values()
-        labels = train.labels.numpy()
-        lacking = set(range(self.classes)) - set(labels.tolist())
-        if lacking:
-            raise SertkError(f"no training utterance of {len(lacking)} of the {self.classes} classes: nothing to learn")
         svc = SVC(C=self.config.cost, gamma=self.config.gamma or "scale", decision_function_shape="ovo")
         weights = None if train.weights is None else train.weights.numpy()
-        svc.fit(only_vectors(stream).double().cpu().numpy(), labels, weights)
+        svc.fit(only_vectors(stream).double().cpu().numpy(), train.labels.numpy(), weights)
         sign = -1 if self.classes == 2 else 1  # with two classes scikit-learn's decision is for the second
         self.learn(
             support=svc.support_vectors_,

@@ -55,6 +55,17 @@ def dataset_of_rspecifiers(config, rspecifiers):
     return Dataset(utterances, streams, {})
 
 
+def check_classes(dataset, classes):
+    """Raises SertkError unless each of `classes` has an utterance to learn it from."""
+    there = set(dataset.labels.tolist())
+    lacking = [name for label, name in enumerate(classes) if label not in there]
+    if lacking:
+        raise SertkError(
+            f"the fold's training part has no utterance of {', '.join(lacking)}: choose another protocol, "
+            "or a label set without this class"
+        )
+
+
 class EmotionTask:
     """Training and validation of one model on one fold.
 
@@ -71,6 +82,7 @@ class EmotionTask:
             load_dataset(config, data_dir, run_dir, labels.labelled(part), labels)
             for part in (fold.train, fold.valid)
         )
+        check_classes(self.train, self.classes)
         self.normalisers = {name: Normaliser(config.normalise) for name in config.features}
         for name, normaliser in self.normalisers.items():
             normaliser.fit_apply_(self.train.streams[name], [speakers[utt] for utt in self.train.utterances])

@@ -47,13 +47,6 @@ def test_svm_decisions_are_scikit_learns(classes, weighted):
     assert (scores.argmax(1) == reference.predict(unseen)).all()
 
 
-def test_svm_says_which_classes_it_has_not_seen():
-    vectors, labels = toy_vectors(2)
-    model = Svm(SvmConfig("svm"), Shape({"toy": 5}, 3))
-    with pytest.raises(SertkError, match="no training utterance of 1 of the 3 classes"):
-        model.fit(dataset_of(list(vectors[:, None]), labels), None, 1)
-
-
 def test_supervectors_are_scikit_learns_posteriors():
     random = np.random.default_rng(0)
     labels = np.arange(12) % 2

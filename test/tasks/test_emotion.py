@@ -152,6 +152,14 @@ def test_a_second_step_starts_from_the_first_ones_weights(small_corpus, tmp_path
     assert decode.main([*fold_options(small_corpus), *CPU, str(run_dir)]) == 0
 
 
+def test_a_class_without_training_utterances_is_named(small_corpus, toy_config, tmp_path, capsys):
+    labels = small_corpus / "labels" / "3"
+    kept = [line for line in labels.read_text().splitlines(True) if "sad" not in line or line.startswith("s4")]
+    labels.write_text("".join(kept))
+    assert run_training(small_corpus, toy_config, tmp_path / "run") == 1
+    assert "the fold's training part has no utterance of sad" in capsys.readouterr().err
+
+
 SUPERVECTORS = """features: [toy]
 steps:
   gmm: {normalise: speaker, model: {name: class_gmms, components: 2}, extract: supervector}
