@@ -28,27 +28,29 @@ def require(condition, key, expected):
 class Normalise:
     """One normalisation step of the features."""
 
-    how: Literal["mean", "meanvar", "minmax"] = "meanvar"
+    how: Literal["mean", "meanvar", "minmax", "mulaw"] = "meanvar"  # mulaw takes -1..1 to -1..1 (Li 2018, Eq. 1)
     scope: Literal["window", "utterance", "speaker", "global"] = "global"
     range: tuple[float, float] = (0.0, 1.0)  # of minmax; over a window's dims together, else each for itself
 
     def __post_init__(self):
         require(self.range[0] < self.range[1], "range", "two numbers, the smaller one first")
+        require(self.how != "mulaw" or self.scope == "window", "scope", "window, for mulaw")
 
 
 @dataclass(frozen=True)
 class Segment:
     """How utterances are cut into windows, in frames of the model's stream.
 
-    Windows are centred on frames `hop` apart. Where a window reaches over an end of its utterance, the
-    frame at the edge is repeated.
+    With `pad: edge` windows are centred on frames `hop` apart, and where one reaches over an end of its
+    utterance, the frame at the edge is repeated. With `pad: zero` windows lie inside their utterance, the first
+    at its beginning, the last at its end; an utterance shorter than a window is filled up with zeros.
     """
 
     frames: int
     train_hop: int = 10
     decode_hop: int = 10
-    jitter: bool = True  # in training the first centre is drawn anew from 0..train_hop-1 in each epoch
-    pad: Literal["edge"] = "edge"
+    jitter: bool = True  # in training the first window is moved by 0..train_hop-1 frames, drawn anew in each epoch
+    pad: Literal["edge", "zero"] = "edge"
 
     def __post_init__(self):
         for key in ("frames", "train_hop", "decode_hop"):
@@ -77,6 +79,7 @@ class Training:
     batch_size: int = 128  # windows, or utterances where no segment is given
     max_epochs: int = 30
     patience: int = 5  # epochs without improvement before training ends
+    drops: tuple[int, ...] = ()  # the epochs, from 2 on, that begin with a tenth of the learning rate before
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
     select: Literal["valid_uar", "valid_loss", "last"] = "valid_uar"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -88,6 +91,7 @@ class Training:
         for key in ("batch_size", "max_epochs", "patience"):
             require(getattr(self, key) >= 1, key, "1 or more")
         require(0 <= self.average < 1, "average", "between 0 and 1")
+        require(all(epoch > 1 for epoch in self.drops), "drops", "epochs from 2")
         for key in ("grad_clip", "checkpoint_seconds"):
             require(getattr(self, key) >= 0, key, "0 or more")
 

@@ -8,7 +8,7 @@ import torch
 from sertk import config as configs
 from sertk.errors import SertkError
 from sertk.models import MODELS
-from sertk.models.base import FittedModel, Shape
+from sertk.models.base import Batch, FittedModel, Padded, Shape
 
 EGS = Path(__file__).resolve().parents[1] / "egs"
 SHIPPED = sorted(path for path in EGS.glob("*/conf/*.yaml") if path.stem not in ("protocols", "published"))
@@ -21,6 +21,17 @@ def test_every_shipped_config_builds_its_model(path):
         with torch.device("meta"):
             model = MODELS[config.model.name](config.model, shape)
         assert isinstance(model, FittedModel) or sum(weights.numel() for weights in model.parameters()) > 0
+
+
+def test_the_attention_pooling_network_has_the_papers_sizes():
+    config = configs.load_steps(EGS / "common/conf/cnn_attpool.yaml")["train"]
+    model = MODELS["cnn_attpool"](config.model, Shape({"spectrogram400": 400}, 4, config.segment.frames))
+    assert sum(weights.numel() for weights in model.parameters()) == 93_573
+    window = Padded(torch.zeros(1, 200, 400), torch.tensor([200]))
+    with torch.no_grad():
+        assert model.eval().maps(Batch(torch.arange(1), {"spectrogram400": window})).shape == (1, 80, 99, 49)
+    rates = [config.optimiser.lr, *config.training.drops, config.training.max_epochs, config.training.batch_size]
+    assert rates == [0.05, 21, 31, 41, 50, 64]
 
 
 def test_the_shipped_network_has_the_papers_sizes():

@@ -1,5 +1,6 @@
 """Normalisation of feature streams as configs describe it: how, and over which scope."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from sertk.errors import SertkError
 from sertk.features.cmvn import accumulate, mean_std
 
+MU = 255
 FLATTEST = 1e-5  # below this range, or a window's standard deviation, values are constant and only shifted
 
 
@@ -87,6 +89,9 @@ class Normaliser:
     def apply_windows(self, values):
         """The steps of scope `window` on values (batch, frames, dims)."""
         for step in self.window_steps:
+            if step.how == "mulaw":
+                values = values.sign() * (MU * values.abs()).log1p() / math.log1p(MU)
+                continue
             if step.how == "minmax":
                 low, high = values.amin((1, 2), keepdim=True), values.amax((1, 2), keepdim=True)
                 span = (high - low).clamp(min=FLATTEST)

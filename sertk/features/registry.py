@@ -7,9 +7,16 @@ from sertk.errors import SertkError
 from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
 from sertk.features.pitch import MfccPitch
+from sertk.features.spectrogram import Spectrogram
 from sertk.files import read_yaml
 
-EXTRACTORS = {"fbank": Fbank, "mfcc": Mfcc, "mfcc_pitch": MfccPitch, "opensmile": OpenSmile}
+EXTRACTORS = {
+    "fbank": Fbank,
+    "mfcc": Mfcc,
+    "mfcc_pitch": MfccPitch,
+    "opensmile": OpenSmile,
+    "spectrogram": Spectrogram,
+}
 TYPES = Path(__file__).with_name("types")
 
 

@@ -2,6 +2,7 @@
 
 from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
+from sertk.models.li import AttentionCnn, BilinearCnn, SpectrogramCnn
 from sertk.models.vectors import Svm, VectorCnn
 
 MODELS = {
@@ -11,6 +12,9 @@ MODELS = {
     "capsule": Capsule,
     "capsule_blstm": CapsuleBlstm,
     "class_gmms": ClassGmms,
+    "cnn_attpool": AttentionCnn,
+    "cnn_bilinear": BilinearCnn,
+    "cnn_gap": SpectrogramCnn,
     "svm": Svm,
     "vector_cnn": VectorCnn,
 }

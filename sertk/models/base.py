@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sertk.errors import SertkError
+
 
 @dataclass(frozen=True)
 class Padded:
@@ -76,6 +78,25 @@ class EmotionModel(nn.Module):
     def vectors(self, batch: Batch, layer: str) -> Tensor:
         """What one of `layers` gives for each item: (batch, rows, dims), one row unless the layer has parts."""
         return self(batch).scores[:, None]
+
+
+class WindowModel(EmotionModel):
+    """A network that takes windows of one length alone, of `least` frames or more."""
+
+    def __init__(self, config, shape, least=1):
+        super().__init__()
+        if shape.frames is None:
+            raise SertkError(f"{config.name} classifies windows: its config needs segment.frames")
+        if shape.frames < least:
+            raise SertkError(f"segment.frames is {shape.frames}, below the {least} that {config.name} needs")
+        self.name, self.frames = config.name, shape.frames
+
+    def only_windows(self, batch):
+        """The values (batch, frames, dims) of the one stream and its lengths; raises ValueError for other lengths."""
+        stream = batch.only_stream()
+        if not bool((stream.lengths == self.frames).all()):
+            raise ValueError(f"{self.name} takes windows of {self.frames} frames")
+        return stream.values, stream.lengths
 
 
 class FittedModel(EmotionModel):

@@ -11,10 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from sertk.config import require
-from sertk.errors import SertkError
 from sertk.layers.capsules import ConvCapsules, RoutingCapsules, margin_losses
 from sertk.layers.recurrent import Blstm, masked_mean
-from sertk.models.base import EmotionModel, Output, mean_loss
+from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
 
 
 @dataclass(frozen=True)
@@ -77,25 +76,6 @@ class BlstmConvConfig(BlstmConfig, ConvConfig):
     pass
 
 
-class WindowModel(EmotionModel):
-    """A network that takes windows of one length alone, as convolutions with a stride are part of it."""
-
-    def __init__(self, config, shape):
-        super().__init__()
-        if shape.frames is None:
-            raise SertkError(f"{config.name} classifies windows: its config needs segment.frames")
-        if shape.frames < config.kernel:
-            raise SertkError(f"segment.frames is {shape.frames}, below model.kernel, {config.kernel}")
-        self.name, self.frames = config.name, shape.frames
-
-    def only_windows(self, batch):
-        """The values (batch, frames, dims) of the one stream and its lengths; raises ValueError for other lengths."""
-        stream = batch.only_stream()
-        if not bool((stream.lengths == self.frames).all()):
-            raise ValueError(f"{self.name} takes windows of {self.frames} frames")
-        return stream.values, stream.lengths
-
-
 class MeanBlstm(EmotionModel):
     """BLSTM layers, mean over time, softmax."""
 
@@ -129,7 +109,7 @@ class Capsule(WindowModel):
     layers = ("lower", "upper", *EmotionModel.layers)
 
     def __init__(self, config, shape):
-        super().__init__(config, shape)
+        super().__init__(config, shape, config.kernel)
         self.loss_name = config.loss
         self.lower = ConvCapsules(
             self.make_encoder(config, shape), shape.frames, config.units(shape.classes), config.filters,
@@ -190,7 +170,7 @@ class BlstmCnn(WindowModel):
     Config = BlstmConvConfig
 
     def __init__(self, config, shape):
-        super().__init__(config, shape)
+        super().__init__(config, shape, config.kernel)
         filters = config.units(shape.classes) * config.filters
         self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers, config.dropout)
         self.conv = nn.Conv1d(2 * config.lstm_units, filters, config.kernel, config.stride)
@@ -209,7 +189,7 @@ class CapsuleBlstm(WindowModel):
     Config = BlstmConvConfig
 
     def __init__(self, config, shape):
-        super().__init__(config, shape)
+        super().__init__(config, shape, config.kernel)
         units = config.units(shape.classes)
         self.lower = ConvCapsules(
             shape.only_dims(), shape.frames, units, config.filters, config.kernel, config.stride, "position"

@@ -110,28 +110,35 @@ class Sampler:
 
 
 class WindowSampler(Sampler):
-    """Windows of a fixed number of frames: which utterance, and the frame each is centred on."""
+    """Windows of a fixed number of frames: which utterance, and the frame each is centred on or begins at."""
 
     def __init__(self, dataset, segment, hop, upsample=False):
         super().__init__(dataset, upsample)
         self.segment, self.hop = segment, hop
+        self.inside = segment.pad == "zero"
 
     def all_windows(self):
-        """(windows, 2): utterance and centre of every window of every utterance, from the first frame on."""
+        """(windows, 2): utterance and place of every window of every utterance, from the first frame on."""
         return self.windows_of(torch.arange(len(self.dataset.utterances)), torch.zeros((), dtype=torch.int64))
 
     def windows_of(self, items, offset):
-        """(windows, 2): utterance and centre of the windows of `items`, the first one centred on frame `offset`.
+        """(windows, 2): utterance and place of the windows of `items`, the first one at frame `offset`.
 
-        An utterance shorter than the offset keeps one window at its middle.
+        An utterance shorter than the offset keeps one window, at its middle, or at its end if windows lie inside.
         """
         lengths = self.dataset.lengths()[items]
         offset = offset.expand(len(lengths))
-        first = torch.where(offset < lengths, offset, lengths // 2)
-        counts = (lengths - first + self.hop - 1) // self.hop
-        places = torch.repeat_interleave(torch.arange(len(items)), counts)
-        nth = torch.arange(len(places)) - (counts.cumsum(0) - counts)[places]
-        return torch.stack([items[places], first[places] + nth * self.hop], 1)
+        if self.inside:
+            last = (lengths - self.segment.frames).clamp(min=0)
+            first = offset.minimum(last)
+            counts = (last - first + self.hop - 1) // self.hop + 1
+        else:
+            last = lengths - 1
+            first = torch.where(offset < lengths, offset, lengths // 2)
+            counts = (last - first) // self.hop + 1
+        owners = torch.repeat_interleave(torch.arange(len(items)), counts)
+        nth = torch.arange(len(owners)) - (counts.cumsum(0) - counts)[owners]
+        return torch.stack([items[owners], (first[owners] + nth * self.hop).minimum(last[owners])], 1)
 
     def epoch_windows(self, generator):
         """All windows of one training epoch in random order."""
@@ -143,13 +150,15 @@ class WindowSampler(Sampler):
     def gather(self, windows, device):
         """The Batch of `windows` (batch, 2)."""
         (name, stream), = self.dataset.streams.items()
-        items, centres = windows.unbind(1)
+        items, places = windows.unbind(1)
         frames = self.segment.frames
-        nth = centres[:, None] + torch.arange(frames) - frames // 2
-        nth = nth.clamp(min=0).minimum(stream.lengths[items, None] - 1)
+        wanted = places[:, None] + torch.arange(frames) - (0 if self.inside else frames // 2)
+        nth = wanted.clamp(min=0).minimum(stream.lengths[items, None] - 1)
         index = (stream.starts[items, None] + nth).flatten()
         values = stream.values.index_select(0, index.to(stream.values.device))
         values = values.to(device, non_blocking=True).view(len(items), frames, -1)
+        if self.inside:
+            values *= (wanted == nth).to(device)[..., None]
         values = self.dataset.normalisers[name].apply_windows(values)
         return make_batch(self.dataset, items, {name: Padded(values, torch.full((len(items),), frames))}, device)
 

@@ -11,6 +11,7 @@ from sertk.models import MODELS
 from sertk.models.base import Batch, FittedModel, Padded, Shape
 from sertk.training.data import Dataset, Stream
 
+TINY_CNN = {"heights": [3, 2], "widths": [2, 3], "filters": [2, 2], "channels": [4, 4]}
 SMALL = {
     "blstm": {"lstm_units": 5},
     "blstm_capsule": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
@@ -18,6 +19,9 @@ SMALL = {
     "capsule": {"filters": 3, "capsules": 4, "kernel": 5},
     "capsule_blstm": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
     "class_gmms": {"components": 2},
+    "cnn_attpool": TINY_CNN,
+    "cnn_bilinear": TINY_CNN,
+    "cnn_gap": TINY_CNN,
     "svm": {},
     "vector_cnn": {"filters": [4, 4], "units": 8, "dropout": 0.0},
 }
@@ -170,7 +174,7 @@ def test_the_papers_number_of_capsule_units_follows_the_classes():
 def test_models_of_windows_refuse_what_is_none(name):
     with pytest.raises(SertkError, match=f"{name} classifies windows.*segment.frames"):
         make_model(name, frames=None)
-    with pytest.raises(SertkError, match="below model.kernel"):
+    with pytest.raises(SertkError, match=f"segment.frames is 4, below the 5 that {name} needs"):
         make_model(name, frames=4)
 
 

@@ -1,5 +1,7 @@
 """Streams, windows and batches against windows cut one by one."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,32 @@ def test_an_epoch_has_its_own_shift_and_order_and_never_loses_an_utterance():
         assert set(np.diff(centres).tolist()) <= {10}
 
 
+@pytest.mark.parametrize("hop", [1, 4, 10, 50])
+def test_windows_inside_cover_their_utterance_and_short_ones_are_filled_with_zeros(hop):
+    dataset, matrices = make_dataset()
+    sampler = WindowSampler(dataset, Segment(frames=9, pad="zero"), hop)
+    windows = sampler.all_windows()
+    values = sampler.gather(windows, torch.device("cpu")).streams["toy"].values
+    for item, matrix in enumerate(matrices):
+        starts = windows[windows[:, 0] == item, 1].tolist()
+        last = max(0, len(matrix) - 9)
+        assert starts == [*range(0, last, hop), last]
+        for start, window in zip(starts, values[windows[:, 0] == item]):
+            expected = np.zeros((9, 2), np.float32)
+            expected[: len(matrix) - start] = matrix[start : start + 9]
+            assert torch.equal(window, torch.from_numpy(expected))
+
+
+def test_an_epoch_of_windows_inside_moves_their_beginning():
+    dataset, _ = make_dataset()
+    sampler = WindowSampler(dataset, Segment(frames=9, pad="zero"), hop=10)
+    epochs = [sampler.epoch_windows(torch.Generator().manual_seed(seed)).tolist() for seed in range(20)]
+    for windows in epochs:
+        assert {item for item, _ in windows} == {0, 1, 2}
+        assert all(0 <= start <= max(0, LENGTHS[item] - 9) for item, start in windows)
+    assert len({tuple(sorted(map(tuple, windows))) for windows in epochs}) > 1
+
+
 def test_without_jitter_only_the_order_changes():
     dataset, _ = make_dataset()
     sampler = WindowSampler(dataset, Segment(frames=9, jitter=False), hop=3)
@@ -122,6 +150,13 @@ def test_window_normalisation_is_taken_over_each_window_alone():
     expected = (window - window.min()) / (window.max() - window.min()) * 2 - 1
     torch.testing.assert_close(values[4], expected)
     assert torch.isfinite(values).all()  # utterance c has one frame, so its windows are constant
+
+
+def test_the_mu_law_by_hand():
+    normaliser = Normaliser([Normalise("mulaw", "window")])
+    values = normaliser.apply_windows(torch.tensor([[[-1.0, -0.1], [0.0, 0.5], [1.0, 0.01]]]))
+    expected = [math.copysign(math.log(1 + 255 * abs(x)) / math.log(256), x) for x in (-1, -0.1, 0, 0.5, 1, 0.01)]
+    assert values.flatten().tolist() == pytest.approx(expected, abs=1e-6)
 
 
 def test_streams_are_read_in_the_order_asked_for(tmp_path):

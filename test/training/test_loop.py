@@ -166,6 +166,12 @@ def test_selecting_the_last_epoch_never_stops_early(tmp_path):
     assert torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["epoch"] == 4
 
 
+def test_the_learning_rate_drops_at_its_epochs_also_when_training_goes_on(tmp_path):
+    run_loop(tmp_path, make_task([0.5] * 3), max_epochs=3, select="last", drops=(2, 4))
+    history = run_loop(tmp_path, make_task([0.5] * 2), max_epochs=5, select="last", drops=(2, 4))
+    assert [line["lr"] for line in history] == pytest.approx([0.1, 0.01, 0.01, 0.001, 0.001])
+
+
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
     with pytest.raises(SertkError, match="epoch 2: loss is nan; try a smaller optimiser.lr"):
         run_loop(tmp_path, make_task([0.3, 0.5], losses=(1.0, 1.0, float("nan"))), max_epochs=3)

@@ -1,0 +1,111 @@
+"""Li et al. 2018, An Attention Pooling based Representation Learning Method for Speech Emotion Recognition."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from sertk.config import require
+from sertk.errors import SertkError
+from sertk.layers.pooling import AttentionPool, bilinear_pool
+from sertk.models.base import Output, WindowModel
+
+
+@dataclass(frozen=True)
+class SpectrogramCnnConfig:
+    name: str
+    # The parallel filter shapes of the first layer: frequency bins, frames, and how many of each
+    heights: tuple[int, ...] = (10, 2)
+    widths: tuple[int, ...] = (2, 8)
+    filters: tuple[int, ...] = (8, 8)
+    channels: tuple[int, ...] = (32, 48, 64, 80)  # of the 3 x 3 layers; the first two are followed by a 2 x 2 maximum
+
+    def __post_init__(self):
+        sizes = {len(self.heights), len(self.widths), len(self.filters)}
+        require(len(sizes) == 1 and self.heights, "heights", "as many as widths and filters, at least one")
+        for key in ("heights", "widths", "filters", "channels"):
+            require(all(value >= 1 for value in getattr(self, key)), key, "numbers from 1")
+
+
+@dataclass(frozen=True)
+class AttentionCnnConfig(SpectrogramCnnConfig):
+    softmax: bool = True  # of the bottom-up map over its places
+    pooling: Literal["sum", "mean"] = "sum"
+
+
+class SpectrogramCnn(WindowModel):
+    """Convolutions over a window of a spectrogram (frames, bins), seen as an image of bins by frames."""
+
+    Config = SpectrogramCnnConfig
+    layers = ("pooled", *WindowModel.layers)
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape, max(config.widths))
+        if shape.only_dims() < max(config.heights):
+            raise SertkError(f"{config.name}: {shape.only_dims()} bins are below a filter of {max(config.heights)}")
+        shapes = zip(config.heights, config.widths, config.filters)
+        self.first = nn.ModuleList(
+            convolution(1, filters, (height, width), ((height - 1) // 2, (width - 1) // 2))
+            for height, width, filters in shapes
+        )
+        blocks, before = [], sum(config.filters)
+        for number, after in enumerate(config.channels):
+            blocks.append(convolution(before, after, 3, 1))
+            if number < 2:
+                blocks.append(nn.MaxPool2d(2))
+            before = after
+        self.rest = nn.Sequential(*blocks)
+        self.channels = before
+        self.add_head(config, shape.classes)
+
+    def add_head(self, config, classes):
+        self.output = nn.Linear(self.channels, classes)
+
+    def maps(self, batch):
+        """The last layer's maps (batch, channels, height, width)."""
+        values, _ = self.only_windows(batch)
+        image = values.transpose(1, 2)[:, None]
+        first = [branch(image) for branch in self.first]
+        height, width = (min(size) for size in zip(*(maps.shape[2:] for maps in first)))
+        return self.rest(torch.cat([maps[:, :, :height, :width] for maps in first], 1))
+
+    def pool(self, batch):
+        """Global average pooling: (batch, channels)."""
+        return self.maps(batch).mean((2, 3))
+
+    def forward(self, batch):
+        return Output(self.output(self.pool(batch)))
+
+    def vectors(self, batch, layer):
+        return self.pool(batch)[:, None] if layer == "pooled" else super().vectors(batch, layer)
+
+
+class BilinearCnn(SpectrogramCnn):
+    """With second-order pooling: the products of all pairs of channels."""
+
+    def add_head(self, config, classes):
+        self.output = nn.Linear(self.channels**2, classes)
+
+    def pool(self, batch):
+        return bilinear_pool(self.maps(batch).float())
+
+
+class AttentionCnn(SpectrogramCnn):
+    """The proposed network: attention pooling in the place of the output layer."""
+
+    Config = AttentionCnnConfig
+    layers = WindowModel.layers
+
+    def add_head(self, config, classes):
+        self.attention = AttentionPool(self.channels, classes, config.softmax, config.pooling)
+
+    def forward(self, batch):
+        return Output(self.attention(self.maps(batch)))
+
+    def vectors(self, batch, layer):
+        return WindowModel.vectors(self, batch, layer)
+
+
+def convolution(before, after, kernel, padding):
+    return nn.Sequential(nn.Conv2d(before, after, kernel, padding=padding), nn.BatchNorm2d(after), nn.ReLU())

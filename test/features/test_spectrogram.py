@@ -1,0 +1,38 @@
+"""The linear spectrogram against discrete Fourier sums written out, and against tones."""
+
+import numpy as np
+import pytest
+
+from sertk.config import Impossible
+from sertk.features.registry import load_extractor
+from sertk.features.spectrogram import Spectrogram
+
+
+def test_a_frame_is_the_fourier_sum_of_its_windowed_samples():
+    random = np.random.default_rng(0)
+    samples = random.uniform(-1, 1, 900).astype(np.float32)
+    got = load_extractor("spectrogram400")(samples)
+    assert got.shape == (2, 400) and got.dtype == np.float32  # (900 - 640) // 160 + 1 frames
+    nth = np.arange(640)
+    window = 0.54 - 0.46 * np.cos(2 * np.pi * nth / 639)
+    for frame, bin in [(0, 0), (0, 57), (1, 1), (1, 399)]:
+        terms = samples[160 * frame + nth] * window * np.exp(-2j * np.pi * bin * nth / 1600)
+        assert got[frame, bin] == pytest.approx(abs(terms.sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("hertz", [100, 1230, 3990])
+def test_a_tone_peaks_in_its_bin_of_10_hz(hertz):
+    tone = np.sin(2 * np.pi * hertz * np.arange(16000) / 16000).astype(np.float32)
+    spectrogram = load_extractor("spectrogram400")(tone)
+    assert spectrogram.shape == (97, 400)
+    assert (spectrogram.argmax(1) == hertz // 10).all()
+
+
+@pytest.mark.parametrize("options, key", [
+    ({"fft_size": 600}, "fft_size"), ({"high_freq": 9000.0}, "high_freq"), ({"high_freq": 1.0}, "high_freq"),
+    ({"frame_shift": 50.0}, "frame_shift"), ({"frame_length": 0.01}, "frame_length"),
+])
+def test_settings_that_cannot_work(options, key):
+    with pytest.raises(Impossible) as error:
+        Spectrogram(**options)
+    assert error.value.args[0] == key
