@@ -83,7 +83,8 @@ class Training:
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
     select: Literal["valid_uar", "valid_loss", "last"] = "valid_uar"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    imbalance: Literal["none", "weights", "upsample"] = "none"  # all classes alike: in the loss, or in the epoch
+    # Classes alike: every class's utterances weigh as much in the loss, or come as often in an epoch
+    imbalance: Literal["none", "weights", "upsample"] = "none"
     average: float = 0.0  # decay per step of the running mean of the weights that is validated and kept; 0: none
     checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
 
@@ -191,6 +192,9 @@ def parse_steps(data, path):
         return {"train": config}
     if not isinstance(steps, dict) or not steps:
         raise SertkError(f"{path}: steps: expected a mapping of step names to configs")
+    if isinstance(shared.get("model"), dict) and "name" not in shared["model"]:
+        key = f"model.{next(iter(shared['model']), 'name')}"
+        raise SertkError(f"{path}: {key}: say of which step: {' or '.join(f'steps.{name}.{key}' for name in steps)}")
     configs = {}
     for name, step in steps.items():
         if not isinstance(step, dict):
@@ -200,7 +204,27 @@ def parse_steps(data, path):
         if init is not None and (init == name or init not in configs):
             earlier = ", ".join(list(configs)[:-1]) or "there is none"
             raise SertkError(f"{path}: steps.{name}.init: {init!r} is no earlier step ({earlier})")
+    check_extracted(configs, path)
     return configs
+
+
+def check_extracted(steps, path):
+    """Raises SertkError unless every extracted layer exists, has a name of its own, and is used by later steps."""
+    from sertk.models import MODELS
+
+    makers = {}
+    for name, config in steps.items():
+        where, layer = f"{path}: steps.{name}", config.extract
+        layers = MODELS[config.model.name].layers
+        if layer is not None and layer not in layers:
+            raise SertkError(f"{where}.extract: {config.model.name} has no layer {layer!r} ({', '.join(layers)})")
+        if layer in makers:
+            raise SertkError(f"{where}.extract: {layer} is extracted by the step {makers[layer]} already")
+        for later, other in list(steps.items())[list(steps).index(name):]:
+            if other.extract in config.features and other.extract not in makers:
+                raise SertkError(f"{where}.features: {other.extract} is extracted later, by the step {later}")
+        if layer is not None:
+            makers[layer] = name
 
 
 def build(cls, data, path, prefix=""):

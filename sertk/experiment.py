@@ -97,6 +97,19 @@ def start_run(run_dir, config, seed, splits_dir, fold, device):
     return lists
 
 
+def check_earlier_steps(run_dir, steps, name, splits_dir, fold, seed):
+    """Raises SertkError unless the steps before `name` are trained, on the same lists and with the same seed."""
+    for earlier in list(steps)[: list(steps).index(name)]:
+        folder, layer = step_folder(run_dir, earlier), steps[earlier].extract
+        made = folder / "checkpoints" / "best.pt" if layer is None else Path(run_dir) / "feats" / f"{layer}.scp"
+        if not made.exists():
+            raise SertkError(f"{made}: missing; train the step {earlier} first (--step {earlier})")
+        check_lists(folder, splits_dir, fold)
+        trained = read_yaml(folder / "config.yaml")["run"]["seed"]
+        if trained != seed:
+            raise SertkError(f"{folder}: trained with the seed {trained}, not {seed}; remove the folder to train it anew")
+
+
 def check_lists(run_dir, splits_dir, fold):
     """Raises SertkError unless `fold` has the very lists that the run was trained with."""
     path = Path(run_dir) / "config.yaml"

@@ -140,3 +140,26 @@ def test_tags_are_file_names():
 
 def test_differing_keys_are_given_with_their_path():
     assert configs.differing_keys({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c", "d"]
+
+
+TWO_STEPS = """features: [toy]
+steps:
+  gmm: {model: {name: class_gmms}, extract: supervector}
+  classifier: {features: [supervector], model: {name: svm}}
+"""
+
+
+@pytest.mark.parametrize("old, new, message", [
+    ("features: [toy]", "features: [toy]\nmodel: {cost: 2}", "model.cost: say of which step: steps.gmm.model.cost or"),
+    ("extract: supervector", "extract: vectors", "steps.gmm.extract: class_gmms has no layer 'vectors' (supervector,"),
+    ("gmm: {", "gmm: {features: [supervector], ", "steps.gmm.features: supervector is extracted later, by the step gmm"),
+    ("name: svm}", "name: class_gmms}, extract: supervector", "extracted by the step gmm already"),
+])
+def test_steps_that_do_not_fit_together_are_named(tmp_path, old, new, message):
+    path = tmp_path / "steps.yaml"
+    path.write_text(TWO_STEPS)
+    assert list(configs.load_steps(path)) == ["gmm", "classifier"]
+    path.write_text(TWO_STEPS.replace(old, new))
+    with pytest.raises(SertkError) as error:
+        configs.load_steps(path)
+    assert message in str(error.value)

@@ -39,6 +39,9 @@ def run(args):
     name = args.step or last
     if name not in steps:
         raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
+    from sertk.experiment import check_earlier_steps
+
+    check_earlier_steps(args.run_dir, steps, name, args.splits, args.fold, args.seed)
     return train_step(args, steps[name], None if name == last else name)
 
 
@@ -59,10 +62,9 @@ def train_step(args, config, step):
     log_to(folder / "train.log")
     torch.manual_seed(args.seed)
     task = TASKS[config.task](config, args.data, args.run_dir, fold, args.labels, device)
-    weights = sum(parameter.numel() for parameter in task.model.parameters())
     log.info(
-        "%s: %d weights, %d training and %d validation utterances, on %s",
-        config.model.name, weights, len(task.train.utterances), len(task.valid.utterances), device,
+        "%s: %d training and %d validation utterances, on %s",
+        config.model.name, len(task.train.utterances), len(task.valid.utterances), device,
     )
     if config.init:
         path = step_folder(args.run_dir, config.init) / "checkpoints" / "best.pt"
@@ -71,6 +73,7 @@ def train_step(args, config, step):
         if isinstance(task.model, FittedModel):
             fit(task, folder, args.seed)
         else:
+            log.info("%d weights", sum(parameter.numel() for parameter in task.model.parameters()))
             train(task, config.training, make_optimiser(config.optimiser, task.model), folder, args.seed)
         if config.extract:
             extract_features(args.run_dir, step, device, args.data, args.splits, args.fold, args.labels)

@@ -11,7 +11,7 @@ from sertk.errors import SertkError, UsageError
 from sertk.experiment import check_lists
 from sertk.labels import Labels
 from sertk.protocols import read_fold
-from sertk.tasks.emotion import dataset_of_rspecifiers, load_dataset
+from sertk.tasks.emotion import dataset_of_rspecifiers, load_dataset, own_feats
 from sertk.training.data import Dataset
 
 
@@ -56,15 +56,21 @@ def read_part(trained, data_dir, splits_dir, fold, part, label_set):
     utterances = labels.labelled(getattr(read_fold(splits_dir, fold), part))
     utt2spk = DataDir(data_dir).table("utt2spk")
     speakers = [utt2spk[utterance] for utterance in utterances]
-    dataset = trained.normalise(load_dataset(trained.config, data_dir, trained.run_dir, utterances), speakers)
+    dataset = trained.normalise(load_dataset(trained.config, data_dir, utterances, trained.run_dir), speakers)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances])
 
 
 def read_data_dir(trained, data_dir, cmvn):
-    """All utterances of a data folder."""
+    """All utterances of a data folder; raises SertkError where an earlier step has to extract their features."""
+    for name in trained.config.features:
+        if own_feats(trained.run_dir, name).exists():
+            raise SertkError(
+                f"{name} is what an earlier step of {trained.run_dir} extracts: let sertk-extract --step ... --layer "
+                f"{name} do so, and decode with --feats {name}=RSPECIFIER"
+            )
     utt2spk = DataDir(data_dir).table("utt2spk")
     speakers = list(utt2spk.values())
-    dataset = load_dataset(trained.config, data_dir, trained.run_dir, list(utt2spk))
+    dataset = load_dataset(trained.config, data_dir, list(utt2spk))
     return Input(trained.normalise(dataset, speakers, cmvn), speakers)
 
 

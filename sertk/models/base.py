@@ -9,6 +9,13 @@ from torch import Tensor, nn
 from sertk.errors import SertkError
 
 
+def only(by_feature_type):
+    """The one value of a mapping by feature type; raises SertkError for several, as the model takes one type."""
+    if len(by_feature_type) != 1:
+        raise SertkError(f"the model takes one feature type, not {len(by_feature_type)}: {', '.join(by_feature_type)}")
+    return next(iter(by_feature_type.values()))
+
+
 @dataclass(frozen=True)
 class Padded:
     """Sequences of one stream: values (batch, frames, dims), zero beyond lengths (batch,), which stay on the CPU."""
@@ -28,8 +35,7 @@ class Batch:
     extra: dict = field(default_factory=dict)
 
     def only_stream(self):
-        (stream,) = self.streams.values()
-        return stream
+        return only(self.streams)
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,7 @@ class Shape:
     frames: int | None = None
 
     def only_dims(self):
-        (dims,) = self.dims.values()
-        return dims
+        return only(self.dims)
 
 
 def mean_loss(losses, weights):
@@ -107,7 +112,7 @@ class FittedModel(EmotionModel):
         raise NotImplementedError
 
     def learn(self, **values):
-        """Keeps arrays as buffers by name, floating-point ones as float64."""
+        """Keeps arrays as buffers by name."""
         for name, value in values.items():
             self.register_buffer(name, torch.as_tensor(value))
 

@@ -11,7 +11,7 @@ from sertk.command import progress
 from sertk.config import require
 from sertk.errors import SertkError
 from sertk.layers.recurrent import masked_mean
-from sertk.models.base import FittedModel, Output
+from sertk.models.base import FittedModel, Output, only
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ClassGmms(FittedModel):
         self.config, self.classes = config, shape.classes
 
     def fit(self, train, valid, seed):
-        (stream,) = train.streams.values()
+        stream = only(train.streams)
         mixtures = []
         for label in progress(range(self.classes), "mixtures"):
             items = (train.labels == label).nonzero().flatten().tolist()

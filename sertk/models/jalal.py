@@ -19,19 +19,20 @@ from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
 @dataclass(frozen=True)
 class NetworkConfig:
     name: str
-    dropout: float = 0.0  # between LSTM layers and after every part of the network but the last
 
     def __post_init__(self):
-        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
+        """The end of the chain of checks."""
 
 
 @dataclass(frozen=True)
 class BlstmConfig(NetworkConfig):
     lstm_units: int = 256  # per direction
     lstm_layers: int = 2
+    dropout: float = 0.0  # between LSTM layers and after every part of the network but the last
 
     def __post_init__(self):
         super().__post_init__()
+        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
         for key in ("lstm_units", "lstm_layers"):
             require(getattr(self, key) >= 1, key, "1 or more")
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from sertk.config import require
 from sertk.errors import SertkError
-from sertk.models.base import EmotionModel, FittedModel, Output
+from sertk.models.base import EmotionModel, FittedModel, Output, only
 
 ROWS = 2048  # utterances whose kernel with all support vectors is held at a time
 
@@ -49,7 +49,7 @@ class Svm(FittedModel):
         self.register_buffer("second", second, persistent=False)
 
     def fit(self, train, valid, seed):
-        (stream,) = train.streams.values()
+        stream = only(train.streams)
         svc = SVC(C=self.config.cost, gamma=self.config.gamma or "scale", decision_function_shape="ovo")
         weights = None if train.weights is None else train.weights.numpy()
         svc.fit(only_vectors(stream).double().cpu().numpy(), train.labels.numpy(), weights)
@@ -58,7 +58,7 @@ class Svm(FittedModel):
             support=svc.support_vectors_,
             coefficients=sign * pair_coefficients(svc),
             intercept=sign * svc.intercept_,
-            gamma=svc._gamma,
+            gamma=np.float64(svc._gamma),
         )
 
     def forward(self, batch):

@@ -84,11 +84,10 @@ def read_runs(experiment, classes):
         path = predictions_path(folder)
         if not path.is_file():
             continue
-        lines = read_epochs(folder)
-        epochs = lines if _has_epochs(lines) else []
+        epochs = [line for line in read_epochs(folder) if line["epoch"] > 0]  # 0: fitted at once
         best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)
-        runs.append(Run(fold, seed, folder, predictions, epochs, best, _seconds(lines)))
+        runs.append(Run(fold, seed, folder, predictions, epochs, best, _seconds(folder)))
     if not runs:
         raise SertkError(f"{experiment}: nothing is decoded yet; run stage 4 (after stage 3, which trains)")
     _check_agreement(runs, classes)
@@ -167,13 +166,17 @@ def _number(folder):
     return int(match[1]) if match else None
 
 
-def _has_epochs(lines):
-    """Whether the lines are epochs; a system fitted at once has one at most, without training loss."""
-    return len(lines) > 1 or any(line.get("train_loss") is not None for line in lines)
+def step_folders(folder):
+    """The folders of a run's trainings, in their order: those of its earlier steps, and its own."""
+    earlier = [path for path in Path(folder).glob("steps/*") if path.is_dir()]
+    return [*sorted(earlier, key=lambda path: (path / "config.yaml").stat().st_mtime), Path(folder)]
 
 
-def _seconds(lines):
-    seconds = [line["seconds"] for line in lines if line.get("seconds") is not None]
+def _seconds(folder):
+    """What all trainings of a run took together, where all say so."""
+    seconds = [
+        line["seconds"] for step in step_folders(folder) for line in read_epochs(step) if line.get("seconds") is not None
+    ]
     return sum(seconds) if seconds else None
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from sertk.datadir import read_lines
 from sertk.errors import SertkError
 from sertk.files import write_json, write_text
-from sertk.scoring.experiment import read_runs, run_folders
+from sertk.scoring.experiment import read_runs, run_folders, step_folders
 from sertk.scoring.plots.confusion import confusion_figure
 from sertk.scoring.plots.curves import curves_figure
 from sertk.scoring.plots.pictures import save_figure
@@ -72,7 +72,8 @@ def read_commands(experiment):
     """The lines of every run's command.txt, of its training and of its decoding, by fold and seed, each once."""
     lines = {}
     for _, _, folder in run_folders(experiment):
-        for path in (folder / "command.txt", folder / "decode_test" / "command.txt"):
+        for part in (*step_folders(folder), folder / "decode_test"):
+            path = part / "command.txt"
             if path.is_file():
                 lines |= dict.fromkeys(line for line in read_lines(path) if line.strip())
     return list(lines)

@@ -19,17 +19,22 @@ from sertk.training.checkpoint import read_checkpoint
 from sertk.training.data import Dataset, balanced_weights, load_stream, make_sampler, stack_matrices
 
 
-def find_feats(feature_type, data_dir, run_dir):
-    """The table of a feature type: one made inside this run, else the data folder's."""
-    own = Path(run_dir) / "feats" / f"{feature_type}.scp"
-    path = own if own.exists() else DataDir(data_dir).feats_path(feature_type)
+def own_feats(run_dir, feature_type):
+    """Where an earlier step of a run leaves the vectors that it extracts."""
+    return Path(run_dir) / "feats" / f"{feature_type}.scp"
+
+
+def find_feats(feature_type, data_dir, run_dir=None):
+    """The table of a feature type: one made inside the run, else the data folder's."""
+    own = own_feats(run_dir, feature_type) if run_dir else None
+    path = own if own and own.exists() else DataDir(data_dir).feats_path(feature_type)
     if not path.exists():
         raise SertkError(f"{path}: no {feature_type} features; stage 1 makes them")
     return path
 
 
-def load_dataset(config, data_dir, run_dir, utterances, labels=None):
-    """The Dataset of `utterances`, not yet normalised."""
+def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
+    """The Dataset of `utterances`, not yet normalised; the run's own features are those of its fold's utterances."""
     if not utterances:
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
     streams = {
@@ -79,7 +84,7 @@ class EmotionTask:
         self.classes = labels.classes
         speakers = DataDir(data_dir).table("utt2spk")
         self.train, self.valid = (
-            load_dataset(config, data_dir, run_dir, labels.labelled(part), labels)
+            load_dataset(config, data_dir, labels.labelled(part), run_dir, labels)
             for part in (fold.train, fold.valid)
         )
         check_classes(self.train, self.classes)
@@ -90,13 +95,13 @@ class EmotionTask:
         for dataset in (self.train, self.valid):
             dataset.normalisers = self.normalisers
             dataset.to(device)
-        if config.extract:
-            check_layer(config.model.name, config.extract)
         dims = {name: stream.dims for name, stream in self.train.streams.items()}
         self.shape = Shape(dims, len(self.classes), config.segment.frames if config.segment else None)
         self.model = MODELS[config.model.name](config.model, self.shape).to(device)
         upsample = config.training.imbalance == "upsample"
-        if config.training.imbalance == "weights" or upsample and isinstance(self.model, FittedModel):
+        if upsample and isinstance(self.model, FittedModel):
+            raise SertkError(f"training.imbalance is upsample, but {config.model.name} has no epochs: take weights")
+        if config.training.imbalance == "weights":
             self.train.weights = balanced_weights(self.train.labels)
         self.sampler = make_sampler(self.train, config.segment, "train_hop", upsample)
 
@@ -176,14 +181,9 @@ class TrainedEmotionModel:
 
     def vectors(self, dataset, layer):
         """The vectors of one of the model's layers, (utterances, rows, dims) in float64, of a normalised Dataset."""
-        check_layer(self.config.model.name, layer)
+        layers = self.model.layers
+        if layer not in layers:
+            raise SertkError(f"{self.config.model.name} has no layer {layer!r} (there are: {', '.join(layers)})")
         return utterance_means(
             lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device
         )
-
-
-def check_layer(model_name, layer):
-    """Raises SertkError for a layer that the model does not have."""
-    layers = MODELS[model_name].layers
-    if layer not in layers:
-        raise SertkError(f"{model_name} has no layer {layer!r} to extract (there are: {', '.join(layers)})")

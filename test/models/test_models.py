@@ -178,6 +178,13 @@ def test_models_of_windows_refuse_what_is_none(name):
         make_model(name, frames=4)
 
 
+@pytest.mark.parametrize("name", sorted(set(SMALL) - set(FITTED)))
+def test_models_of_one_stream_refuse_two(name):
+    config = build_model_config({"name": name, **SMALL[name]}, "test", "model.")
+    with pytest.raises(SertkError, match="one feature type, not 2: toy, other"):
+        MODELS[name](config, Shape({"toy": 6, "other": 6}, 3, FRAMES))
+
+
 @pytest.mark.parametrize("name", ONE_FRAME)
 def test_models_of_vectors_refuse_sequences(name):
     with pytest.raises(SertkError, match="15 frames; this model takes one vector"):

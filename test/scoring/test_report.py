@@ -136,7 +136,7 @@ def test_mean_and_deviation_by_hand(tmp_path, capsys):
 def test_systems_without_epochs(tmp_path, capsys):
     experiment = scored(tmp_path / "supervector_svm", "supervector_svm")
     for path in experiment.glob("fold*/seed*/metrics.jsonl"):
-        path.write_text('{"epoch": 1, "valid_uar": 0.5, "seconds": 12.0}\n')
+        path.write_text('{"epoch": 0, "valid_uar": 0.5, "seconds": 12.0}\n')
     write_json(experiment / "results.json", score(experiment, draws=100))
     (run,) = tables(page_of(capsys, experiment), EMOBOX)[1]
     assert (run["epochs"], run["training seconds per run"]) == ("-", "12")

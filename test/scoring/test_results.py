@@ -134,7 +134,7 @@ def test_systems_without_epochs_are_scored(experiment, line, seconds):
     for path in experiment.glob("fold*/seed*/metrics.jsonl"):
         path.unlink()
         if line:
-            path.write_text(json.dumps({"epoch": 1} | line) + "\n")
+            path.write_text(json.dumps({"epoch": 0} | line) + "\n")
     results = write_results(experiment)
     run = results["folds"][0]
     assert (run["best_epoch"], run["epochs"], run["seconds"]) == (None, None, seconds)

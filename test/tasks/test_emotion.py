@@ -193,6 +193,29 @@ def test_a_step_takes_the_features_that_an_earlier_one_extracts(small_corpus, tm
         np.testing.assert_allclose(by_hand[utterance], row, atol=1e-5)
 
 
+def test_steps_are_trained_in_order_and_on_the_same_lists(small_corpus, tmp_path, capsys):
+    config, run_dir = tmp_path / "supervectors.yaml", tmp_path / "run"
+    config.write_text(SUPERVECTORS)
+    assert run_training(small_corpus, config, run_dir) == 1
+    assert "supervector.scp: missing; train the step gmm first (--step gmm)" in capsys.readouterr().err
+    assert run_training(small_corpus, config, run_dir, "--step", "gmm") == 0
+    assert run_training(small_corpus, config, run_dir, "--seed", "2") == 1
+    assert "steps/gmm: trained with the seed 1, not 2" in capsys.readouterr().err
+    train_list = small_corpus / "splits" / "toy" / "fold1" / "train"
+    kept = train_list.read_text()
+    train_list.write_text(kept.replace("s1-angry-1\n", ""))
+    assert run_training(small_corpus, config, run_dir) == 1
+    assert "trained on other lists" in capsys.readouterr().err
+    train_list.write_text(kept)
+    assert run_training(small_corpus, config, run_dir) == 0
+    # Its supervectors are of this corpus: another folder's must be extracted.
+    assert decode.main(["--data", str(small_corpus), *CPU, str(run_dir), f"ark:{tmp_path}/p.ark"]) == 1
+    assert "let sertk-extract --step ... --layer supervector do so" in capsys.readouterr().err
+    settings = "training.imbalance=upsample"
+    assert run_training(small_corpus, config, tmp_path / "up", "--step", "gmm", "--set", settings) == 1
+    assert "class_gmms has no epochs: take weights" in capsys.readouterr().err
+
+
 def test_layers_are_means_over_the_windows_of_each_utterance(small_corpus, trained, tmp_path, capsys):
     lower = f"ark:{tmp_path}/lower.ark"
     options = [*fold_options(small_corpus), "--part", "train", *CPU, str(trained)]
@@ -203,7 +226,7 @@ def test_layers_are_means_over_the_windows_of_each_utterance(small_corpus, train
     assert extract.main([*options, f"ark:{tmp_path}/output.ark"]) == 0
     assert all(matrix.shape == (1, 3) for matrix in posteriors_of(f"ark:{tmp_path}/output.ark").values())
     assert extract.main(["--layer", "middle", *options, lower]) == 1
-    assert "no layer 'middle' to extract (there are: lower, upper, output)" in capsys.readouterr().err
+    assert "no layer 'middle' (there are: lower, upper, output)" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("imbalance", ["weights", "upsample"])
