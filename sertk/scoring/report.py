@@ -161,6 +161,8 @@ class _Published:
         for number, ((source, metric, taken_for, because), figures) in enumerate(self.sources.items(), 1):
             meant = NAMES[taken_for] if taken_for == "uar" else f"{NAMES[taken_for]}, not for UAR"
             taken = f"{metric} is taken for {meant}" + (f": {because}." if because else ".")
+            if metric == NAMES[taken_for]:
+                taken = f"{metric}."
             remarks = dict.fromkeys(figure.conditions for figure in figures if figure.conditions)
             own = [f"{figure.system}: {figure.note}." for figure in figures if figure.note]
             lines.append(" ".join([f"[{number}] {source}. {taken}", *remarks, *own]))
