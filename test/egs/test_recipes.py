@@ -93,7 +93,7 @@ def test_another_model_starts_at_stage_3_with_a_tag_of_its_own(tree):
 
 
 def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
-    options = ["--model", "supervector_svm", "--set", "steps.gmm.model.components=4", "--tag", "small"]
+    options = ["--model", "supervector_svm", "--folds", "1", "--set", "steps.gmm.model.components=4", "--tag", "small"]
     done = run_mini(tree, "--stage", "3", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     exp = tree / "egs/mini/exp/mini_4_mini/supervector_svm_small"
@@ -102,7 +102,7 @@ def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
     mixtures = (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns
     (run / ".done_classifier").unlink()
     (run / "checkpoints/best.pt").unlink()
-    again = run_mini(tree, "--stage", "3", *options)
+    again = run_mini(tree, "--stage", "3", "--stop_stage", "3", *options)
     assert again.returncode == 0, again.stdout + again.stderr
     assert (run / "checkpoints/best.pt").exists()
     assert (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns == mixtures
