@@ -3,7 +3,7 @@
 stage=${stage:-0}               # first stage to run
 stop_stage=${stop_stage:-5}     # last stage to run; 6 draws t-SNE figures, which takes minutes
 model=${model:-blstm_capsule}   # conf/MODEL.yaml here, else in ../common/conf
-subset=${subset:-}              # part of the corpus, where the recipe has any
+subset=${subset:-}              # part of the corpus, one of $subsets where the recipe has any; empty: the whole
 db_root=${db_root:-}            # the corpus's release, where it is on disk already
 folds=${folds:-}                # folds to train, such as "1 2"; empty: all
 repeats=1                       # seeds per fold, or folds of a random split
@@ -39,7 +39,11 @@ for option in model protocol labels subset tag; do
 done
 [[ $folds =~ ^[0-9\ ]*$ ]] || { echo "$0: --folds $folds: expected numbers such as \"1 2\"" >&2; exit 1; }
 
-data=data/$corpus
+[ "$subset" != complete ] || subset=
+[[ -z $subset || " ${subsets:-} " = *" $subset "* ]] ||
+  { echo "$0: --subset $subset: expected one of complete${subsets:+ $subsets}" >&2; exit 1; }
+whole=data/$corpus                # the data folder of the corpus
+data=$whole${subset:+_$subset}    # and that of the part of it which is used
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && echo "$0: stage $1: $2"; }
 need_corpus() {  # DEFAULT: sets db_root to where stage 0 puts the corpus, unless it was given
   if [ -z "$db_root" ]; then

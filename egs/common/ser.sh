@@ -11,17 +11,24 @@ exp=exp/$corpus${subset:+_$subset}_${labels}_$protocol/$model${tag:+_$tag}
 selection=folds_${folds:-all}_seeds_$seed-$((seed + repeats - 1))
 jobs=$exp/jobs/${selection// /-}.txt
 
+make_subset() {  # $data, from $whole and with its features
+  [ -n "$subset" ] || return 0
+  grep -q " $subset\$" "$whole/utt2subset" || { echo "$0: $whole has no utterance that is $subset" >&2; exit 1; }
+  flock "$whole" utils/subset_data_dir.sh --utt-list <(grep " $subset\$" "$whole/utt2subset") "$whole" "$data"
+}
+
 make_splits() {
   sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" "$data" "$splits"
 }
 
-make_features() {  # the archives that the model needs and the data folder lacks
+make_features() {  # the archives that the model needs and $whole lacks; subsets take theirs from there
   local types type own
   types=$(sertk-make-experiment "${model_options[@]}" --print features)
   for type in $types; do
     own=conf/feats/$type.yaml; [ -e "$own" ] || own=
-    utils/make_feats.sh --type "$type" --feats_config "$own" --nj "$nj" --cmd "$train_cmd" "$data"
+    utils/make_feats.sh --type "$type" --feats_config "$own" --nj "$nj" --cmd "$train_cmd" "$whole"
   done
+  make_subset
 }
 
 run_jobs() {  # ACTION COMMAND OPTION...: fold.sh on every line of the jobs file
@@ -40,8 +47,9 @@ else
 fi
 
 if run_stage 1 "fold lists and features"; then
-  need "$data/utt2spk" 1
-  utils/validate_data_dir.sh --no-feats --no-text "$data"
+  need "$whole/utt2spk" 1
+  utils/validate_data_dir.sh --no-feats --no-text "$whole"
+  make_subset
   make_splits
   make_features
 fi
@@ -51,7 +59,8 @@ if run_stage 2 "ASR pretraining"; then
 fi
 
 if run_stage 3 "training of $model into $exp"; then
-  need "$data/utt2spk" 1
+  need "$whole/utt2spk" 1
+  make_subset
   make_splits
   make_features
   sertk-make-experiment "${model_options[@]}" --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" \

@@ -28,7 +28,8 @@ mkdir -p "$run/layers"
 extract output train
 extract output test
 draw output --utt2label "$data/labels/$labels" "train=scp:$run/layers/output_train.scp" "test=scp:$run/layers/output_test.scp"
-if sertk-extract --list "$run" | grep -qx lower; then
+layers=$(sertk-extract --list "$run")
+if grep -qx lower <<< "$layers"; then
   extract lower test
   draw lower --by row "test=scp:$run/layers/lower_test.scp"
 fi

@@ -39,13 +39,14 @@ def run(args):
     if not (args.protocol and args.datadir and args.outdir):
         raise UsageError("--protocol NAME DATADIR OUTDIR are needed (or --list)")
     card = make_splits(args.datadir, args.outdir, args.config, args.protocol, args.repeats, args.seed)
+    apart = card["speaker_disjoint"]
     logger.info(
         "%s: %d folds of %d utterances by %d speakers, %s",
         args.outdir,
         len(card["folds"]),
         card["utterances"],
         card["speakers"],
-        "speaker-disjoint" if card["speaker_disjoint"] else "NOT speaker-disjoint",
+        {True: "speaker-disjoint", False: "NOT speaker-disjoint"}.get(apart, f"speaker-disjoint: {apart}"),
     )
 
 

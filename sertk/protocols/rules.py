@@ -54,12 +54,11 @@ class Corpus:
                 parts[part].append(utt)
         return Fold(**parts)
 
-    def fold_of_speakers(self, test, valid):
-        """The Fold that tests and validates on whole speakers."""
+    def fold_of(self, keys, test, valid):
+        """The Fold that tests and validates on whole speakers or groups; `keys` has each utterance's."""
 
         def part_of(utt):
-            speaker = self.utt2spk[utt]
-            return "test" if speaker in test else "valid" if speaker in valid else "train"
+            return "test" if keys[utt] in test else "valid" if keys[utt] in valid else "train"
 
         return self.divide(part_of)
 
@@ -88,7 +87,7 @@ def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_
                 chosen.setdefault(genders[speaker], speaker)
         if not {"m", "f"} <= chosen.keys():
             raise SertkError(f"testing {' '.join(test)} leaves no male and female (m, f) to validate on")
-        yield corpus.fold_of_speakers(test, (chosen["m"], chosen["f"]))
+        yield corpus.fold_of(corpus.utt2spk, test, (chosen["m"], chosen["f"]))
 
 
 def rotating_speakers(corpus, *, test_speakers: int, valid_speakers: int):
@@ -96,18 +95,31 @@ def rotating_speakers(corpus, *, test_speakers: int, valid_speakers: int):
 
     The last block is smaller where the number of speakers asks for it.
     """
-    if test_speakers < 1 or valid_speakers < 1:
-        raise SertkError("test_speakers and valid_speakers must be at least 1")
-    speakers = corpus.speakers
-    if len(speakers) < test_speakers + valid_speakers + 1:
+    yield from rotations(corpus, corpus.utt2spk, "speakers", test_speakers, valid_speakers)
+
+
+def rotating_groups(corpus, *, test_groups: int, valid_groups: int):
+    """Blocks of consecutive sorted groups are tested in turn, validation is on the next ones, wrapping.
+
+    The last block is smaller where the number of groups asks for it.
+    """
+    yield from rotations(corpus, corpus.groups(), "groups", test_groups, valid_groups)
+
+
+def rotations(corpus, keys, kind, tested, validated):
+    """The Folds of rotating speakers or groups, the `kind`; `keys` has that of each utterance."""
+    if tested < 1 or validated < 1:
+        raise SertkError(f"test_{kind} and valid_{kind} must be at least 1")
+    names = sorted(set(keys.values()), key=by_bytes)
+    if len(names) < tested + validated + 1:
         raise SertkError(
-            f"{corpus.datadir.path} has {len(speakers)} speakers; {test_speakers} to test, "
-            f"{valid_speakers} to validate on and at least one to train on are needed"
+            f"{corpus.datadir.path} has {len(names)} {kind}; {tested} to test, "
+            f"{validated} to validate on and at least one to train on are needed"
         )
-    for first in range(0, len(speakers), test_speakers):
-        test = speakers[first : first + test_speakers]
-        ring = speakers[first + len(test) :] + speakers[:first]
-        yield corpus.fold_of_speakers(test, ring[:valid_speakers])
+    for first in range(0, len(names), tested):
+        test = names[first : first + tested]
+        ring = names[first + len(test) :] + names[:first]
+        yield corpus.fold_of(keys, test, ring[:validated])
 
 
 def listed_groups(corpus, *, folds: list[GroupFold], valid_speakers: int):
@@ -162,6 +174,55 @@ def evenly_spread(items, number):
     return [items[(2 * place + 1) * len(items) // (2 * number)] for place in range(number)]
 
 
+def speakers_of_groups(corpus):
+    """Each group is held out in turn: each of its speakers is tested once, validation is on its others."""
+    groups = corpus.groups()
+    for group in sorted(set(groups.values()), key=by_bytes):
+        held_out = {utt: corpus.utt2spk[utt] for utt in corpus.utterances if groups[utt] == group}
+        speakers = set(held_out.values())
+        if len(speakers) < 2:
+            raise SertkError(f"the group {group} has one speaker; one to test and one to validate are needed")
+        keys = dict.fromkeys(corpus.utterances) | held_out
+        for speaker in sorted(speakers, key=by_bytes):
+            yield corpus.fold_of(keys, {speaker}, speakers - {speaker})
+
+
+def leave_one_out(corpus, *, test: Literal["speaker", "group"], valid_share: float):
+    """Each speaker or group is tested in turn; `valid_share` of the other utterances validate.
+
+    These are evenly spread over the others, sorted; their speakers are trained on too.
+    """
+    if not 0 < valid_share < 1:
+        raise SertkError("valid_share must lie between 0 and 1")
+    keys = corpus.utt2spk if test == "speaker" else corpus.groups()
+    for name in sorted(set(keys.values()), key=by_bytes):
+        others = [utt for utt in corpus.utterances if keys[utt] != name]
+        valid = set(evenly_spread(others, int(len(others) * valid_share + 0.5)))
+        parts = {utt: "valid" if utt in valid else "train" for utt in others}
+        yield corpus.divide((dict.fromkeys(corpus.utterances, "test") | parts).get)
+
+
+def stratified(corpus, *, label_set: str, folds: int):
+    """Each label's utterances, sorted, are cut into `folds` stretches; a fold tests one of each label.
+
+    Validation is on the next stretches, wrapping. Utterances without a label are left out.
+    """
+    if folds < 3:
+        raise SertkError("folds must be at least 3")
+    by_label = {}
+    for utt, label in corpus.datadir.labels(label_set).items():
+        by_label.setdefault(label, []).append(utt)
+    stretches = {}
+    for label, utterances in by_label.items():
+        if len(utterances) < folds:
+            counted = f"{len(utterances)} utterances of {label}"
+            raise SertkError(f"labels/{label_set}: {counted} make no {folds} folds")
+        stretches |= {utt: place * folds // len(utterances) for place, utt in enumerate(utterances)}
+    for tested in range(folds):
+        parts = {tested: "test", (tested + 1) % folds: "valid"}
+        yield corpus.divide({utt: parts.get(place, "train") for utt, place in stretches.items()}.get)
+
+
 def random_utterances(corpus, *, test_share: float, valid_share: float, repeats: int, seed: int):
     """One fold per repeat: utterances drawn at random, whoever speaks them.
 
@@ -179,10 +240,16 @@ def random_utterances(corpus, *, test_share: float, valid_share: float, repeats:
         yield Fold(*(sorted(part, key=by_bytes) for part in parts))
 
 
-# name: (function, whether no speaker is on two sides)
+TEST_ONLY = "test part only (validation speakers are trained on too)"
+
+# name: (function, whether no speaker is on two sides: of all parts, of none, or TEST_ONLY)
 RULES = {
     "listed_speakers": (listed_speakers, True),
     "rotating_speakers": (rotating_speakers, True),
+    "rotating_groups": (rotating_groups, True),
+    "speakers_of_groups": (speakers_of_groups, True),
     "listed_groups": (listed_groups, True),
+    "leave_one_out": (leave_one_out, TEST_ONLY),
+    "stratified": (stratified, False),
     "random": (random_utterances, False),
 }

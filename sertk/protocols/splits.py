@@ -7,14 +7,20 @@ from sertk.errors import SertkError
 from sertk.protocols.checks import audio_hashes, check_leakage
 from sertk.protocols.lists import read_card, write_splits
 from sertk.protocols.options import load_protocol
-from sertk.protocols.rules import RULES, Corpus
+from sertk.protocols.rules import RULES, TEST_ONLY, Corpus
+
+SPEAKER_CHECKS = {
+    True: "no speaker is in two parts of a fold",
+    TEST_ONLY: "no speaker of a fold's test part is in another part",
+    False: "speakers are NOT kept apart",
+}
 
 
 def make_splits(datadir, outdir, config, protocol, repeats=None, seed=0):
     """Writes OUTDIR/foldF/{train,valid,test} and OUTDIR/card.yaml, all or nothing; returns the card.
 
     The same arguments give the same lists. Raises SertkError if a part is empty, if the same audio is on
-    two sides, or, for protocols by speaker, a speaker is.
+    two sides, or, for protocols that keep speakers apart, a speaker is.
     """
     rule, options, source = load_protocol(config, protocol, repeats=repeats, seed=seed)
     function, speaker_disjoint = RULES[rule]
@@ -41,7 +47,7 @@ def make_splits(datadir, outdir, config, protocol, repeats=None, seed=0):
         "leakage_checks": [
             "no utterance is in two parts of a fold",
             "no audio, by the sha1 of its samples, is in two parts of a fold",
-            "no speaker is in two parts of a fold" if speaker_disjoint else "speakers are NOT kept apart",
+            SPEAKER_CHECKS[speaker_disjoint],
         ],
     }
     write_splits(Path(outdir), folds, corpus, card)

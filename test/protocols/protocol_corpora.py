@@ -10,6 +10,7 @@ COMMON = EGS / "common/conf/protocols.yaml"
 RAVDESS = EGS / "ravdess/conf/protocols.yaml"
 MINI = EGS / "mini/conf/protocols.yaml"
 FAU_AIBO = EGS / "fau_aibo/conf/protocols.yaml"
+IEMOCAP = EGS / "iemocap/conf/protocols.yaml"
 
 
 def write_corpus(path, speakers, each, without=(), **changes):

@@ -12,6 +12,8 @@ LISTED = {"rule": "listed_speakers", "valid": "one_male_one_female"}
 ROTATING = {"rule": "rotating_speakers", "test_speakers": 1, "valid_speakers": 1}
 RANDOM = {"rule": "random", "test_share": 0.25, "valid_share": 0.1, "repeats": 1}
 GROUPS = {"rule": "listed_groups", "valid_speakers": 1}
+LEFT_OUT = {"rule": "leave_one_out", "test": "speaker", "valid_share": 0.1}
+STRATIFIED = {"rule": "stratified", "label_set": "2", "folds": 3}
 
 
 def write_protocol(path, **options):
@@ -24,7 +26,7 @@ def write_protocol(path, **options):
     [
         (
             {"rule": "dice"},
-            "no rule 'dice'; there are: listed_speakers, rotating_speakers, listed_groups, random",
+            "no rule 'dice'; there are: listed_speakers, rotating_speakers, .*, stratified, random",
         ),
         ({}, "no rule None"),
         ({"rule": ["random"]}, r"no rule \['random'\]; there are: listed_speakers"),
@@ -67,6 +69,17 @@ def write_protocol(path, **options):
             {**GROUPS, "valid_speakers": 0, "folds": [{"train": ["odd"], "test": ["even"]}]},
             "valid_speakers must be at least 1",
         ),
+        (
+            {"rule": "rotating_groups", "test_groups": 1, "valid_groups": 1},
+            "d has 2 groups; 1 to test, 1 to validate on and at least one to train on are needed",
+        ),
+        ({"rule": "rotating_groups", "test_groups": 0, "valid_groups": 1}, "test_groups and valid_groups must"),
+        ({**LEFT_OUT, "test": "school"}, "test is 'school'"),
+        ({**LEFT_OUT, "valid_share": 1.0}, "valid_share must lie between 0 and 1"),
+        ({**LEFT_OUT, "valid_share": 0.01}, "fold 1: no utterances in the valid part"),
+        ({**STRATIFIED, "label_set": "4"}, "d: no label set '4'; there are: 2"),
+        ({**STRATIFIED, "folds": 2}, "folds must be at least 3"),
+        ({**STRATIFIED, "folds": 7}, "labels/2: 6 utterances of odd make no 7 folds"),
         ({**RANDOM, "test_share": 1.5}, "between 0 and 1"),
         ({**RANDOM, "repeats": 0}, "repeats be at least 1"),
         ({**RANDOM, "test_share": 0.001}, "no utterances in the test part"),
@@ -74,7 +87,7 @@ def write_protocol(path, **options):
 )
 def test_wrong_protocols_are_explained(tmp_path, options, message):
     groups = {f"actor{i:02}-0{j}": "odd" if i % 2 else "even" for i in range(1, 7) for j in (0, 1)}
-    data = write_corpus(tmp_path / "d", actors(6), 2, utt2group=groups)
+    data = write_corpus(tmp_path / "d", actors(6), 2, utt2group=groups, **{"labels/2": groups})
     with pytest.raises(SertkError, match=message):
         make_splits(data, tmp_path / "out", write_protocol(tmp_path / "p.yaml", **options), "mine")
     assert not (tmp_path / "out").exists()
