@@ -2,7 +2,7 @@
 
 from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
-from sertk.models.li import AttentionCnn, BilinearCnn, SpectrogramCnn
+from sertk.models.li import AttentionCnn, AverageCnn, BilinearCnn
 from sertk.models.vectors import Svm, VectorCnn
 
 MODELS = {
@@ -14,7 +14,7 @@ MODELS = {
     "class_gmms": ClassGmms,
     "cnn_attpool": AttentionCnn,
     "cnn_bilinear": BilinearCnn,
-    "cnn_gap": SpectrogramCnn,
+    "cnn_gap": AverageCnn,
     "svm": Svm,
     "vector_cnn": VectorCnn,
 }
