@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from decoded_experiments import make_experiment
 
 from sertk.archives import MatrixWriter
 from sertk.datadir import write_data_dir
@@ -60,3 +61,9 @@ def toy_config(tmp_path):
     path = tmp_path / "toy.yaml"
     path.write_text(TOY_CONFIG)
     return path
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """The folder of an experiment that is decoded, not yet scored."""
+    return make_experiment(tmp_path / "exp" / "ravdess_8_emobox" / "blstm_capsule_wide")

@@ -63,7 +63,7 @@ def build_parser():
 
 
 def run(args):
-    from sertk.scoring.plots.pictures import check_pictures, save_figure
+    from sertk.plots.pictures import check_pictures, save_figure
 
     check_pictures(args.out)
     save_figure(FIGURES[args.kind](args), args.out)
@@ -97,8 +97,8 @@ def _tsne(args):
     import numpy as np
 
     from sertk.datadir import read_table
-    from sertk.scoring.plots.embedding import draw_points, embed, read_points, write_embedding
-    from sertk.scoring.plots.scatter import group_points, scatter_figure
+    from sertk.plots.embedding import draw_points, embed, read_points, write_embedding
+    from sertk.plots.scatter import group_points, scatter_figure
 
     labels = read_table(args.utt2label) if args.utt2label else None
     archives = named_specifiers(args.archives, "tsne")

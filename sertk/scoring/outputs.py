@@ -5,11 +5,11 @@ from pathlib import Path
 from sertk.datadir import read_lines
 from sertk.errors import SertkError
 from sertk.files import write_json, write_text
+from sertk.plots.confusion import confusion_figure
+from sertk.plots.curves import curves_figure
+from sertk.plots.pictures import save_figure
+from sertk.plots.recall import class_recalls, recall_figure
 from sertk.scoring.experiment import read_runs, run_folders, step_folders
-from sertk.scoring.plots.confusion import confusion_figure
-from sertk.scoring.plots.curves import curves_figure
-from sertk.scoring.plots.pictures import save_figure
-from sertk.scoring.plots.recall import class_recalls, recall_figure
 from sertk.scoring.results import read_results, score
 from sertk.scoring.tables import extent, results_page, system_name, task_name
 

@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from sertk.scoring.plots.pictures import SMALL, class_ticks, set_title
+from sertk.plots.pictures import SMALL, class_ticks, set_title
 
 
 def confusion_figure(confusion, labels, title):

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.errors import SertkError
-from sertk.scoring.plots.pictures import MARKERS, SMALL, shades
+from sertk.plots.pictures import MARKERS, SMALL, shades
 
 MOST_GROUPS = 3 * len(MARKERS)
 

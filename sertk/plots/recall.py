@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.legend_handler import HandlerTuple
 
+from sertk.plots.pictures import DASHES, SMALL, class_ticks, fitted, set_title
 from sertk.scoring.metrics import class_metrics, scores
-from sertk.scoring.plots.pictures import DASHES, SMALL, class_ticks, fitted, set_title
 from sertk.scoring.results import run_confusion
 
 HATCHES = ["", "////", "....", "xxxx", "----", "\\\\\\\\", "oo", "++++", "||||"]

@@ -12,14 +12,14 @@ from sklearn.metrics import recall_score
 
 from sertk.bin import plot
 from sertk.errors import SertkError
+from sertk.plots.confusion import confusion_figure
+from sertk.plots.curves import curves_figure
+from sertk.plots.embedding import draw_points, embed, read_points
+from sertk.plots.pictures import fitted
+from sertk.plots.recall import class_recalls, recall_figure
+from sertk.plots.scatter import group_points, scatter_figure
 from sertk.scoring.experiment import read_predictions, read_runs
 from sertk.scoring.outputs import write_results
-from sertk.scoring.plots.confusion import confusion_figure
-from sertk.scoring.plots.curves import curves_figure
-from sertk.scoring.plots.embedding import draw_points, embed, read_points
-from sertk.scoring.plots.pictures import fitted
-from sertk.scoring.plots.recall import class_recalls, recall_figure
-from sertk.scoring.plots.scatter import group_points, scatter_figure
 
 EMOTIONS = ["angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"]
 LONG_NAME = "blstm_capsule features_fbank128_model.capsules4_training.max_epochs30"

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sertk.errors import SertkError
-from sertk.scoring.plots.pictures import DASHES, MARKERS, SMALL, set_title, shades
+from sertk.plots.pictures import DASHES, MARKERS, SMALL, set_title, shades
 
 
 def curves_figure(runs, title):
