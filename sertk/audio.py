@@ -50,16 +50,18 @@ def resample(samples, rate, target):
         return _resampler(rate, target)(torch.from_numpy(samples)).numpy()
 
 
-def read_utterances(wav_scp, segments=None, channel=None, on_error=None):
+def read_utterances(wav_scp, segments=None, channel=None, on_error=None, wanted=None):
     """Yields `(utterance, samples (samples,) float32, rate)` of a `wav.scp` and its `segments`, in order.
 
     `wav_scp` and `segments` are paths, `-` or `command |`. A broken recording raises SertkError, or is
-    handed to `on_error(utterance, error)` and left out.
+    handed to `on_error(utterance, error)` and left out. `wanted` are the utterances to read, if not all.
     """
     entries = archives.read_scp(wav_scp)
     cuts = read_segments(segments, entries) if segments else {key: (key, 0.0, -1.0) for key in entries}
     recording = samples = None
     for utterance, (name, start, end) in cuts.items():
+        if wanted is not None and utterance not in wanted:
+            continue
         try:
             if name != recording:
                 recording, samples = name, _loaded_or_error(entries[name], channel)

@@ -103,6 +103,7 @@ class Config:
 
     model: Any  # the Config dataclass of the model's class
     features: tuple[str, ...]
+    on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
     task: Literal["emotion"] = "emotion"
     normalise: tuple[Normalise, ...] = (Normalise(),)
     segment: Segment | None = None
@@ -116,6 +117,7 @@ class Config:
         scopes = [step.scope for step in self.normalise]
         ordered = sorted(scopes, key=lambda scope: scope == "window")
         require(scopes == ordered, "normalise", "the steps with scope window after all others")
+        require(not self.on_the_fly or {*scopes} <= {"window"}, "on_the_fly", "false, unless normalise has scope window")
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
 
 
@@ -331,10 +333,14 @@ def differing_keys(one, other, prefix=""):
     return keys
 
 
-def archived_features(steps):
-    """The sorted feature types that the steps take from the data folder, not from each other."""
+def feature_types(steps, archived=False):
+    """The sorted feature types that the steps take from the data folder, not from each other.
+
+    `archived` leaves out those that are computed on the fly.
+    """
     extracted = {config.extract for config in steps.values()}
-    return sorted({name for config in steps.values() for name in config.features} - extracted)
+    takers = (config for config in steps.values() if not (archived and config.on_the_fly))
+    return sorted({name for config in takers for name in config.features} - extracted)
 
 
 def derive_tag(settings, overlay=None):

@@ -2,8 +2,6 @@
 
 import ctypes
 
-import torch
-
 from sertk.errors import SertkError, UsageError
 
 # Numbers of glibc's malloc.h
@@ -17,6 +15,8 @@ def add_device_options(parser):
 
 def choose_device(args):
     """The torch device of a command's options; raises SertkError for one that is not there."""
+    import torch
+
     keep_freed_memory()
     if args.num_threads < 0:
         raise UsageError(f"--num_threads {args.num_threads}: expected 0 (all cores) or more")

@@ -58,7 +58,7 @@ def experiment_card(steps, data_dir, splits_dir, label_set, names):
         "normalisation": "; ".join(dict.fromkeys(describe_normalisation(each.normalise) for each in steps.values())),
         "imbalance": final.training.imbalance,
         "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select],
-        "features": configs.archived_features(steps),
+        "features": configs.feature_types(steps),
         **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
     }
 

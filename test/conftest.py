@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 from decoded_experiments import make_experiment
+from toy_corpus import CLASSES, SPEAKERS, write_splits
 
 from sertk.archives import MatrixWriter
 from sertk.datadir import write_data_dir
-from sertk.files import write_text
-
-CLASSES = ("angry", "calm", "sad")
-SPEAKERS = ("s1", "s2", "s3", "s4")
 
 
 @pytest.fixture
@@ -31,21 +28,9 @@ def small_corpus(tmp_path):
             frames[:, CLASSES.index(label)] += 2
             frames += SPEAKERS.index(speaker)
             writer.write(utterance, frames.astype(np.float32))
-    parts = {"train": ("s1", "s2"), "valid": ("s3",), "test": ("s4",)}
-    for part, speakers in parts.items():
-        own = [utterance for utterance, (speaker, _) in utterances.items() if speaker in speakers]
-        write_text(data / "splits" / "toy" / "fold1" / part, "".join(f"{utterance}\n" for utterance in own))
-    write_text(data / "splits" / "toy" / "card.yaml", TOY_CARD)
+    write_splits(data, {utterance: speaker for utterance, (speaker, _) in utterances.items()})
     return data
 
-
-TOY_CARD = """protocol: toy
-rule: listed_speakers
-options: {}
-speaker_disjoint: true
-folds:
-- fold: 1
-"""
 
 TOY_CONFIG = """features: [toy]
 normalise: [{how: meanvar, scope: global}]

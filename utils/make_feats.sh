@@ -8,7 +8,7 @@ feats_config=
 nj=4
 cmd=run.pl
 max_bad=0
-compress=false
+compress=
 channel=
 
 help_message="usage: utils/make_feats.sh --type TYPE [options] DIR
@@ -19,7 +19,8 @@ example: utils/make_feats.sh --type fbank40 --nj 8 --cmd \"\$train_cmd\" data/ra
   --cmd COMMAND        how to run them (default: run.pl)
   --max_bad N          broken recordings that may be left out (default: 0)
   --channel N          take this channel, from 0; all are averaged by default
-  --compress true      compressed archives, as Kaldi's"
+  --compress true      compressed archives, as Kaldi's
+What is not said of a table that is there stays as it was made."
 
 echo "$0 $*"
 utils=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -63,11 +64,11 @@ if [ -w "$feats" ] && command -v flock > /dev/null; then
     flock -n 9 || { echo "make_feats.sh: waiting for another run that makes $feats/$type.scp" && flock 9; } ||
         fail "$feats/.$type.lock cannot be locked"
 fi
-# Called without options, as recipes do, it keeps to those the features were made with.
-if [ -e "$source" ] && [ "$channel$feats_config$compress" = false ]; then
-    { read -r _ && read -r compress && read -r channel && read -r feats_config; } < "$source" ||
-        compress=false channel='' feats_config=''
+if [ -e "$source" ] && { read -r _ && read -r made_compress && read -r made_channel && read -r made_config; } < "$source"; then
+    compress=${compress:-$made_compress} channel=${channel:-$made_channel} feats_config=${feats_config:-$made_config}
 fi
+compress=${compress:-false}
+[[ $compress =~ ^(true|false)$ ]] || fail "--compress $compress: expected true or false"
 [ -z "$feats_config" ] || [ -r "$feats_config" ] || fail "--feats_config $feats_config: no such file"
 wanted=$(fingerprint)
 if [ -e "$feats/$type.scp" ] && [ ! -e "$source" ]; then

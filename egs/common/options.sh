@@ -8,6 +8,7 @@ db_root=${db_root:-}            # the corpus's release, where it is on disk alre
 folds=${folds:-}                # folds to train, such as "1 2"; empty: all
 repeats=1                       # seeds per fold, or folds of a random split
 seed=1                          # the first seed
+compress=                       # true: compressed feature archives, a quarter of the size; empty: as they are
 nj=$(nproc)                     # jobs for features
 ngpu=$(if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then tr ',' '\n' <<< "$CUDA_VISIBLE_DEVICES"; else nvidia-smi -L; fi 2>/dev/null |
   grep -cE '^(GPU|MIG-|[0-9])' || true)   # 0 trains on the CPU
@@ -19,7 +20,7 @@ tag=                            # name of the experiment beside the model's; der
 list_names() { printf '%s\n' "$@" | sort -u | paste -sd ' '; }
 models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.yaml | grep -vE '^(protocols|published)$')")
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol NAME] [--labels NAME] [--db_root DIR]
-       [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N]
+       [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N] [--compress true]
        [--config FILE] [--set \"key=value ...\"] [--tag NAME]${own_options:+ $own_options}
 models:    $models
 protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')

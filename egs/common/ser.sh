@@ -26,7 +26,7 @@ make_features() {  # the archives that the model needs and $whole lacks; subsets
   types=$(sertk-make-experiment "${model_options[@]}" --print features)
   for type in $types; do
     own=conf/feats/$type.yaml; [ -e "$own" ] || own=
-    utils/make_feats.sh --type "$type" --feats_config "$own" --nj "$nj" --cmd "$train_cmd" "$whole"
+    utils/make_feats.sh --type "$type" --feats_config "$own" --compress "$compress" --nj "$nj" --cmd "$train_cmd" "$whole"
   done
   make_subset
 }

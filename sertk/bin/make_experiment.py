@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from sertk.command import add_config_options, make_parser, run_command
-from sertk.config import archived_features, derive_tag, load_steps
+from sertk.config import derive_tag, feature_types, load_steps
 from sertk.errors import UsageError
 from sertk.files import write_text
 
@@ -43,7 +43,7 @@ def run(args):
     if args.print:
         print({
             "steps": "\n".join(steps),
-            "features": "\n".join(archived_features(steps)),
+            "features": "\n".join(feature_types(steps, archived=True)),
             "tag": derive_tag(args.set, args.overlay),
         }[args.print])
         return

@@ -4,7 +4,8 @@ import argparse
 import sys
 
 from sertk.command import make_parser, named_specifiers, run_command
-from sertk.errors import UsageError
+from sertk.device import add_device_options, choose_device
+from sertk.errors import SertkError, UsageError
 
 EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ravdess_8_emobox/blstm_capsule
   sertk-plot recall --out recall.svg exp/ravdess_8_emobox/*
@@ -13,7 +14,7 @@ EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ra
 
 def build_parser():
     parser = make_parser("sertk-plot", "Draws results of experiments and vectors of a layer.", EXAMPLE)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|tsne")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|tsne|attention")
 
     def add(name, help, **more):
         kind = kinds.add_parser(name, help=help, allow_abbrev=False, **{"description": help} | more)
@@ -59,6 +60,13 @@ def build_parser():
         metavar="NAME=RSPECIFIER",
         help="a panel: vectors (dims) or matrices (rows, dims) by utterance, as sertk-extract writes them",
     )
+    attention = add("attention", "the maps of a network with attention pooling over the spectrogram of an utterance")
+    attention.add_argument("--data", required=True, help="data folder")
+    attention.add_argument("--utt", required=True, metavar="ID", help="utterance")
+    attention.add_argument("--label", help="class whose top-down map is drawn (default: the one recognised)")
+    attention.add_argument("--feats_config", metavar="FILE", help="YAML file of a feature type of one's own")
+    attention.add_argument("run_dir", help="folder of a trained fold and seed")
+    add_device_options(attention)
     return parser
 
 
@@ -110,7 +118,23 @@ def _tsne(args):
     return scatter_figure(coordinates, [point.archive for point in points], groups)
 
 
-FIGURES = {"confusion": _confusion, "curves": _curves, "recall": _recall, "tsne": _tsne}
+def _attention(args):
+    from sertk.decoding.attention import attention_maps
+    from sertk.features.registry import load_extractor
+    from sertk.features.spectrogram import Spectrogram
+    from sertk.plots.attention import attention_figure
+    from sertk.tasks.emotion import TrainedEmotionModel
+
+    trained = TrainedEmotionModel(args.run_dir, choose_device(args))
+    maps = attention_maps(trained, args.data, args.utt, args.label)
+    feature_type, = trained.config.features
+    extractor = load_extractor(feature_type, args.feats_config)
+    if not isinstance(extractor, Spectrogram):
+        raise SertkError(f"{feature_type} is no spectrogram: its axes have no hertz")
+    return attention_figure(maps, extractor.shift / extractor.sample_frequency, extractor.bin_hertz)
+
+
+FIGURES = {"confusion": _confusion, "curves": _curves, "recall": _recall, "tsne": _tsne, "attention": _attention}
 
 
 def main(argv=None):

@@ -6,7 +6,7 @@ import torch
 
 from sertk.config import require
 
-BLOCK = 128  # frames that are worked on at a time, which stay in the cache of a processor
+BLOCK = 128  # frames that a CPU works on at a time, which stay in its cache
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,19 @@ class Spectrogram:
         return round(self.sample_frequency * self.frame_shift / 1000)
 
     @property
+    def bin_hertz(self):
+        """The distance of two bins, in Hz."""
+        return self.sample_frequency / self.fft_size
+
+    @property
     def dims(self):
-        return round(self.high_freq * self.fft_size / self.sample_frequency)
+        return round(self.high_freq / self.bin_hertz)
 
     def __call__(self, waveform):
-        window = torch.hamming_window(self.shortest, periodic=False)
-        frames = torch.from_numpy(waveform).unfold(0, self.shortest, self.shift)
-        blocks = [torch.fft.rfft(block * window, n=self.fft_size)[:, : self.dims].abs() for block in frames.split(BLOCK)]
-        return torch.cat(blocks).numpy()
+        return self.of_frames(torch.from_numpy(waveform).unfold(0, self.shortest, self.shift)).numpy()
+
+    def of_frames(self, frames):
+        """Frames (frames, samples) as they lie `frame_shift` apart in a waveform, on any device: (frames, bins)."""
+        window = torch.hamming_window(self.shortest, periodic=False, device=frames.device)
+        blocks = frames.split(BLOCK if frames.device.type == "cpu" else len(frames))
+        return torch.cat([torch.fft.rfft(block * window, n=self.fft_size)[:, : self.dims].abs() for block in blocks])

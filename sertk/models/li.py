@@ -112,9 +112,13 @@ class AttentionCnn(SpectrogramCnn):
     def forward(self, batch):
         return Output(self.attention(self.maps(batch)))
 
+    def attention_maps(self, batch):
+        """The top-down maps (batch, classes, height, width) and the bottom-up one (batch, 1, height, width)."""
+        return self.attention.maps(self.maps(batch))
+
 
 def convolution(before, after, kernel, padding, halved=False):
     """Convolution, batch normalisation, ReLU; halved maxima come before the ReLU, which they commute with."""
     halving = [nn.MaxPool2d(2)] if halved else []
     layer = nn.Conv2d(before, after, kernel, padding=padding)
-    return nn.Sequential(layer, nn.BatchNorm2d(after), *halving, nn.ReLU()).to(memory_format=torch.channels_last)
+    return nn.Sequential(layer, nn.BatchNorm2d(after), *halving, nn.ReLU(inplace=True)).to(memory_format=torch.channels_last)

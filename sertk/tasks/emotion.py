@@ -17,6 +17,7 @@ from sertk.models.base import FittedModel, Shape
 from sertk.scoring.metrics import confusion_matrix, scores
 from sertk.training.checkpoint import read_checkpoint
 from sertk.training.data import Dataset, balanced_weights, load_stream, make_sampler, stack_matrices
+from sertk.training.waves import load_waves
 
 
 def own_feats(run_dir, feature_type):
@@ -38,7 +39,9 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
     if not utterances:
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
     streams = {
-        name: load_stream(find_feats(name, data_dir, run_dir), utterances) for name in config.features
+        name: load_waves(name, data_dir, utterances) if config.on_the_fly
+        else load_stream(find_feats(name, data_dir, run_dir), utterances)
+        for name in config.features
     }
     return Dataset(utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None)
 

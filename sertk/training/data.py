@@ -32,6 +32,12 @@ class Stream:
         start = int(self.starts[item])
         return self.values[start : start + int(self.lengths[item])]
 
+    def take(self, items, nth, device):
+        """The frames `nth` (batch, frames) of the utterances `items` (batch,), on `device`: (batch, frames, dims)."""
+        index = (self.starts[items, None] + nth).flatten()
+        values = self.values.index_select(0, index.to(self.values.device))
+        return values.to(device, non_blocking=True).view(*nth.shape, -1)
+
     def to(self, device):
         """Moves the frames to `device` if they take less than half of its free memory."""
         if device.type == "cuda":
@@ -154,9 +160,7 @@ class WindowSampler(Sampler):
         frames = self.segment.frames
         wanted = places[:, None] + torch.arange(frames) - (0 if self.inside else frames // 2)
         nth = wanted.clamp(min=0).minimum(stream.lengths[items, None] - 1)
-        index = (stream.starts[items, None] + nth).flatten()
-        values = stream.values.index_select(0, index.to(stream.values.device))
-        values = values.to(device, non_blocking=True).view(len(items), frames, -1)
+        values = stream.take(items, nth, device)
         if self.inside:
             values *= (wanted == nth).to(device)[..., None]
         values = self.dataset.normalisers[name].apply_windows(values)
@@ -180,10 +184,8 @@ class UtteranceSampler(Sampler):
             lengths = stream.lengths[items]
             nth = torch.arange(int(lengths.max()))
             inside = nth < lengths[:, None]
-            index = (stream.starts[items, None] + nth.minimum(lengths[:, None] - 1)).flatten()
-            values = stream.values.index_select(0, index.to(stream.values.device)).to(device, non_blocking=True)
-            values = values.view(len(items), len(nth), -1) * inside.to(device)[..., None]
-            streams[name] = Padded(values, lengths)
+            values = stream.take(items, nth.minimum(lengths[:, None] - 1), device)
+            streams[name] = Padded(values * inside.to(device)[..., None], lengths)
         return make_batch(self.dataset, items, streams, device)
 
 

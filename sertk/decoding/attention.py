@@ -1,0 +1,72 @@
+"""Where a network with attention pooling looks: its maps, laid over a whole utterance."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sertk.datadir import DataDir
+from sertk.errors import SertkError
+from sertk.tasks.emotion import load_dataset
+from sertk.training.data import make_sampler
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """One utterance: its spectrogram and both maps on the grid of that, (frames, bins) each, and its posteriors.
+
+    `top_down` is that of `label`, `posteriors` is {class: posterior}. Where windows overlap, maps are averaged, as
+    scores are.
+    """
+
+    utterance: str
+    label: str
+    posteriors: dict[str, float]
+    spectrogram: np.ndarray
+    top_down: np.ndarray
+    bottom_up: np.ndarray
+
+
+def attention_maps(trained, data_dir, utterance, label=None):
+    """The AttentionMaps of an utterance of a data folder for the class `label`, or the one that is recognised.
+
+    Raises SertkError for a model without attention pooling, an unknown utterance, or an unknown class.
+    """
+    if not hasattr(trained.model, "attention_maps"):
+        raise SertkError(f"{trained.run_dir}: {trained.config.model.name} has no attention maps; cnn_attpool has")
+    speakers = DataDir(data_dir).table("utt2spk")
+    if utterance not in speakers:
+        raise SertkError(f"{data_dir}/utt2spk: no utterance {utterance}")
+    if label is not None and label not in trained.classes:
+        raise SertkError(f"no class {label}: the model was trained for {', '.join(trained.classes)}")
+    dataset = load_dataset(trained.config, data_dir, [utterance], trained.run_dir)
+    stream, = dataset.streams.values()
+    spectrogram = stream.rows(0).cpu().numpy().copy()
+    trained.normalise(dataset, [speakers[utterance]])
+    posteriors = dict(zip(trained.classes, trained.posteriors(dataset)[0].tolist()))
+    label = label or max(posteriors, key=posteriors.get)
+    top_down, bottom_up = mean_maps(trained, dataset, trained.classes.index(label))
+    return AttentionMaps(utterance, label, posteriors, spectrogram, top_down, bottom_up)
+
+
+@torch.inference_mode()
+def mean_maps(trained, dataset, label):
+    """The top-down map of a class and the bottom-up map of a Dataset's only utterance: (frames, bins) each."""
+    segment = trained.config.segment
+    sampler = make_sampler(dataset, segment, "decode_hop")
+    windows = sampler.all_windows()
+    top_down, bottom_up = trained.model.attention_maps(sampler.gather(windows, trained.device))
+    maps = torch.stack([top_down[:, label], bottom_up[:, 0]], 1).double().cpu()
+    stream, = dataset.streams.values()
+    length = int(stream.lengths[0])
+    # Cells at the upper edges reach over what the convolutions cut off there
+    rows, columns = (
+        (torch.arange(size) // trained.model.cell).clamp(max=cells - 1)
+        for size, cells in zip((stream.dims, segment.frames), maps.shape[2:])
+    )
+    sums, counts = torch.zeros(2, length, stream.dims, dtype=torch.float64), torch.zeros(length, 1)
+    for place, own in zip(windows[:, 1].tolist(), maps[:, :, rows][..., columns].transpose(2, 3)):
+        inside = slice(place, min(place + segment.frames, length))
+        sums[:, inside] += own[:, : inside.stop - place]
+        counts[inside] += 1
+    return (sums / counts).numpy()
