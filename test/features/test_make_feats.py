@@ -207,7 +207,7 @@ def test_a_broken_folder_is_refused(data):
     assert "spk2utt" in done.stdout + done.stderr
 
 
-def test_a_call_without_options_keeps_to_those_of_the_last_one(data):
+def test_options_not_given_stay_as_in_the_last_call(data):
     own = data.parent / "own.yaml"
     own.write_text("extractor: fbank\nnum_mel_bins: 23\n")
     done = make_feats(data, "--type", "mine", "--feats_config", str(own), "--compress", "true", "data")
@@ -223,3 +223,13 @@ def test_a_call_without_options_keeps_to_those_of_the_last_one(data):
     assert "6 of 6 utterances" in anew.stdout
     assert "--config" in (data / "log/make_mine.1.log").read_text()
     assert "--compress" in (data / "log/make_mine.1.log").read_text()
+    given = make_feats(data, "--type", "mine", "--feats_config", str(own), "data")
+    assert given.returncode == 0 and "data/feats/mine.scp is up to date" in given.stdout
+    plain = make_feats(data, "--type", "mine", "--compress", "false", "data")
+    assert plain.returncode == 0 and "6 of 6 utterances" in plain.stdout
+    assert "--compress" not in (data / "log/make_mine.1.log").read_text()
+
+
+def test_compress_takes_true_or_false(data):
+    done = make_feats(data, "--type", "fbank40", "--compress", "yes", "data")
+    assert done.returncode == 1 and "--compress yes: expected true or false" in done.stderr
