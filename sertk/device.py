@@ -2,6 +2,8 @@
 
 import ctypes
 
+from threadpoolctl import threadpool_limits
+
 from sertk.errors import SertkError, UsageError
 
 # Numbers of glibc's malloc.h
@@ -46,3 +48,10 @@ def keep_freed_memory():
     if mallopt:
         mallopt(M_MMAP_MAX, 0)
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def torch_threads():
+    """A block in which other libraries take as many threads as torch: those that were loaded before it began."""
+    import torch
+
+    return threadpool_limits(torch.get_num_threads())

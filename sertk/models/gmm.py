@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.mixture import GaussianMixture
 
 from sertk.command import progress
 from sertk.config import require
+from sertk.device import torch_threads
 from sertk.errors import SertkError
 from sertk.layers.recurrent import masked_mean
 from sertk.models.base import FittedModel, Output, only
@@ -41,6 +41,8 @@ class ClassGmms(FittedModel):
         self.config, self.classes = config, shape.classes
 
     def fit(self, train, valid, seed):
+        from sklearn.mixture import GaussianMixture
+
         stream = only(train.streams)
         mixtures = []
         for label in progress(range(self.classes), "mixtures"):
@@ -54,7 +56,8 @@ class ClassGmms(FittedModel):
             mixture = GaussianMixture(
                 self.config.components, covariance_type="diag", max_iter=self.config.iterations, random_state=seed
             )
-            mixtures.append(mixture.fit(np.concatenate(frames).astype(np.float64)))
+            with torch_threads():
+                mixtures.append(mixture.fit(np.concatenate(frames).astype(np.float64)))
         self.learn(
             weights=np.stack([mixture.weights_ for mixture in mixtures]),
             means=np.stack([mixture.means_ for mixture in mixtures]),

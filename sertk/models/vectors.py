@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.svm import SVC
 from torch import nn
 
 from sertk.config import require
+from sertk.device import torch_threads
 from sertk.errors import SertkError
 from sertk.models.base import EmotionModel, FittedModel, Output, only
 
@@ -49,10 +49,13 @@ class Svm(FittedModel):
         self.register_buffer("second", second, persistent=False)
 
     def fit(self, train, valid, seed):
+        from sklearn.svm import SVC
+
         stream = only(train.streams)
         svc = SVC(C=self.config.cost, gamma=self.config.gamma or "scale", decision_function_shape="ovo")
         weights = None if train.weights is None else train.weights.numpy()
-        svc.fit(only_vectors(stream).double().cpu().numpy(), train.labels.numpy(), weights)
+        with torch_threads():
+            svc.fit(only_vectors(stream).double().cpu().numpy(), train.labels.numpy(), weights)
         sign = -1 if self.classes == 2 else 1  # with two classes scikit-learn's decision is for the second
         self.learn(
             support=svc.support_vectors_,

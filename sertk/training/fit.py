@@ -4,9 +4,6 @@ import json
 import logging
 import time
 
-import torch
-from threadpoolctl import threadpool_limits
-
 from sertk.files import write_text
 from sertk.training.checkpoint import save_best
 
@@ -16,8 +13,7 @@ log = logging.getLogger(__name__)
 def fit(task, run_dir, seed):
     """Fits `task.model`, validates it, and writes metrics.jsonl, with one line for all, and checkpoints/best.pt."""
     begun = time.monotonic()
-    with threadpool_limits(torch.get_num_threads()):
-        task.model.fit(task.train, task.valid, seed)
+    task.model.fit(task.train, task.valid, seed)
     task.model.to(task.device)
     seconds = time.monotonic() - begun
     line = {"epoch": 0, **task.validate(task.model), "seconds": round(seconds, 3)}

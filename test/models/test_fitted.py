@@ -1,5 +1,8 @@
 """Gaussian mixtures and support vector machines against scikit-learn's own answers."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +75,8 @@ def test_too_few_frames_for_the_mixtures_are_named():
     model = ClassGmms(GmmConfig("class_gmms", components=9), Shape({"toy": 1}, 2))
     with pytest.raises(SertkError, match="class 1 of 2 has 8 training frames"):
         model.fit(dataset_of([np.zeros((4, 1))] * 4, [0, 1, 0, 1]), None, 1)
+
+
+def test_the_models_are_there_without_scikit_learn():
+    check = "import sys, sertk.models; sys.exit(bool({'sklearn', 'scipy'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
