@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,8 @@ from sertk.audio import load_audio
 from sertk.command import progress
 from sertk.datadir import write_data_dir
 from sertk.errors import SertkError
+
+logger = logging.getLogger(__name__)
 
 SHOWN = 20
 
@@ -46,6 +49,18 @@ def listed(items):
     items = list(items)
     more = [f"... and {len(items) - SHOWN} more"] if len(items) > SHOWN else []
     return "".join(f"\n  {item}" for item in items[:SHOWN] + more)
+
+
+def refuse_gaps(gaps, what, root, partial, remedy="get them"):
+    """Raises SertkError listing what a release lacks, or if `partial`, logs how much that is.
+
+    `what` puts it into words, such as `turns have no recording`.
+    """
+    if gaps and not partial:
+        remedy = f"{remedy} (or --partial to use what is there)"
+        raise SertkError(f"{root}: {len(gaps)} {what}, {remedy}:{listed(gaps)}")
+    if gaps:
+        logger.info("%s: %d %s and are not used", root, len(gaps), what)
 
 
 def audio_hash(samples, rate):

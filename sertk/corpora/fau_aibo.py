@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from sertk.corpora.base import Utterance, check_counts, listed, write_corpus
+from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
 from sertk.datadir import read_lines, split_line
 from sertk.errors import SertkError
 
@@ -125,13 +125,7 @@ def recordings_of(root, chunks, partial):
     recordings = {chunk: there[chunk] for chunk in chunks if chunk in there}
     if not recordings:
         raise SertkError(f"{root}/wav: no recording of any chunk in the label files")
-    if missing and not partial:
-        raise SertkError(
-            f"{root}: {len(missing)} labelled chunks have no recording, get them "
-            f"(or --partial to use what is there):{listed(missing)}"
-        )
-    if missing:
-        logger.info("%s: %d labelled chunks have no recording and are not used", root, len(missing))
+    refuse_gaps(missing, "labelled chunks have no recording", root, partial)
     if unlabelled := len(there) - len(recordings):
         logger.info("%s: %d recordings have no label and are not used", root, unlabelled)
     return recordings

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
-from sertk.corpora.base import Utterance, check_counts, listed, write_corpus
+from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
 from sertk.datadir import read_text
 from sertk.errors import SertkError
 
@@ -227,13 +227,7 @@ def recordings_of(root, sessions, turns, partial):
     problems = [f"{path}: not there, but evaluated" for path in expected.values() if path not in there]
     strays = there - set(expected.values())
     problems += [f"{path}: no evaluation of this recording" for path in sorted(strays)]
-    if problems and not partial:
-        raise SertkError(
-            f"{root}: {len(problems)} recordings or evaluations lack the other, get them "
-            f"(or --partial to use what is there):{listed(problems)}"
-        )
-    if problems:
-        logger.info("%s: %d recordings or evaluations lack the other and are not used", root, len(problems))
+    refuse_gaps(problems, "recordings or evaluations lack the other", root, partial)
     recordings = {turn: path for turn, path in expected.items() if path in there}
     if not recordings:
         raise SertkError(f"{root}: no turn with an evaluation and a recording")

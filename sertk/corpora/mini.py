@@ -13,7 +13,7 @@ import soundfile
 
 from sertk.audio import resample
 from sertk.command import progress
-from sertk.corpora.base import Utterance, listed, write_corpus
+from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
 from sertk.corpora.espeak import synthesiser
 from sertk.errors import SertkError
 from sertk.files import read_yaml, write_text, write_yaml
@@ -130,9 +130,6 @@ def read_release(root, partial=False):
         path = root / speaker / f"{utt}.wav"
         utterances.append(Utterance(utt, speaker, path, {"4": emotion}, text, gender))
     missing = [utterance.path for utterance in utterances if not utterance.path.is_file()]
-    if missing and not partial:
-        raise SertkError(
-            f"{root}: {len(missing)} recordings of metadata.tsv are not there; remove the folder and run "
-            f"stage 0 again (or --partial to use what is there):{listed(missing)}"
-        )
+    remedy = "remove the folder and run stage 0 again"
+    refuse_gaps(missing, "recordings of metadata.tsv are not there", root, partial, remedy)
     return [utterance for utterance in utterances if utterance.path not in set(missing)]
