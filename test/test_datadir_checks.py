@@ -1,4 +1,5 @@
 import pytest
+from edits import edit
 
 from sertk.datadir import DataDir, write_data_dir, write_table
 from sertk.datadir_checks import fix, validate
@@ -34,12 +35,6 @@ def folder(tmp_path):
     return path
 
 
-def edit(path, old, new):
-    content = path.read_bytes()
-    assert old in content
-    path.write_bytes(content.replace(old, new, 1))
-
-
 def snapshot(path):
     return {
         file.relative_to(path).as_posix(): file.read_bytes()
@@ -71,7 +66,7 @@ DAMAGES = [
     ("text", None, None, r"text: no such file; if that is meant, pass --no-text"),
     ("text", b"s2-a some words\n", b"", r"text: no line for the utterance 's2-a' of utt2spk"),
     ("text", b"s3-b", b"s3-c", r"text:6: 's3-c' is no utterance of utt2spk"),
-    ("text", b"some words", b"so\xffme words", r"text:1: not UTF-8"),
+    ("text", b"s1-a some words", b"s1-a so\xffme words", r"text:1: not UTF-8"),
     ("text", b"s2-a some words\n", b"s2-a some words\r\n", r"text:3: Windows line end"),
     (
         "text",

@@ -2,6 +2,7 @@ import logging
 from collections import Counter
 
 import pytest
+from edits import edit
 from fau_aibo_release import LABELS, write_labels, write_release
 
 from sertk.bin import prepare_corpus
@@ -26,12 +27,6 @@ def release(tmp_path):
 def prepare(root, tmp_path, **options):
     CORPORA["fau_aibo"](root, tmp_path / "data", **{"partial": True, **options})
     return DataDir(tmp_path / "data")
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new))
 
 
 def test_tables(release, tmp_path):

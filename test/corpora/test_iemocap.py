@@ -3,6 +3,7 @@ import logging
 from collections import Counter
 
 import pytest
+from edits import edit
 from iemocap_release import block, dialogue_files, write_dialogue, write_release
 
 from sertk.bin import prepare_corpus
@@ -52,12 +53,6 @@ def refusal(root, tmp_path, **options):
         prepare(root, tmp_path, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["release"]
     return str(caught.value)
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert text.count(old) == 1
-    path.write_text(text.replace(old, new))
 
 
 def test_tables(release, tmp_path):
