@@ -11,8 +11,6 @@ from sertk import config as configs
 from sertk.errors import SertkError
 from sertk.files import read_yaml, write_json, write_text, write_yaml
 from sertk.labels import Labels
-from sertk.models import MODELS
-from sertk.models.base import FittedModel
 from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
 
 SELECTIONS = {
@@ -47,6 +45,9 @@ def store(path, mapping, essence=dict):
 
 def experiment_card(steps, data_dir, splits_dir, label_set, names):
     """The protocol's card with what the experiment adds: `names`, labels, counts, methods."""
+    from sertk.models import MODELS
+    from sertk.models.base import FittedModel
+
     final = list(steps.values())[-1]
     fitted = issubclass(MODELS[final.model.name], FittedModel)
     labels = Labels.read(data_dir, label_set)

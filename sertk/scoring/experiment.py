@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.errors import SertkError
+from sertk.experiment import step_folder
 from sertk.files import read_yaml
 
 CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
@@ -153,7 +154,7 @@ def read_epochs(folder):
 
 
 def read_config(folder):
-    """The stored config of a run's folder, a mapping."""
+    """The stored config of an experiment's or a run's folder, a mapping."""
     path = Path(folder) / "config.yaml"
     config = read_yaml(path)
     if not isinstance(config, dict):
@@ -167,9 +168,10 @@ def _number(folder):
 
 
 def step_folders(folder):
-    """The folders of a run's trainings, in their order: those of its earlier steps, and its own."""
-    earlier = [path for path in Path(folder).glob("steps/*") if path.is_dir()]
-    return [*sorted(earlier, key=lambda path: (path / "config.yaml").stat().st_mtime), Path(folder)]
+    """The folders of a run's trainings, its own the last, in the order of the experiment's config."""
+    folder = Path(folder)
+    steps = read_config(folder.parents[1]).get("steps", {}) if (folder / "steps").is_dir() else {}
+    return [*(step_folder(folder, name) for name in list(steps)[:-1]), folder]
 
 
 def _seconds(folder):

@@ -18,7 +18,7 @@ from sertk.errors import SertkError
 from sertk.files import read_json
 from sertk.scoring.experiment import read_epochs, read_predictions
 from sertk.scoring.intervals import speaker_intervals
-from sertk.scoring.outputs import write_results
+from sertk.scoring.outputs import read_commands, write_results
 from sertk.scoring.results import protocol_folds, read_results, score
 
 
@@ -150,6 +150,19 @@ def test_a_network_trained_for_one_epoch_has_epochs(tmp_path):
     write_run(tmp_path, 1, 1, rows, epochs=1)
     run = score(tmp_path)["folds"][0]
     assert (run["best_epoch"], run["epochs"], run["seconds"]) == (1, 1, 11.0)
+
+
+def test_earlier_steps_count_in_the_order_of_the_config(tmp_path):
+    experiment = make_experiment(tmp_path / "cnn", done=(1,), seeds=(1,))
+    (experiment / "config.yaml").write_text("steps: {gmm: {}, cnn: {}, classifier: {}}\n")
+    for name in ("cnn", "gmm"):
+        step = experiment / "fold1/seed1/steps" / name
+        step.mkdir(parents=True)
+        (step / "command.txt").write_text(f"sertk-train --step {name}\n")
+        (step / "metrics.jsonl").write_text('{"epoch": 0, "seconds": 5.0}\n')
+    own = "sertk-train --fold 1 --seed 1"
+    assert read_commands(experiment) == ["sertk-train --step gmm", "sertk-train --step cnn", own]
+    assert score(experiment)["folds"][0]["seconds"] == pytest.approx(11 + 12 + 13 + 14 + 2 * 5)
 
 
 def test_card_folds_as_count_list_or_not_at_all():

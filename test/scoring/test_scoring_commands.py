@@ -1,4 +1,6 @@
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -142,3 +144,8 @@ def test_card_section_of_nested_counts_and_unknown_keys(tmp_path):
     assert "- checks: no audio, by hash; no speaker\n" in section
     assert "- made by: x 1, 2\n" in section
     assert "| fold | test speakers | utterances |\n| - | - | - |\n| 1 | f1s00 | test 5 |" in section
+
+
+def test_scoring_starts_without_torch():
+    check = "import sys, sertk.scoring.outputs, sertk.scoring.report; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
