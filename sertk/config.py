@@ -215,14 +215,14 @@ def check_extracted(steps, path):
     from sertk.models import MODELS
 
     makers = {}
-    for name, config in steps.items():
+    for number, (name, config) in enumerate(steps.items()):
         where, layer = f"{path}: steps.{name}", config.extract
         layers = MODELS[config.model.name].layers
         if layer is not None and layer not in layers:
             raise SertkError(f"{where}.extract: {config.model.name} has no layer {layer!r} ({', '.join(layers)})")
         if layer in makers:
             raise SertkError(f"{where}.extract: {layer} is extracted by the step {makers[layer]} already")
-        for later, other in list(steps.items())[list(steps).index(name):]:
+        for later, other in list(steps.items())[number:]:
             if other.extract in config.features and other.extract not in makers:
                 raise SertkError(f"{where}.features: {other.extract} is extracted later, by the step {later}")
         if layer is not None:
