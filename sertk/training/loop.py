@@ -81,8 +81,7 @@ def train(task, training, optimiser, run_dir, seed):
 def train_epoch(run, stopped):
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
     task, training, state = run.task, run.training, run.state
-    for group in run.optimiser.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * 0.1 ** sum(state.epoch + 1 >= drop for drop in training.drops)
+    set_learning_rate(run.optimiser, state.epoch + 1, training.drops)
     generator = torch.Generator().manual_seed(run.seed * 1_000_003 + state.epoch)
     chunks = task.epoch_batches(generator)
     sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in state.sums.items()}
@@ -103,6 +102,13 @@ def train_epoch(run, stopped):
             if stopped.is_set:
                 raise Interrupted
     note_epoch(state, sums, begun)
+
+
+def set_learning_rate(optimiser, epoch, drops):
+    """Sets the learning rate of an epoch (from 1): a tenth of the one before from each epoch of `drops` on."""
+    reached = sum(drop <= epoch for drop in drops)
+    for group in optimiser.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * 0.1**reached
 
 
 def note_epoch(state, sums, begun):
