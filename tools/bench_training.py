@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """What a training step costs beside the model's own forward and backward pass, measured in one run.
 
-Steps of the training loop (gathering the batch, forward, backward, clipping, optimiser, mean of the weights) take turns with the bare
-forward and backward pass on a batch that is ready. example: tools/bench_training.py --steps 20 --num_threads 2
+Steps of the training loop (gathering the batch, forward, backward, clipping, optimiser, mean of the weights) take
+turns with the bare forward and backward pass on a batch that is ready.
+
+example: tools/bench_training.py --steps 20 --num_threads 2 blstm_capsule
 """
 
 import argparse
@@ -18,49 +20,63 @@ import torch
 from sertk.config import load_steps
 from sertk.device import add_device_options, choose_device
 from sertk.features.normalise import Normaliser
+from sertk.features.registry import load_extractor
 from sertk.models import MODELS
 from sertk.models.base import Shape
 from sertk.training.data import Dataset, Stream, WindowSampler
 from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, train_step
+from sertk.training.waves import WaveStream
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
-ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of the real one's
-DIMS, CLASSES, UTTERANCES, FRAMES = 70, 8, 1080, 370  # of RAVDESS's training parts
+ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of a real one's
+CLASSES, UTTERANCES, FRAMES = 8, 1080, 370  # of RAVDESS's training parts
+MODELS_MEASURED = {  # title: config, settings, dims of the features, steps in the place of one
+    "8 units": ("blstm", ["model.lstm_units=8"], 70, 20),
+    "blstm_capsule": ("blstm_capsule", [], 70, 1),
+    "cnn_attpool": ("cnn_attpool", [], 400, 1),
+    "cnn_attpool on the fly": ("cnn_attpool", ["on_the_fly=true"], 400, 1),
+}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20, help="steps of each kind (default: %(default)s), 20 times as many of the small model")
+    parser.add_argument("--steps", type=int, default=20,
+                        help="steps of each kind (default: %(default)s), 20 times as many of the small model")
+    parser.add_argument("models", nargs="*", default=list(MODELS_MEASURED), metavar="MODEL",
+                        help=f"of {', '.join(MODELS_MEASURED)} (default: all)")
     add_device_options(parser)
     args = parser.parse_args()
     device = choose_device(args)
-    dataset = random_dataset().to(device)
     print(f"{torch.get_num_threads()} threads, {device}, medians of steps in turn")
     slow = False
-    for title, name, settings, steps in (
-        ("8-unit model", "blstm", ["model.lstm_units=8"], 20 * args.steps),
-        ("blstm_capsule", "blstm_capsule", [], args.steps),
-    ):
-        step, bare = measure(dataset, load_steps(CONF / f"{name}.yaml", settings)["train"], device, steps)
-        allowed = ALLOWED_SECONDS if title.startswith("8") else ALLOWED_SHARE * bare
+    for title in args.models:
+        name, settings, dims, factor = MODELS_MEASURED[title]
+        config = load_steps(CONF / f"{name}.yaml", settings)["train"]
+        step, bare = measure(random_dataset(config, dims).to(device), config, device, factor * args.steps)
+        allowed = ALLOWED_SECONDS if factor > 1 else ALLOWED_SHARE * bare
         slow |= step - bare > allowed
-        print(f"{title:14} step {1e3 * step:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
+        print(f"{title:22} step {1e3 * step:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
               f"around them {1e3 * (step - bare):6.2f} ms of {1e3 * allowed:.2f} ms allowed")
     return slow
 
 
-def random_dataset():
-    """As many frames as a training part of RAVDESS."""
+def random_dataset(config, dims):
+    """As many frames, or seconds of waveforms, as a training part of RAVDESS."""
     random = np.random.default_rng(0)
-    matrices = [random.standard_normal((FRAMES, DIMS), dtype=np.float32) for _ in range(UTTERANCES)]
+    names = [str(number) for number in range(UTTERANCES)]
     labels = torch.from_numpy(random.integers(CLASSES, size=UTTERANCES))
-    return Dataset([str(number) for number in range(UTTERANCES)], {"random": Stream(matrices)},
-                   {"random": Normaliser([])}, labels)
+    if config.on_the_fly:
+        extractor = load_extractor(*config.features)
+        samples = extractor.shortest + (FRAMES - 1) * extractor.shift
+        stream = WaveStream({name: random.random(samples, dtype=np.float32) for name in names}, extractor)
+    else:
+        stream = Stream([random.standard_normal((FRAMES, dims), dtype=np.float32) for _ in names])
+    return Dataset(names, {"random": stream}, {"random": Normaliser(config.normalise)}, labels)
 
 
 def measure(dataset, config, device, steps):
     """Median seconds of a whole training step and of the bare forward and backward pass."""
-    model = MODELS[config.model.name](config.model, Shape({"random": DIMS}, CLASSES, config.segment.frames)).to(device)
+    model = MODELS[config.model.name](config.model, Shape({"random": dataset.streams["random"].dims}, CLASSES, config.segment.frames)).to(device)
     task = SimpleNamespace(model=model, device=device)
     optimiser = make_optimiser(config.optimiser, model)
     average = mean_of_weights(model, config.training.average) if config.training.average else None
