@@ -51,7 +51,7 @@ def keep_freed_memory():
 
 
 def torch_threads():
-    """A block in which other libraries take as many threads as torch: those that were loaded before it began."""
+    """A block in which the libraries that were loaded before it take as many threads as torch."""
     import torch
 
     return threadpool_limits(torch.get_num_threads())

@@ -105,7 +105,7 @@ def train_epoch(run, stopped):
 
 
 def set_learning_rate(optimiser, epoch, drops):
-    """Sets the learning rate of an epoch (from 1): a tenth of the one before from each epoch of `drops` on."""
+    """Sets the learning rate of an epoch (from 1), which falls to a tenth at the start of each of `drops`."""
     reached = sum(drop <= epoch for drop in drops)
     for group in optimiser.param_groups:
         group["lr"] = group.setdefault("initial_lr", group["lr"]) * 0.1**reached
