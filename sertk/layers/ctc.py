@@ -1,0 +1,70 @@
+"""Connectionist temporal classification (Graves et al. 2006) of sequences that repeat one class's label.
+
+log_probs (batch, frames, classes + 1) are natural logarithms with the blank last, so that a class's column is
+its index; `torch.nn.functional.ctc_loss` takes them as (frames, batch, classes + 1), with `blank=classes`.
+lengths (batch,) are on the CPU.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from sertk.layers.recurrent import length_mask
+
+
+def emits(path, blank):
+    """True for the frames of paths (..., frames) that start a label: neither blank nor the same as before."""
+    changes = path[..., 1:] != path[..., :-1]
+    return F.pad(changes, (1, 0), value=True) & (path != blank)
+
+
+def collapse(path, blank):
+    """The labels of one path (frames,): runs become one label each, then blanks go."""
+    return path[emits(path, blank)]
+
+
+def greedy_scores(log_probs, lengths):
+    """Scores of the classes by the labels of the best path: (batch, classes), float64, rows sum to 1.
+
+    The class that the collapsed path names most often has the highest score. Posteriors summed over frames
+    decide between classes named as often, which are all where the path is blank. A score is the class's count
+    plus its share in these sums, divided by the total.
+    """
+    blank = log_probs.shape[-1] - 1
+    mask = length_mask(lengths, log_probs.shape[1], log_probs.device)
+    path = log_probs.argmax(-1).masked_fill(~mask, blank)
+    counts = (F.one_hot(path, blank + 1) * emits(path, blank)[..., None]).sum(1)[:, :-1]
+    # in float64, where small differences of the shares survive beside large counts
+    classes = log_probs[..., :-1].double().masked_fill(~mask[..., None], -torch.inf)
+    shares = classes.logsumexp(1).softmax(-1)
+    return (counts + shares) / (counts.sum(-1, keepdim=True) + 1)
+
+
+def longest_repetition(frames):
+    """How often a label fits into so many frames, a number or a tensor: blanks must part its repetitions."""
+    return (frames + 1) // 2
+
+
+def repetition_log_likelihood(log_probs, lengths, counts):
+    """log P(the class repeated `counts` (batch,) times | sequence) for every class: (batch, classes).
+
+    -inf where a sequence is shorter than 2 * count - 1 frames. Raises ValueError for a count below 1.
+    """
+    if bool((counts < 1).any()):
+        raise ValueError(f"a label is repeated once or more, not {int(counts.min())} times")
+    batch, frames, symbols = log_probs.shape
+    counts, mask = counts.to(log_probs.device), length_mask(lengths, frames, log_probs.device)
+    # Even states are blanks, odd ones labels; as all labels are the same, no blank may be skipped. States not
+    # yet reached are very improbable instead of impossible: the gradient of log(0 + 0) is not a number.
+    states = torch.arange(2 * int(counts.max()) + 1, device=log_probs.device)
+    alphas = log_probs.new_full((batch, symbols - 1, len(states)), torch.finfo(log_probs.dtype).min / 4)
+    alphas[..., 0] = 0  # before the first frame
+    for frame in range(frames):
+        label, blank = log_probs[:, frame, :-1, None], log_probs[:, frame, -1:, None]
+        moved = F.pad(alphas[..., :-1], (1, 0), value=-torch.inf)
+        after = torch.logaddexp(alphas, moved) + torch.where(states % 2 == 1, label, blank)
+        alphas = torch.where(mask[:, frame, None, None], after, alphas)
+    # the last label, or the blank after it
+    ends = 2 * counts[:, None, None] + torch.tensor([-1, 0], device=log_probs.device)
+    likelihoods = alphas.gather(2, ends.expand(-1, symbols - 1, -1)).logsumexp(-1)
+    possible = counts <= longest_repetition(lengths.to(counts))
+    return likelihoods.masked_fill(~possible[:, None], -torch.inf)
