@@ -9,12 +9,13 @@ from sertk.errors import SertkError, UsageError
 
 EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ravdess_8_emobox/blstm_capsule
   sertk-plot recall --out recall.svg exp/ravdess_8_emobox/*
+  sertk-plot sweep --key model.capsules --out sweep.svg exp/ravdess_8_emobox/blstm_capsule_capsules*
   sertk-plot tsne --utt2label data/ravdess/labels/8 --out tsne.png train=scp:train.scp test=scp:test.scp"""
 
 
 def build_parser():
     parser = make_parser("sertk-plot", "Draws results of experiments and vectors of a layer.", EXAMPLE)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|tsne|attention")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|sweep|tsne|attention")
 
     def add(name, help, **more):
         kind = kinds.add_parser(name, help=help, allow_abbrev=False, **{"description": help} | more)
@@ -35,6 +36,15 @@ def build_parser():
         add(name, description).add_argument("experiment", metavar="EXP", help="scored experiment folder")
     recall = add("recall", "recall of each class, of one system or of several side by side")
     recall.add_argument("experiments", nargs="+", metavar="EXP", help="scored experiment folder")
+    sweep = add("sweep", "a metric, and the recall of each class, by a number of the systems' configs")
+    sweep.add_argument("--key", required=True, help="of config.yaml, such as model.x or steps.NAME.model.x")
+    sweep.add_argument(
+        "--metric",
+        choices=("uar", "accuracy", "macro_f1", "weighted_f1"),
+        default="uar",
+        help="default: %(default)s",
+    )
+    sweep.add_argument("experiments", nargs="+", metavar="EXP", help="scored experiment folder, two or more")
     tsne = add(
         "tsne",
         "vectors of a layer in the plane, by t-SNE",
@@ -96,6 +106,14 @@ def _recall(args):
     return draw_recalls(args.experiments)
 
 
+def _sweep(args):
+    if len(args.experiments) < 2:
+        raise UsageError("a sweep takes two experiments or more")
+    from sertk.scoring.outputs import draw_sweep
+
+    return draw_sweep(args.experiments, args.key, args.metric)
+
+
 def _tsne(args):
     by = args.by or ("label" if args.utt2label else "row")
     if by == "label" and not args.utt2label:
@@ -134,7 +152,14 @@ def _attention(args):
     return attention_figure(maps, extractor.shift / extractor.sample_frequency, extractor.bin_hertz)
 
 
-FIGURES = {"confusion": _confusion, "curves": _curves, "recall": _recall, "tsne": _tsne, "attention": _attention}
+FIGURES = {
+    "confusion": _confusion,
+    "curves": _curves,
+    "recall": _recall,
+    "sweep": _sweep,
+    "tsne": _tsne,
+    "attention": _attention,
+}
 
 
 def main(argv=None):

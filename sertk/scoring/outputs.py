@@ -1,7 +1,9 @@
 """Writes an experiment's results beside its folds, and draws them."""
 
+import logging
 from pathlib import Path
 
+from sertk.config import differing_keys
 from sertk.datadir import read_lines
 from sertk.errors import SertkError
 from sertk.files import write_json, write_text
@@ -9,9 +11,10 @@ from sertk.plots.confusion import confusion_figure
 from sertk.plots.curves import curves_figure
 from sertk.plots.pictures import save_figure
 from sertk.plots.recall import class_recalls, recall_figure
-from sertk.scoring.experiment import read_runs, run_folders, step_folders
+from sertk.plots.sweep import sweep_figure, swept_number
+from sertk.scoring.experiment import read_config, read_runs, run_folders, step_folders
 from sertk.scoring.results import read_results, score
-from sertk.scoring.tables import extent, results_page, system_name, task_name
+from sertk.scoring.tables import NAMES, extent, results_page, system_name, task_name
 
 FORMATS = (".png", ".svg")
 
@@ -55,17 +58,37 @@ def draw_recalls(experiments):
 
     Raises SertkError unless task and classes are the same.
     """
-    systems = []
-    for experiment in experiments:
-        results = read_results(experiment)
-        systems.append((experiment, results, read_runs(experiment, results["labels"])))
-    first, reference, _ = systems[0]
-    for experiment, results, _ in systems[1:]:
-        for fact in (_task, _labels):
-            one, other = fact(reference), fact(results)
-            if one != other:
-                raise SertkError(f"{first} and {experiment} cannot be compared: {one} and {other}")
-    return _draw_recalls(systems)
+    scored = _read_comparable(experiments)
+    return _draw_recalls([
+        (experiment, results, read_runs(experiment, results["labels"])) for experiment, results in scored
+    ])
+
+
+def draw_sweep(experiments, key, metric):
+    """A metric and the recall of each class for scored experiment folders, by the number each has at `key`.
+
+    `key` is a path in config.yaml such as `steps.NAME.model.x`. What else the configs differ in is warned of.
+    Raises SertkError unless task and classes are the same, and all numbers different.
+    """
+    by_number, configs = {}, []
+    for experiment, results in _read_comparable(experiments):
+        configs.append(read_config(experiment))
+        number = swept_number(configs[-1], key, Path(experiment) / "config.yaml")
+        if number in by_number:
+            first, _ = by_number[number]
+            raise SertkError(f"{first} and {experiment} both have {key} {number}; a sweep takes one of each")
+        by_number[number] = experiment, results
+    others = {other for config in configs for other in differing_keys(configs[0], config)} - {key}
+    if others:
+        logging.getLogger(__name__).warning("they differ not in %s alone: %s", key, ", ".join(sorted(others)))
+    numbers = sorted(by_number)
+    swept = [by_number[number][1] for number in numbers]
+    lines = [(NAMES[metric], [results[metric] for results in swept])]
+    for place, label in enumerate(swept[0]["labels"]):
+        lines.append((label, [results["per_class"][place]["recall"] for results in swept]))
+    models = " and ".join(dict.fromkeys(results["experiment"]["model"] for results in swept))
+    tested = " or ".join(dict.fromkeys(extent(results) for results in swept))
+    return sweep_figure(numbers, lines, key, f"{models}, {tested}\n{_task(swept[0])}")
 
 
 def read_commands(experiment):
@@ -77,6 +100,18 @@ def read_commands(experiment):
             if path.is_file():
                 lines |= dict.fromkeys(line for line in read_lines(path) if line.strip())
     return list(lines)
+
+
+def _read_comparable(experiments):
+    """(experiment folder, results) of each; raises SertkError unless task and classes are the same."""
+    scored = [(experiment, read_results(experiment)) for experiment in experiments]
+    first, reference = scored[0]
+    for experiment, results in scored[1:]:
+        for fact in (_task, _labels):
+            one, other = fact(reference), fact(results)
+            if one != other:
+                raise SertkError(f"{first} and {experiment} cannot be compared: {one} and {other}")
+    return scored
 
 
 def _draw_curves(results, runs):
