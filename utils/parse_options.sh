@@ -5,6 +5,8 @@
 # that has a variable `config` of its own it is an option like any other.
 # --help prints $help_message. What is left on the command line stays in "$@".
 # A variable must exist already, and takes true or false only if that is what it holds.
+# A script that has an array `other_options` calls another with them: options that it does not know, --config too,
+# are added there with their values.
 
 __options_fail() { # MESSAGE
   echo "$0: $1" >&2
@@ -51,7 +53,11 @@ __options_source_config() {
     fi
   done
 }
-[[ -n ${config+set} ]] || __options_source_config "$@"
+__options_pass_on() {
+  declare -p other_options &> /dev/null
+}
+
+[[ -n ${config+set} ]] || __options_pass_on || __options_source_config "$@"
 
 while [[ ${1-} == -* && $1 != - ]]; do
   case $1 in
@@ -65,11 +71,13 @@ while [[ ${1-} == -* && $1 != - ]]; do
       ;;
     --?*)
       __options_split "$@"
-      shift "$__words"
       __name=${__option#--}
-      if [[ $__option != --config || -n ${config+set} ]]; then
+      if __options_pass_on && ! __options_is_known "$__option"; then
+        other_options+=("${@:1:__words}")
+      elif [[ $__option != --config || -n ${config+set} ]]; then
         __options_set "${__name//-/_}" "$__value" "$__option"
       fi
+      shift "$__words"
       ;;
     *) __options_fail "unknown option $1; see --help" ;;
   esac

@@ -16,12 +16,13 @@ num_threads=$(nproc)            # CPU threads of one training; as many train at 
 config=                         # YAML laid over the model's own
 set=                            # settings laid over both: "training.max_epochs=3 model.dropout=0.2"
 tag=                            # name of the experiment beside the model's; derived from --config and --set
+print_exp=false                 # true: print the experiment's folder and run no stage
 
 list_names() { printf '%s\n' "$@" | sort -u | paste -sd ' '; }
 models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.yaml | grep -vE '^(protocols|published)$')")
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol NAME] [--labels NAME] [--db_root DIR]
        [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N] [--compress true]
-       [--config FILE] [--set \"key=value ...\"] [--tag NAME]${own_options:+ $own_options}
+       [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true]${own_options:+ $own_options}
 models:    $models
 protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')
 labels:    ${label_sets:-}"
@@ -40,6 +41,7 @@ for option in model protocol labels subset tag; do
 done
 [[ $folds =~ ^[0-9\ ]*$ ]] || { echo "$0: --folds $folds: expected numbers such as \"1 2\"" >&2; exit 1; }
 
+[ "$print_exp" = false ] || stage=$((stop_stage + 1))   # so that none is run
 [ "$subset" != complete ] || subset=
 [[ -z $subset || " ${subsets:-} " = *" $subset "* ]] ||
   { echo "$0: --subset $subset: expected one of complete${subsets:+ $subsets}" >&2; exit 1; }

@@ -7,6 +7,7 @@ model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$s
 [ -n "$tag" ] || tag=$(sertk-make-experiment "${model_options[@]}" --print tag)
 splits=$data/splits/$protocol
 exp=exp/$corpus${subset:+_$subset}_${labels}_$protocol/$model${tag:+_$tag}
+if [ "$print_exp" = true ]; then echo "$exp"; exit; fi
 # The folds and seeds of this call, which may run beside other calls for the same experiment.
 selection=folds_${folds:-all}_seeds_$seed-$((seed + repeats - 1))
 jobs=$exp/jobs/${selection// /-}.txt

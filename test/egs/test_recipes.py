@@ -116,6 +116,17 @@ def test_help_lists_options_models_and_protocols(tree, recipe):
         assert word in done.stdout
 
 
+@pytest.mark.parametrize("options, folder", [
+    (["--stage", "1", "--model", "blstm", "--protocol", "si"], "exp/mini_4_si/blstm"),
+    (["--set", "training.max_epochs=3"], "exp/mini_4_mini/blstm_capsule_max_epochs3"),
+    (["--stop_stage", "9", "--tag", "mine"], "exp/mini_4_mini/blstm_capsule_mine"),
+])
+def test_the_folder_of_an_experiment_is_printed_and_no_stage_is_run(tree, options, folder):
+    done = run_mini(tree, "--print_exp", "true", *options)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{folder}\n", "")
+    assert not (tree / "egs/mini/exp/mini_4_si").exists()
+
+
 @pytest.mark.parametrize("options, message", [
     (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: blstm blstm_capsule"),
     (["--stage", "4", "--tag", "nothing"], "stage 3 makes it"),

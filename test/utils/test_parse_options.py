@@ -103,3 +103,38 @@ def test_config_is_an_ordinary_option_of_a_script_with_such_a_variable(tmp_path)
         ["bash", script, "--config", tmp_path / "model.yaml"], capture_output=True, text=True, check=True
     )
     assert done.stdout == f"config is {tmp_path}/model.yaml\n"
+
+
+@pytest.mark.parametrize(
+    "arguments, expected",
+    [
+        ([], ["3", "--first", "x"]),
+        (["--folds", "1 2", "--nj", "5", "--a=8"], ["5", "--first", "x", "--folds", "1 2", "--a=8"]),
+        (["--config", "model.yaml", "--b", ""], ["3", "--first", "x", "--config", "model.yaml", "--b", ""]),
+        (["--nj=4", "--", "--folds", "1"], ["4", "--first", "x"]),
+    ],
+)
+def test_options_of_another_command_are_passed_on(passing_on, arguments, expected):
+    done = passing_on(*arguments)
+    assert (done.returncode, done.stdout.splitlines()) == (0, expected)
+
+
+def test_options_that_are_passed_on_need_values_too(passing_on):
+    done = passing_on("--folds", "--nj", "4")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "option --folds needs a value" in done.stderr
+
+
+@pytest.fixture
+def passing_on(tmp_path):
+    """Runs a script that knows --nj and passes other options on."""
+    script = tmp_path / "own.sh"
+    show = """printf '%s\\n' "$nj" "${other_options[@]}"\n"""
+    script.write_text(f"nj=3\nother_options=(--first x)\n. {PARSE}\n{show}")
+    (tmp_path / "model.yaml").write_text("echo sourced\n")
+
+    def run(*arguments):
+        command = ["bash", script, *arguments]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    return run
