@@ -1,0 +1,1 @@
+../../common/filter_shapes.sh
