@@ -14,8 +14,8 @@ import soundfile
 from sertk.audio import resample
 from sertk.command import progress
 from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
-from sertk.corpora.espeak import synthesiser
 from sertk.errors import SertkError
+from sertk.espeak import load_espeak
 from sertk.files import read_yaml, write_text, write_yaml
 
 logger = logging.getLogger(__name__)
@@ -94,7 +94,7 @@ def synthesise(root, sentences=8, seed=0):
 
 def speak_all(folder, sentences, seed):
     """Writes SPEAKER/UTTERANCE.wav for everything that is said, and metadata.tsv about it."""
-    espeak, chance, rows = synthesiser(), random.Random(seed), []
+    espeak, chance, rows = load_espeak(), random.Random(seed), []
     said = [(*who, how, i) for who in SPEAKERS for how in EMOTIONS for i in range(sentences)]
     for speaker, gender, voice, emotion, number in progress(said, "synthesising"):
         utt = f"{speaker}-{emotion}-{number + 1}"

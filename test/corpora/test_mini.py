@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertk.corpora import CORPORA, espeak, mini
+from sertk.corpora import CORPORA, mini
 from sertk.datadir import DataDir
 from sertk.errors import SertkError
+from sertk.espeak import load_espeak
 
 pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
 
@@ -68,8 +69,8 @@ def test_long_path_of_the_wheel(tmp_path):
         "link = pathlib.Path(sys.argv[1], 'x' * 160)\n"
         "link.symlink_to(espeakng_loader.get_data_path())\n"
         "espeakng_loader.get_data_path = lambda: str(link)\n"
-        "from sertk.corpora.espeak import synthesiser\n"
-        "speaker = synthesiser()\n"
+        "from sertk.espeak import load_espeak\n"
+        "speaker = load_espeak()\n"
         "print(len(speaker.say('Guten Tag', 'de+f2', rate=160)) / speaker.rate, speaker.folder.name)"
     )
     done = subprocess.run(
@@ -82,7 +83,7 @@ def test_long_path_of_the_wheel(tmp_path):
 
 def test_unknown_voice():
     with pytest.raises(SertkError, match="no voice 'martian'"):
-        espeak.synthesiser().say("Hello", "martian")
+        load_espeak().say("Hello", "martian")
 
 
 def test_data_folder(release, tmp_path):
@@ -127,6 +128,6 @@ def test_missing_wheel_is_one_line(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path / "release")]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert done.stderr.strip().endswith("pip install espeakng-loader")
+    assert done.stderr.strip().endswith("pip install 'sertk[phones]'")
     assert len(done.stderr.splitlines()) == 1
     assert list(tmp_path.iterdir()) == []

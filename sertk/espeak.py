@@ -1,4 +1,4 @@
-"""Speech from espeak-ng's shared library, as the espeakng-loader wheel brings it."""
+"""Speech and phonemes from espeak-ng's shared library, as the espeakng-loader wheel brings it."""
 
 import ctypes
 import functools
@@ -11,25 +11,27 @@ from sertk.errors import SertkError
 
 SYNCHRONOUS, DONT_EXIT = 2, 0x8000  # espeak_AUDIO_OUTPUT, option of espeak_Initialize
 UTF8 = 1
+IPA = 2  # of espeak_TextToPhonemes; its bits from 8 on are the character between phonemes
 PARAMETERS = {"rate": 1, "volume": 2, "pitch": 3, "range": 4}  # espeak_PARAMETER
 LONGEST_PATH = 159  # bytes; espeak-ng has no room for more
 
 CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
 
 
-class Synthesiser:
-    """espeak-ng, of which a process can hold only one; `synthesiser()` gives it."""
+class Espeak:
+    """espeak-ng, of which a process can hold only one; `load_espeak()` gives it."""
 
     def __init__(self):
         try:
             import espeakng_loader
         except ImportError as error:
-            raise SertkError("espeak-ng is missing: pip install espeakng-loader") from error
+            raise SertkError("espeak-ng is missing: pip install 'sertk[phones]'") from error
         data = self.short_path(espeakng_loader.get_data_path())
         self.library = ctypes.CDLL(espeakng_loader.get_library_path())
         self.rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, data.encode(), DONT_EXIT)  # Hz
         if self.rate <= 0:
             raise SertkError(f"{data}: espeak-ng cannot use this data folder")
+        self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
         self.blocks = []
         self.callback = CALLBACK(self.receive)  # kept: the library goes on using it
         self.library.espeak_SetSynthCallback(self.callback)
@@ -48,13 +50,26 @@ class Synthesiser:
             self.blocks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
+    def select(self, voice):
+        if self.library.espeak_SetVoiceByName(voice.encode()):
+            raise SertkError(f"espeak-ng has no voice '{voice}'")
+
+    def transcribe(self, text, voice):
+        """A text in IPA, with `|` between the phonemes of a word and spaces between words."""
+        self.select(voice)
+        encoded = text.encode()
+        rest, clauses = ctypes.c_char_p(encoded), []
+        while rest:  # each call takes a clause off its front
+            ipa = self.library.espeak_TextToPhonemes(ctypes.byref(rest), UTF8, IPA | ord("|") << 8)
+            clauses.append(ipa.decode())
+        return " ".join(clauses)
+
     def say(self, text, voice, seed=0, **parameters):
         """The samples (samples,) float32 in [-1, 1] at `self.rate` Hz of a text spoken by a voice.
 
         Parameters: rate (words a minute), volume (0 to 200), pitch and range (0 to 100).
         """
-        if self.library.espeak_SetVoiceByName(voice.encode()):
-            raise SertkError(f"espeak-ng has no voice '{voice}'")
+        self.select(voice)
         for name, value in parameters.items():
             self.library.espeak_SetParameter(PARAMETERS[name], round(value), 0)
         self.library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
@@ -67,6 +82,6 @@ class Synthesiser:
 
 
 @functools.cache
-def synthesiser():
-    """The process's one Synthesiser; raises SertkError if espeak-ng is not installed."""
-    return Synthesiser()
+def load_espeak():
+    """The process's one Espeak; raises SertkError if espeak-ng is not installed."""
+    return Espeak()
