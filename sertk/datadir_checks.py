@@ -142,10 +142,17 @@ def _is_positive(text):
     return value is not None and value > 0
 
 
+def _is_count(text):
+    return text.isdecimal() and _is_positive(text)
+
+
+_COUNT = ("needs a positive whole number", _is_count)
 VALUE_CHECKS = {
     "utt2dur": ("needs a positive number of seconds", _is_positive),
     "reco2dur": ("needs a positive number of seconds", _is_positive),
-    "utt2num_frames": ("needs a positive whole number", lambda text: text.isdecimal() and _is_positive(text)),
+    "utt2num_frames": _COUNT,
+    "utt2num_words": _COUNT,
+    "utt2num_phones": _COUNT,
     "utt2dims": (
         "needs three numbers: valence, activation, dominance",
         lambda text: len(text.split()) == 3 and all(_number(field) is not None for field in text.split()),

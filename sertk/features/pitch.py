@@ -11,6 +11,27 @@ from sertk.config import require
 from sertk.features.kaldi import Mfcc, add_differences
 
 
+def track_f0(samples, rate, floor, ceil, period):
+    """F0 in Hz at 0, period, 2 * period... milliseconds, (frames,) float64, 0 where it is unvoiced.
+
+    Samples (samples,) in [-1, 1] at `rate` Hz; floor and ceil in Hz. DIO and StoneMask (Morise et al. 2009, 2010).
+    """
+    samples = samples.astype(np.float64)
+    f0, times = pyworld.dio(samples, rate, floor, ceil, frame_period=period)
+    return pyworld.stonemask(samples, f0, times, rate)
+
+
+def find_voiced(samples, rate, floor, ceil, period):
+    """Which frames of `track_f0` are voiced, (frames,) bool.
+
+    DIO finds an F0 in noise now and then; D4C's LoveTrain (Morise 2016) tells these frames from voice.
+    """
+    f0 = track_f0(samples, rate, floor, ceil, period)
+    times = np.arange(len(f0)) * period / 1000
+    aperiodicity = pyworld.d4c(samples.astype(np.float64), f0, times, rate)
+    return aperiodicity[:, 0] < 0.5  # all bins are 1 where it is no voice, the lowest is 0.001 elsewhere
+
+
 @dataclass(frozen=True)
 class MfccPitch(Mfcc):
     """Log F0, cepstra and the cepstra's differences.
@@ -41,17 +62,14 @@ class MfccPitch(Mfcc):
     def log_f0(self, waveform, frames):
         """The natural log of F0 in Hz at the centres of the frames, (frames,) float32.
 
-        DIO and StoneMask (Morise et al. 2009, 2010); unvoiced frames are interpolated linearly and the
-        edges held. A recording without a voiced frame gets the middle of the range, (floor * ceil) ** 0.5.
+        Frames that `track_f0` finds unvoiced are interpolated linearly and the edges held. A recording
+        without a voiced frame gets the middle of the range, (floor * ceil) ** 0.5.
         """
         # DIO looks at 0, shift, 2 * shift...; cut here, one of these is the centre of the first window.
         skipped, start = self.shortest // 2 % self.shift, self.shortest // 2 // self.shift
-        samples = waveform[skipped:].astype(np.float64)
         rate = int(self.sample_frequency)
-        f0, times = pyworld.dio(
-            samples, rate, self.f0_floor, self.f0_ceil, frame_period=1000 * self.shift / rate
-        )
-        f0 = pyworld.stonemask(samples, f0, times, rate)[start : start + frames]
+        period = 1000 * self.shift / rate
+        f0 = track_f0(waveform[skipped:], rate, self.f0_floor, self.f0_ceil, period)[start : start + frames]
         voiced = np.flatnonzero(f0 > 0)
         if not len(voiced):
             return np.full(frames, 0.5 * math.log(self.f0_floor * self.f0_ceil), dtype=np.float32)
