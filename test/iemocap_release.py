@@ -16,6 +16,8 @@ WORDS = {
     "oth": "Other",
 }
 CODES = ("neu", "hap", "exc", "sad", "ang", "xxx")
+# The phones of "Words of", as the aligner writes them: with both neighbours and the place in the word.
+PHONES = ("SIL", "W SIL ER b", "ER W DD i", "DD ER Z i", "Z DD AX e", "AX Z V b", "V AX SIL e", "SIL")
 HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 
 
@@ -41,8 +43,19 @@ def block(turn, code, dims=(2.5, 2.5, 2.5), votes=None, start=6.2901):
     return "".join(f"{line}\n" for line in lines) + "\n"
 
 
+def alignment_file(root, turn):
+    return root / f"Session{turn[4]}/sentences/ForcedAlignment" / turn[:-5] / f"{turn}.phseg"
+
+
+def alignment(phones=PHONES):
+    """A phone segmentation in which every phone lasts eight frames."""
+    lines = [f"\t{8 * i:5} {8 * i + 7:5} {-64725 - i:9} {phone}\n" for i, phone in enumerate(phones)]
+    return f"\t{'SFrm':>5} {'EFrm':>5} {'SegAScr':>9} Phone\n{''.join(lines)} Total score: {-517800:11}\n"
+
+
 def write_dialogue(root, dialogue, blocks, samples=160):
-    """The parts of a dialogue from {turn: arguments of `block`}; recordings of no samples are empty files."""
+    """The parts of a dialogue from {turn: arguments of `block`}; recordings of no samples are empty files,
+    and not aligned."""
     evaluation, transcription, recordings = dialogue_files(root, dialogue)
     for folder in (evaluation.parent, transcription.parent, recordings):
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +67,8 @@ def write_dialogue(root, dialogue, blocks, samples=160):
         if samples:
             seed = list(turn.encode())
             soundfile.write(path, np.random.default_rng(seed).normal(scale=0.1, size=samples), 16000)
+            alignment_file(root, turn).parent.mkdir(parents=True, exist_ok=True)
+            alignment_file(root, turn).write_text(alignment())
         else:
             path.touch()
 

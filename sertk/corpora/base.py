@@ -33,6 +33,7 @@ class Utterance:
     group: str | None = None  # a part of the corpus, such as a session or a school
     subset: str | None = None  # the kind of recording, where recipes can take one kind alone
     dims: str | None = None  # mean valence, activation and dominance
+    phones: int | None = None  # voiced phonemes, at least 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +151,7 @@ def write_corpus(utterances, datadir, jobs=None):
     for u in utterances:
         lines = {"text": (u.utt, u.text), "spk2gender": (u.speaker, u.gender), "utt2group": (u.utt, u.group)}
         lines |= {"utt2subset": (u.utt, u.subset), "utt2dims": (u.utt, u.dims)}
+        lines |= {"utt2num_phones": (u.utt, u.phones)}
         lines |= {f"labels/{label_set}": (u.utt, label) for label_set, label in u.labels.items()}
         for name, (key, value) in lines.items():
             if value is not None:

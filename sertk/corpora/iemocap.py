@@ -6,15 +6,17 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from sertk.corpora import phseg
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
 from sertk.datadir import read_text
 from sertk.errors import SertkError
+from sertk.phones import words_of
 
 logger = logging.getLogger(__name__)
 
 SESSIONS = range(1, 6)
 EVALUATIONS, TRANSCRIPTIONS = "dialog/EmoEvaluation", "dialog/transcriptions"
-RECORDINGS = "sentences/wav"
+RECORDINGS, ALIGNMENTS = "sentences/wav", "sentences/ForcedAlignment"
 
 # session, dialogue's first letter (not the speaker), kind of scene, rest of the dialogue, speaker's letter
 TURN = re.compile(r"Ses0([1-5])[FM]_(impro|script)\w+_([FM])\d{3}")
@@ -116,6 +118,7 @@ def prepare(root, datadir, partial=False, jobs=None):
     Label sets: 4 and 4nomerge (excited merged into happy, or left out), consensus (all emotions), votes
     (Lakomkin et al. 2017), and valence3, activation3, dominance3 (low, mid, high). A turn without a label
     is not in that label set. Groups: session1 to session5; utt2subset: improvised or scripted.
+    utt2num_phones: voiced phonemes of the forced alignments, where the release has its own.
     Raises SertkError naming wrong lines and, unless `partial`, for missing sessions, recordings, evaluations
     and transcriptions and for counts other than the published ones.
     """
@@ -133,7 +136,11 @@ def read_release(root, partial=False):
     turns = evaluations_of(root, sessions)
     recordings = recordings_of(root, sessions, turns, partial)
     texts = transcriptions_of(root, sessions, recordings, partial)
-    return [utterance_of(turn, turns[turn], path, texts.get(turn, "")) for turn, path in recordings.items()]
+    phones = phones_of(root, {turn: len(words_of(texts.get(turn, ""))) for turn in recordings})
+    return [
+        utterance_of(turn, turns[turn], path, texts.get(turn, ""), phones.get(turn))
+        for turn, path in recordings.items()
+    ]
 
 
 def sessions_of(root, partial):
@@ -256,7 +263,34 @@ def transcriptions_of(root, sessions, turns, partial):
     return texts
 
 
-def utterance_of(turn, evaluation, path, text):
+def phones_of(root, words):
+    """{turn: voiced phonemes, at least 1} by the alignments; empty if none of the turns has one.
+
+    A turn without alignment (the whole release has two) gets its number of words, `words`[turn], times the
+    others' mean number of voiced phonemes per word. Raises SertkError naming wrong lines.
+    """
+    phones, problems = {}, []
+    for turn in words:
+        path = root / f"Session{turn[4]}" / ALIGNMENTS / turn[:-5] / f"{turn}.phseg"
+        if path.is_file():
+            phones[turn], wrong = phseg.count_voiced(path)
+            problems += wrong
+    if problems:
+        raise SertkError(f"{root}: {len(problems)} faults in alignments, get these again:{listed(problems)}")
+    missing = [turn for turn in words if turn not in phones]
+    if phones and missing:
+        per_word = sum(phones.values()) / max(1, sum(words[turn] for turn in phones))
+        phones |= {turn: round(per_word * words[turn]) for turn in missing}
+        logger.info(
+            "%s: %d turns have no alignment; their phonemes are put at %.2f voiced ones a word",
+            root,
+            len(missing),
+            per_word,
+        )
+    return {turn: max(1, number) for turn, number in phones.items()}
+
+
+def utterance_of(turn, evaluation, path, text, phones):
     """The Utterance of a turn; its name begins with who speaks, which the dialogue's name does not say."""
     session, scene, gender = TURN.fullmatch(turn).groups()
     speaker = f"Ses0{session}{gender}"
@@ -270,6 +304,7 @@ def utterance_of(turn, evaluation, path, text):
         group=f"session{session}",
         subset=SUBSETS[scene],
         dims=" ".join(evaluation.dims),
+        phones=phones,
     )
 
 
