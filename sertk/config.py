@@ -106,6 +106,7 @@ class Config:
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
     task: Literal["emotion"] = "emotion"
     normalise: tuple[Normalise, ...] = (Normalise(),)
+    numbers: str | None = None  # a table of the data folder, one number for each utterance, that the model asks for
     segment: Segment | None = None
     optimiser: Optimiser = field(default_factory=Optimiser)
     training: Training = field(default_factory=Training)
@@ -341,6 +342,12 @@ def feature_types(steps, archived=False):
     extracted = {config.extract for config in steps.values()}
     takers = (config for config in steps.values() if not (archived and config.on_the_fly))
     return sorted({name for config in takers for name in config.features} - extracted)
+
+
+def data_needed(steps):
+    """What the steps take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`; sorted."""
+    tables = {config.numbers for config in steps.values() if config.numbers}
+    return [*(f"feats/{name}" for name in feature_types(steps, archived=True)), *sorted(tables)]
 
 
 def derive_tag(settings, overlay=None):

@@ -49,7 +49,7 @@ def test_wrong_usage_is_told_from_errors(small_corpus, toy_config, tmp_path, cap
 
 
 def test_print_says_what_a_config_asks_for(toy_config, capsys):
-    for what, expected in {"steps": "train\n", "features": "toy\n", "tag": "max_epochs1\n"}.items():
+    for what, expected in {"steps": "train\n", "data": "feats/toy\n", "tag": "max_epochs1\n"}.items():
         assert make_experiment.main(
             ["--config", str(toy_config), "--print", what, "--set", "training.max_epochs=1"]
         ) == 0

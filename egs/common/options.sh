@@ -3,6 +3,7 @@
 stage=${stage:-0}               # first stage to run
 stop_stage=${stop_stage:-5}     # last stage to run; 6 draws t-SNE figures, which takes minutes
 model=${model:-blstm_capsule}   # conf/MODEL.yaml here, else in ../common/conf
+language=${language:-en-us}     # of the texts, for counting phonemes: en-us or de
 subset=${subset:-}              # part of the corpus, one of $subsets where the recipe has any; empty: the whole
 db_root=${db_root:-}            # the corpus's release, where it is on disk already
 folds=${folds:-}                # folds to train, such as "1 2"; empty: all

@@ -22,12 +22,20 @@ make_splits() {
   sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" "$data" "$splits"
 }
 
-make_features() {  # the archives that the model needs and $whole lacks; subsets take theirs from there
-  local types type own
-  types=$(sertk-make-experiment "${model_options[@]}" --print features)
-  for type in $types; do
-    own=conf/feats/$type.yaml; [ -e "$own" ] || own=
-    utils/make_feats.sh --type "$type" --feats_config "$own" --compress "$compress" --nj "$nj" --cmd "$train_cmd" "$whole"
+make_features() {  # the archives and tables that the model needs and $whole lacks; subsets take theirs from there
+  local needed each type own
+  needed=$(sertk-make-experiment "${model_options[@]}" --print data)
+  for each in $needed; do
+    case $each in
+      feats/*)
+        type=${each#feats/}
+        own=conf/feats/$type.yaml; [ -e "$own" ] || own=
+        utils/make_feats.sh --type "$type" --feats_config "$own" --compress "$compress" --nj "$nj" --cmd "$train_cmd" "$whole" ;;
+      utt2num_words | utt2num_phones)
+        sertk-count-phones --language "$language" "$whole"
+        [ -e "$whole/$each" ] || { echo "$0: $whole has no text, and so no $each" >&2; exit 1; } ;;
+      *) need "$whole/$each" 1 ;;
+    esac
   done
   make_subset
 }

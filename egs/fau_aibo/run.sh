@@ -13,6 +13,7 @@ corpus=fau_aibo
 protocol=mont_ohm
 labels=5
 label_sets="5 (anger, emphatic, neutral, positive, rest), 2 (NEG, IDL)"
+language=de
 transcriptions=   # a file with lines "chunk words...", where the release has one
 partial=false     # true accepts a part of the corpus
 own_options="[--transcriptions FILE] [--partial true]"

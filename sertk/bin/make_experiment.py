@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from sertk.command import add_config_options, make_parser, run_command
-from sertk.config import derive_tag, feature_types, load_steps
+from sertk.config import data_needed, derive_tag, load_steps
 from sertk.errors import UsageError
 from sertk.files import write_text
 
@@ -20,7 +20,7 @@ def build_parser():
     )
     add_config_options(parser)
     parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
-    parser.add_argument("--print", choices=["steps", "features", "tag"], help="print this and make nothing")
+    parser.add_argument("--print", choices=["steps", "data", "tag"], help="print this (data: what the data folder is to hold) and make nothing")
     parser.add_argument("--data", help="data folder")
     parser.add_argument("--splits", help="folder of the protocol's fold lists")
     parser.add_argument("--labels", help="label set")
@@ -43,7 +43,7 @@ def run(args):
     if args.print:
         print({
             "steps": "\n".join(steps),
-            "features": "\n".join(feature_types(steps, archived=True)),
+            "data": "\n".join(data_needed(steps)),
             "tag": derive_tag(args.set, args.overlay),
         }[args.print])
         return

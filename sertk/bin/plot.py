@@ -15,7 +15,7 @@ EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ra
 
 def build_parser():
     parser = make_parser("sertk-plot", "Draws results of experiments and vectors of a layer.", EXAMPLE)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|sweep|tsne|attention")
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|sweep|tsne|attention|timeline")
 
     def add(name, help, **more):
         kind = kinds.add_parser(name, help=help, allow_abbrev=False, **{"description": help} | more)
@@ -71,11 +71,13 @@ def build_parser():
         help="a panel: vectors (dims) or matrices (rows, dims) by utterance, as sertk-extract writes them",
     )
     attention = add("attention", "the maps of a network with attention pooling over the spectrogram of an utterance")
-    attention.add_argument("--data", required=True, help="data folder")
-    attention.add_argument("--utt", required=True, metavar="ID", help="utterance")
+    timeline = add("timeline", "waveform, spectrogram and posteriors of every frame of an utterance that was decoded")
+    for kind in (attention, timeline):
+        kind.add_argument("--data", required=True, help="data folder")
+        kind.add_argument("--utt", required=True, metavar="ID", help="utterance")
+        kind.add_argument("--feats_config", metavar="FILE", help="YAML file of a feature type of one's own")
+        kind.add_argument("run_dir", help="folder of a trained fold and seed")
     attention.add_argument("--label", help="class whose top-down map is drawn (default: the one recognised)")
-    attention.add_argument("--feats_config", metavar="FILE", help="YAML file of a feature type of one's own")
-    attention.add_argument("run_dir", help="folder of a trained fold and seed")
     add_device_options(attention)
     return parser
 
@@ -152,6 +154,13 @@ def _attention(args):
     return attention_figure(maps, extractor.shift / extractor.sample_frequency, extractor.bin_hertz)
 
 
+def _timeline(args):
+    from sertk.decoding.timeline import read_timeline
+    from sertk.plots.timeline import timeline_figure
+
+    return timeline_figure(read_timeline(args.run_dir, args.data, args.utt, args.feats_config))
+
+
 FIGURES = {
     "confusion": _confusion,
     "curves": _curves,
@@ -159,6 +168,7 @@ FIGURES = {
     "sweep": _sweep,
     "tsne": _tsne,
     "attention": _attention,
+    "timeline": _timeline,
 }
 
 

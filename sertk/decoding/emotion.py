@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 
 from sertk.archives import MatrixWriter
+from sertk.decoding.frames import write_frames
 from sertk.experiment import write_command
 from sertk.files import write_text
 
@@ -17,8 +18,10 @@ def write_decoded_part(trained, part_input, out_dir):
     aside.mkdir()
     utterances = part_input.dataset.utterances
     write_posteriors(f"ark,scp:{aside}/posteriors.ark,{aside}/posteriors.scp", utterances, posteriors)
-    scp = (aside / "posteriors.scp").read_text(encoding="utf-8")
-    write_text(aside / "posteriors.scp", scp.replace(f" {aside}/", f" {out_dir}/"))
+    if hasattr(trained.model, "frame_posteriors"):
+        write_frames(trained, part_input.dataset, aside)
+    for scp in aside.glob("*.scp"):
+        write_text(scp, scp.read_text(encoding="utf-8").replace(f" {aside}/", f" {out_dir}/"))
     write_text(aside / "predictions.tsv", predictions(part_input, trained.classes, posteriors))
     write_command(aside)
     shutil.rmtree(out_dir, ignore_errors=True)

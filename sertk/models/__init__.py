@@ -4,11 +4,13 @@ from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
 from sertk.models.li import AttentionCnn, AverageCnn, BilinearCnn
 from sertk.models.vectors import Svm, VectorCnn
+from sertk.models.zhao import BlstmCtc
 
 MODELS = {
     "blstm": MeanBlstm,
     "blstm_capsule": BlstmCapsule,
     "blstm_cnn": BlstmCnn,
+    "blstm_ctc": BlstmCtc,
     "capsule": Capsule,
     "capsule_blstm": CapsuleBlstm,
     "class_gmms": ClassGmms,

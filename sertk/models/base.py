@@ -1,6 +1,6 @@
 """What every emotion model takes and gives."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +32,7 @@ class Batch:
     streams: dict[str, Padded]
     labels: Tensor | None = None  # (batch,)
     weights: Tensor | None = None  # (batch,), of each item in the loss; None: all weigh the same
-    extra: dict = field(default_factory=dict)
+    numbers: Tensor | None = None  # (batch,), of what the config's `numbers` counts, on the CPU
 
     def only_stream(self):
         return only(self.streams)

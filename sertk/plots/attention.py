@@ -3,9 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from sertk.plots.pictures import SMALL, set_title
-
-FLOOR = 70.0  # dB below the loudest point of the spectrogram that are shown
+from sertk.plots.pictures import SMALL, decibels, set_title
 
 
 def attention_figure(maps, frame_seconds, bin_hertz):
@@ -15,8 +13,6 @@ def attention_figure(maps, frame_seconds, bin_hertz):
     """
     frames, bins = maps.spectrogram.shape
     extent = (0, frames * frame_seconds, 0, bins * bin_hertz)
-    decibels = 20 * np.log10(np.maximum(maps.spectrogram, 1e-10))
-    decibels = np.maximum(decibels - decibels.max(), -FLOOR)
     figure = Figure(figsize=(9, 8), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, sharey=True)
     look = {"extent": extent, "origin": "lower", "aspect": "auto", "interpolation": "nearest"}
@@ -27,7 +23,7 @@ def attention_figure(maps, frame_seconds, bin_hertz):
         ("bottom-up", "weight", maps.bottom_up, {"cmap": "viridis"}),
     )
     for axes, (name, unit, values, colours) in zip(panels, layers):
-        picture = axes.imshow(decibels.T, cmap="gray_r", **look)
+        picture = axes.imshow(decibels(maps.spectrogram).T, cmap="gray_r", **look)
         if values is not None:
             picture = axes.imshow(values.T, alpha=0.6, **colours, **look)
         figure.colorbar(picture, ax=axes, label=unit)

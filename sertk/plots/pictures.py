@@ -4,6 +4,7 @@ import textwrap
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 
 from sertk.errors import UsageError
 from sertk.files import write_aside
@@ -39,6 +40,12 @@ def set_title(figure, title):
 def class_ticks(axis, labels):
     """Class names along a horizontal axis, slanted so that long ones do not meet."""
     axis.set_ticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
+
+
+def decibels(magnitudes, floor=70.0):
+    """Magnitudes in dB of the largest one, none below `-floor`."""
+    levels = 20 * np.log10(np.maximum(magnitudes, 1e-10))
+    return np.maximum(levels - levels.max(), -floor)
 
 
 def check_pictures(paths):

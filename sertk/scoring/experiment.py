@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sertk.datadir import read_table
 from sertk.errors import SertkError
 from sertk.experiment import step_folder
 from sertk.files import read_yaml
@@ -38,6 +39,7 @@ class Run:
     epochs: list[dict]  # of metrics.jsonl, by epoch; empty for systems that are fitted at once
     best_epoch: int | None
     seconds: float | None  # of training, as metrics.jsonl tells
+    empty_paths: int | None  # utterances without any label, of systems that emit sequences of them
 
 
 def read_experiment_card(experiment):
@@ -88,7 +90,7 @@ def read_runs(experiment, classes):
         epochs = [line for line in read_epochs(folder) if line["epoch"] > 0]  # 0: fitted at once
         best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)
-        runs.append(Run(fold, seed, folder, predictions, epochs, best, _seconds(folder)))
+        runs.append(Run(fold, seed, folder, predictions, epochs, best, _seconds(folder), _empty_paths(path.parent)))
     if not runs:
         raise SertkError(f"{experiment}: nothing is decoded yet; run stage 4 (after stage 3, which trains)")
     _check_agreement(runs, classes)
@@ -180,6 +182,12 @@ def _seconds(folder):
         line["seconds"] for step in step_folders(folder) for line in read_epochs(step) if line.get("seconds") is not None
     ]
     return sum(seconds) if seconds else None
+
+
+def _empty_paths(decoded):
+    """How many lines of a decoded part's `text`, where it has any, are an utterance alone."""
+    text = decoded / "text"
+    return sum(not path for path in read_table(text, allow_empty=True).values()) if text.is_file() else None
 
 
 def _best_epoch(folder, epochs):

@@ -121,6 +121,7 @@ def _run_facts(run):
         "best_epoch": run.best_epoch,
         "epochs": len(run.epochs) or None,
         "seconds": run.seconds,
+        "empty_paths": run.empty_paths,
     }
 
 
@@ -187,6 +188,11 @@ def _warnings(card, runs, confusions):
             warnings.append(
                 f"fold {run.fold}, seed {run.seed}: predictions collapse onto one class: {guessed:.1%} are "
                 f"{card['classes'][top]}, which {true:.1%} of the utterances are"
+            )
+        if run.empty_paths and run.empty_paths > COLLAPSED * total:
+            warnings.append(
+                f"fold {run.fold}, seed {run.seed}: the best path is nothing but blanks for {run.empty_paths} of {total} "
+                "utterances, which are decided by the sums of posteriors alone"
             )
     if is_random(card):
         return warnings

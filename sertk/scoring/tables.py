@@ -181,6 +181,7 @@ def _runs_table(results):
         "epochs",
         "training seconds",
     ]
+    emits_paths = any(run["empty_paths"] is not None for run in results["folds"])
     rows = [
         [
             run["fold"],
@@ -192,9 +193,10 @@ def _runs_table(results):
             _or_nothing(run["epochs"]),
             seconds(run["seconds"]),
         ]
+        + [_or_nothing(run["empty_paths"])] * emits_paths
         for run in results["folds"]
     ]
-    return markdown_table(header, rows, left=0)
+    return markdown_table(header + ["only blanks"] * emits_paths, rows, left=0)
 
 
 def _classes_table(results):

@@ -6,7 +6,7 @@ import torch
 
 from sertk.archives import open_matrices
 from sertk.config import Config, build, to_mapping
-from sertk.datadir import DataDir
+from sertk.datadir import DataDir, read_table
 from sertk.decoding.means import utterance_means
 from sertk.errors import SertkError
 from sertk.experiment import step_folder
@@ -43,7 +43,24 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
         else load_stream(find_feats(name, data_dir, run_dir), utterances)
         for name in config.features
     }
-    return Dataset(utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None)
+    return Dataset(
+        utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None,
+        numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
+    )
+
+
+def read_numbers(path, utterances):
+    """The integers of a data folder's table (utterances,), or None without it: not every use of a model needs them."""
+    if not path.exists():
+        return None
+    table = read_table(path)
+    missing = [utterance for utterance in utterances if utterance not in table]
+    if missing:
+        raise SertkError(f"{path}: {len(missing)} utterances are missing, the first is {missing[0]}")
+    wrong = [utterance for utterance in utterances if not table[utterance].isdecimal()]
+    if wrong:
+        raise SertkError(f"{path}: {wrong[0]}: expected a whole number, got {table[wrong[0]]!r}")
+    return torch.tensor([int(table[utterance]) for utterance in utterances])
 
 
 def dataset_of_rspecifiers(config, rspecifiers):

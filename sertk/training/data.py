@@ -83,7 +83,8 @@ def load_stream(scp, utterances):
 class Dataset:
     """Some utterances with their streams, already normalised, and labels (utterances,) where they are known.
 
-    `weights` (utterances,) are those in the loss; None: all weigh the same.
+    `weights` (utterances,) are those in the loss; None: all weigh the same. `numbers` (utterances,) are integers that
+    some models ask for.
     """
 
     utterances: list[str]
@@ -91,6 +92,7 @@ class Dataset:
     normalisers: dict
     labels: torch.Tensor | None = None
     weights: torch.Tensor | None = None
+    numbers: torch.Tensor | None = None
 
     def to(self, device):
         for stream in self.streams.values():
@@ -222,4 +224,5 @@ def make_batch(dataset, items, streams, device):
     def of_items(values):
         return None if values is None else values[items].to(device, non_blocking=True)
 
-    return Batch(items, streams, of_items(dataset.labels), of_items(dataset.weights))
+    numbers = None if dataset.numbers is None else dataset.numbers[items]
+    return Batch(items, streams, of_items(dataset.labels), of_items(dataset.weights), numbers)

@@ -92,6 +92,18 @@ def test_another_model_starts_at_stage_3_with_a_tag_of_its_own(tree):
     assert (tree / "egs/mini/data/mini/feats/fbank40.scp").exists()
 
 
+def test_phonemes_are_counted_for_the_model_that_asks_for_them(tree):
+    settings = "training.max_epochs=1 model.lstm_units=4"
+    done = run_mini(tree, "--stage", "3", "--model", "blstm_ctc", "--folds", "1", "--set", settings, "--tag", "small")
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = dict(line.split() for line in (tree / "egs/mini/data/mini/utt2num_phones").read_text().splitlines())
+    assert all(10 < int(count) < 60 for count in counts.values())
+    exp = tree / "egs/mini/exp/mini_4_mini/blstm_ctc_small"
+    decoded = exp / "fold1/seed1/decode_test"
+    assert len((decoded / "text").read_text().splitlines()) == len((decoded / "frames.scp").read_text().splitlines()) == 16
+    assert "only blanks" in (exp / "RESULTS.md").read_text()
+
+
 def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
     options = ["--model", "supervector_svm", "--folds", "1", "--set", "steps.gmm.model.components=4", "--tag", "small"]
     done = run_mini(tree, "--stage", "3", *options)

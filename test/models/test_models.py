@@ -16,6 +16,7 @@ SMALL = {
     "blstm": {"lstm_units": 5},
     "blstm_capsule": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
     "blstm_cnn": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
+    "blstm_ctc": {"lstm_units": 5, "attention": "component", "scope": 3},
     "capsule": {"filters": 3, "capsules": 4, "kernel": 5},
     "capsule_blstm": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
     "class_gmms": {"components": 2},
@@ -29,10 +30,12 @@ FITTED = sorted(name for name in SMALL if issubclass(MODELS[name], FittedModel))
 BY_GRADIENT = sorted(set(SMALL) - set(FITTED))
 ONE_FRAME = ("svm", "vector_cnn")
 FRAMES = 15
+SEGMENTS = dict.fromkeys(SMALL, FRAMES) | {"blstm_ctc": None}  # frames per window; None: whole utterances
 
 
-def make_model(name, frames=FRAMES, **options):
+def make_model(name, **options):
     torch.manual_seed(0)
+    frames = options.pop("frames", SEGMENTS[name])
     config = build_model_config({"name": name, **SMALL[name], **options}, "test", "model.")
     return MODELS[name](config, Shape({"toy": 6}, 3, frames)).eval()
 
@@ -41,7 +44,8 @@ def window_batch(windows, frames=FRAMES):
     values = torch.randn(windows, frames, 6, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(windows) % 3
     values[torch.arange(windows), :, labels] += 1.5  # so that there is something to learn
-    return Batch(torch.arange(windows), {"toy": Padded(values, torch.full((windows,), frames))}, labels)
+    stream = Padded(values, torch.full((windows,), frames))
+    return Batch(torch.arange(windows), {"toy": stream}, labels, numbers=torch.arange(windows) % 2 + 1)
 
 
 def batch_for(name, windows):
@@ -63,7 +67,7 @@ def fit(model, batch, weights=None):
 
 def part_of(batch, rows):
     streams = {name: Padded(stream.values[rows], stream.lengths[rows]) for name, stream in batch.streams.items()}
-    return Batch(batch.items[rows], streams, batch.labels[rows])
+    return Batch(batch.items[rows], streams, batch.labels[rows], numbers=batch.numbers[rows])
 
 
 def test_every_model_is_tested_here():
@@ -78,7 +82,7 @@ def test_posteriors_are_probabilities_and_do_not_depend_on_the_batch(name):
         together = model.posteriors(batch)
         alone = torch.cat([model.posteriors(part_of(batch, slice(row, row + 1))) for row in range(7)])
     assert together.shape == (7, 3)
-    torch.testing.assert_close(together.sum(1), torch.ones(7))
+    torch.testing.assert_close(together.sum(1), torch.ones(7, dtype=together.dtype))
     assert (together >= 0).all()
     torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
 
@@ -91,7 +95,9 @@ def test_every_layer_gives_rows_of_vectors(name):
         for layer in MODELS[name].layers:
             vectors = model.vectors(batch, layer)
             assert vectors.ndim == 3 and len(vectors) == 4
-        assert torch.equal(model.vectors(batch, "output")[:, 0], model(batch).scores)
+        scores = model(batch).scores
+        expected = scores if scores.ndim == 2 else scores.mean(1)
+        torch.testing.assert_close(model.vectors(batch, "output")[:, 0], expected)
 
 
 @pytest.mark.parametrize("name", BY_GRADIENT)
@@ -182,7 +188,7 @@ def test_models_of_windows_refuse_what_is_none(name):
 def test_models_of_one_stream_refuse_two(name):
     config = build_model_config({"name": name, **SMALL[name]}, "test", "model.")
     with pytest.raises(SertkError, match="one feature type, not 2: toy, other"):
-        MODELS[name](config, Shape({"toy": 6, "other": 6}, 3, FRAMES))
+        MODELS[name](config, Shape({"toy": 6, "other": 6}, 3, SEGMENTS[name]))
 
 
 @pytest.mark.parametrize("name", ONE_FRAME)

@@ -106,8 +106,8 @@ def test_training_and_decoding_on_the_fly_give_what_archives_give(corpus, tmp_pa
 def test_archives_are_asked_for_unless_features_are_computed_on_the_fly(tmp_path, capsys):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
-    for settings, printed in (("", "spectrogram400\n"), ("on_the_fly=true", "\n")):
-        assert 0 == make_experiment.main(["--config", str(config), "--set", settings, "--print", "features"])
+    for settings, printed in (("", "feats/spectrogram400\n"), ("on_the_fly=true", "\n")):
+        assert 0 == make_experiment.main(["--config", str(config), "--set", settings, "--print", "data"])
         assert capsys.readouterr().out == printed
 
 

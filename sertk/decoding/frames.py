@@ -1,0 +1,34 @@
+"""Posteriors of every frame, of models that have them, and the sequences of labels read off them."""
+
+import torch
+
+from sertk.archives import MatrixWriter
+from sertk.command import progress
+from sertk.decoding.means import BATCH_FRAMES
+from sertk.files import write_text
+from sertk.training.data import make_sampler
+
+
+def write_frames(trained, dataset, folder):
+    """Writes frames.ark and frames.scp, a matrix (frames, classes + 1) per utterance, the blank last, and `text`.
+
+    `text` has the classes on each utterance's best path, as Kaldi's tables of words.
+    """
+    lines = []
+    with MatrixWriter(f"ark,scp:{folder}/frames.ark,{folder}/frames.scp") as writer:
+        for utterance, posteriors in frame_posteriors(trained, dataset):
+            writer.write(utterance, posteriors.numpy())
+            lines.append(" ".join([utterance, *(trained.classes[label] for label in trained.model.path(posteriors))]))
+    write_text(folder / "text", "\n".join(lines) + "\n")
+
+
+@torch.inference_mode()
+def frame_posteriors(trained, dataset):
+    """Yields each utterance of a normalised Dataset with its posteriors (frames, classes + 1) on the CPU."""
+    sampler = make_sampler(dataset, trained.config.segment, "decode_hop")
+    utterances = max(1, BATCH_FRAMES // int(dataset.lengths().max()))
+    for chunk in progress(sampler.all_windows().split(utterances), "frames"):
+        batch = sampler.gather(chunk, trained.device)
+        posteriors = trained.model.frame_posteriors(batch).float().cpu()
+        for item, length, rows in zip(batch.items.tolist(), batch.only_stream().lengths.tolist(), posteriors):
+            yield dataset.utterances[item], rows[:length]
