@@ -28,14 +28,14 @@ def build_parser():
 def run(args):
     from sertk.decoding.emotion import write_decoded_part, write_posteriors
     from sertk.decoding.inputs import check_input_options, read_input
-    from sertk.tasks.emotion import TrainedEmotionModel
+    from sertk.tasks.trained import TrainedModel
 
     check_input_options(args)
     if args.splits and args.wspecifier:
         raise UsageError("--splits decodes into RUN_DIR: no WSPECIFIER")
     if not args.splits and not args.wspecifier:
         raise UsageError("without --splits a WSPECIFIER says where the posteriors go")
-    trained = TrainedEmotionModel(args.run_dir, choose_device(args))
+    trained = TrainedModel(args.run_dir, choose_device(args))
     decoded = read_input(trained, args)
     if args.splits:
         write_decoded_part(trained, decoded, Path(args.run_dir) / f"decode_{args.part}")

@@ -30,13 +30,13 @@ def build_parser():
 def run(args):
     from sertk.decoding.inputs import check_input_options, read_input
     from sertk.decoding.vectors import write_vectors
-    from sertk.tasks.emotion import TrainedEmotionModel
+    from sertk.tasks.trained import TrainedModel
 
     if not args.list:
         check_input_options(args)
         if not args.wspecifier:
             raise UsageError("a WSPECIFIER says where the vectors go")
-    trained = TrainedEmotionModel(args.run_dir, choose_device(args), args.step)
+    trained = TrainedModel(args.run_dir, choose_device(args), args.step)
     if args.list:
         print("\n".join(trained.model.layers))
         return

@@ -143,9 +143,9 @@ def _attention(args):
     from sertk.features.registry import load_extractor
     from sertk.features.spectrogram import Spectrogram
     from sertk.plots.attention import attention_figure
-    from sertk.tasks.emotion import TrainedEmotionModel
+    from sertk.tasks.trained import TrainedModel
 
-    trained = TrainedEmotionModel(args.run_dir, choose_device(args))
+    trained = TrainedModel(args.run_dir, choose_device(args))
     maps = attention_maps(trained, args.data, args.utt, args.label)
     feature_type, = trained.config.features
     extractor = load_extractor(feature_type, args.feats_config)

@@ -7,7 +7,7 @@ import torch
 
 from sertk.datadir import DataDir
 from sertk.errors import SertkError
-from sertk.tasks.emotion import load_dataset
+from sertk.tasks.dataset import load_dataset
 from sertk.training.data import make_sampler
 
 

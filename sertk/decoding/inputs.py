@@ -11,7 +11,7 @@ from sertk.errors import SertkError, UsageError
 from sertk.experiment import check_lists
 from sertk.labels import Labels
 from sertk.protocols import read_fold
-from sertk.tasks.emotion import dataset_of_rspecifiers, load_dataset, own_feats
+from sertk.tasks.dataset import dataset_of_rspecifiers, load_dataset, own_feats
 from sertk.training.data import Dataset
 
 

@@ -4,7 +4,8 @@ from sertk.archives import MatrixWriter
 from sertk.datadir import SPLIT_PARTS
 from sertk.decoding.emotion import write_rows
 from sertk.decoding.inputs import read_part
-from sertk.tasks.emotion import TrainedEmotionModel, own_feats
+from sertk.tasks.dataset import own_feats
+from sertk.tasks.trained import TrainedModel
 
 
 def write_vectors(trained, datasets, layer, wspecifier):
@@ -16,7 +17,7 @@ def write_vectors(trained, datasets, layer, wspecifier):
 
 def extract_features(run_dir, step, device, data_dir, splits_dir, fold, label_set):
     """Writes what a trained step's config names as `extract` into RUN_DIR/feats, for all parts of the fold."""
-    trained = TrainedEmotionModel(run_dir, device, step)
+    trained = TrainedModel(run_dir, device, step)
     layer = trained.config.extract
     scp = own_feats(run_dir, layer)
     scp.parent.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from sertk.datadir import write_data_dir
 from sertk.decoding.attention import attention_maps
 from sertk.models.base import Batch, Padded
 from sertk.plots.attention import attention_figure
-from sertk.tasks.emotion import TrainedEmotionModel
+from sertk.tasks.trained import TrainedModel
 
 CPU = torch.device("cpu")
 FRAMES = {"sad": 12, "calm": 20, "angry": 33}  # below a window, a window, several
@@ -72,7 +72,7 @@ def maps_by_hand(trained, spectrogram, places, label):
 @pytest.mark.parametrize("label, places", [("sad", [0]), ("calm", [0]), ("angry", [0, 8, 13])])
 def test_maps_are_the_mean_over_the_windows(trained_run, label, places):
     data, run_dir = trained_run
-    trained = TrainedEmotionModel(run_dir, CPU)
+    trained = TrainedModel(run_dir, CPU)
     maps = attention_maps(trained, data, f"s4-{label}", "calm")
     assert maps.spectrogram.shape == maps.top_down.shape == maps.bottom_up.shape == (FRAMES[label], 400)
     top_down, bottom_up = maps_by_hand(trained, maps.spectrogram, places, CLASSES.index("calm"))
@@ -87,7 +87,7 @@ def test_the_picture_has_seconds_and_hertz(trained_run, tmp_path):
     options = ["--data", str(data), "--utt", "s4-angry", "--device", "cpu", "--out", str(picture), str(run_dir)]
     assert plot.main(["attention", *options]) == 0
     assert picture.read_text().count("<image") >= 5
-    maps = attention_maps(TrainedEmotionModel(run_dir, CPU), data, "s4-angry")
+    maps = attention_maps(TrainedModel(run_dir, CPU), data, "s4-angry")
     assert maps.label == max(maps.posteriors, key=maps.posteriors.get)
     panels = attention_figure(maps, frame_seconds=0.01, bin_hertz=10.0).axes[:3]
     assert panels[0].get_xlim() == (0, pytest.approx(0.33)) and panels[0].get_ylim() == (0, 4000)

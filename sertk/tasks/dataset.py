@@ -1,0 +1,71 @@
+"""The utterances of a data folder, or of archives, as the Dataset that a config asks for."""
+
+from pathlib import Path
+
+import torch
+
+from sertk.archives import open_matrices
+from sertk.datadir import DataDir, read_table
+from sertk.errors import SertkError
+from sertk.training.data import Dataset, load_stream, stack_matrices
+from sertk.training.waves import load_waves
+
+
+def own_feats(run_dir, feature_type):
+    """Where an earlier step of a run leaves the vectors that it extracts."""
+    return Path(run_dir) / "feats" / f"{feature_type}.scp"
+
+
+def find_feats(feature_type, data_dir, run_dir=None):
+    """The table of a feature type: one made inside the run, else the data folder's."""
+    own = own_feats(run_dir, feature_type) if run_dir else None
+    path = own if own and own.exists() else DataDir(data_dir).feats_path(feature_type)
+    if not path.exists():
+        raise SertkError(f"{path}: no {feature_type} features; stage 1 makes them")
+    return path
+
+
+def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
+    """The Dataset of `utterances`, not yet normalised; the run's own features are those of its fold's utterances."""
+    if not utterances:
+        raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
+    streams = {
+        name: load_waves(name, data_dir, utterances) if config.on_the_fly
+        else load_stream(find_feats(name, data_dir, run_dir), utterances)
+        for name in config.features
+    }
+    return Dataset(
+        utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None,
+        numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
+    )
+
+
+def read_numbers(path, utterances):
+    """The integers of a data folder's table (utterances,), or None without it: not every use of a model needs them."""
+    if not path.exists():
+        return None
+    table = read_table(path)
+    missing = [utterance for utterance in utterances if utterance not in table]
+    if missing:
+        raise SertkError(f"{path}: {len(missing)} utterances are missing, the first is {missing[0]}")
+    wrong = [utterance for utterance in utterances if not table[utterance].isdecimal()]
+    if wrong:
+        raise SertkError(f"{path}: {wrong[0]}: expected a whole number, got {table[wrong[0]]!r}")
+    return torch.tensor([int(table[utterance]) for utterance in utterances])
+
+
+def dataset_of_rspecifiers(config, rspecifiers):
+    """The Dataset of whole archives, {feature type: rspecifier}, not yet normalised."""
+    for name in config.features:
+        if name not in rspecifiers:
+            raise SertkError(f"the model needs {name} features: give --feats {name}=RSPECIFIER")
+    matrices = {name: dict(open_matrices(rspecifiers[name])) for name in config.features}
+    utterances = list(matrices[config.features[0]])
+    for name, entries in matrices.items():
+        if set(entries) != set(utterances):
+            raise SertkError(f"{rspecifiers[name]}: other utterances than in the {config.features[0]} features")
+    streams = {
+        name: stack_matrices({utterance: entries[utterance] for utterance in utterances}, rspecifiers[name])
+        for name, entries in matrices.items()
+    }
+    return Dataset(utterances, streams, {})

@@ -1,0 +1,62 @@
+"""Trained models, as decoding and extraction use them."""
+
+from pathlib import Path
+
+from sertk.config import Config, build
+from sertk.decoding.means import utterance_means
+from sertk.errors import SertkError
+from sertk.experiment import step_folder
+from sertk.features.normalise import Normaliser
+from sertk.models import MODELS
+from sertk.models.base import Shape
+from sertk.training.checkpoint import read_checkpoint
+
+
+class TrainedModel:
+    """The trained model of a run folder, or of one of its earlier steps; raises SertkError when there is none."""
+
+    def __init__(self, run_dir, device, step=None):
+        self.run_dir, self.folder = Path(run_dir), step_folder(run_dir, step)
+        path = self.folder / "checkpoints" / "best.pt"
+        checkpoint = read_checkpoint(path)
+        exported = checkpoint["task"]
+        self.config = build(Config, exported["config"], path)
+        self.classes, self.device = exported["classes"], device
+        self.normalisers = {
+            name: Normaliser.from_state(self.config.normalise, state)
+            for name, state in exported["normalisers"].items()
+        }
+        self.dims = exported["dims"]
+        segment = self.config.segment
+        shape = Shape(self.dims, len(self.classes), segment.frames if segment else None)
+        self.model = MODELS[self.config.model.name](self.config.model, shape)
+        self.model.load_state_dict(checkpoint["model"])
+        self.model.to(device).eval()
+
+    def needs_speakers(self):
+        return any(step.scope == "speaker" for step in self.config.normalise)
+
+    def normalise(self, dataset, speakers, cmvn=None):
+        """Normalises a Dataset in place, moves it to the device and returns it.
+
+        `speakers` has the speaker of each utterance; `cmvn` is {feature type: {speaker: statistics}}.
+        """
+        for name, stream in dataset.streams.items():
+            if stream.dims != self.dims[name]:
+                raise SertkError(f"{name}: {stream.dims} dims, the model was trained with {self.dims[name]}")
+            self.normalisers[name].apply_(stream, speakers, (cmvn or {}).get(name))
+        dataset.normalisers = self.normalisers
+        return dataset.to(self.device)
+
+    def posteriors(self, dataset):
+        """(utterances, classes) in float64, rows sum to 1, of a normalised Dataset."""
+        return utterance_means(self.model.posteriors, dataset, self.config.segment, self.device)
+
+    def vectors(self, dataset, layer):
+        """The vectors of one of the model's layers, (utterances, rows, dims) in float64, of a normalised Dataset."""
+        layers = self.model.layers
+        if layer not in layers:
+            raise SertkError(f"{self.config.model.name} has no layer {layer!r} (there are: {', '.join(layers)})")
+        return utterance_means(
+            lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device
+        )
