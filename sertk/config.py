@@ -81,7 +81,7 @@ class Training:
     patience: int = 5  # epochs without improvement before training ends
     drops: tuple[int, ...] = ()  # the epochs, from 2 on, that begin with a tenth of the learning rate before
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
-    select: Literal["valid_uar", "valid_loss", "last"] = "valid_uar"
+    select: Literal["valid_uar", "valid_loss", "valid_reconstruction", "last"] = "valid_uar"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # Classes alike: every class's utterances weigh as much in the loss, or come as often in an epoch
     imbalance: Literal["none", "weights", "upsample"] = "none"
@@ -104,16 +104,28 @@ class Config:
     model: Any  # the Config dataclass of the model's class
     features: tuple[str, ...]
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
-    task: Literal["emotion"] = "emotion"
+    task: Literal["emotion", "autoencoder"] = "emotion"
     normalise: tuple[Normalise, ...] = (Normalise(),)
     numbers: str | None = None  # a table of the data folder, one number for each utterance, that the model asks for
+    conditions: str | None = None  # a feature type of one vector for each utterance, that the model asks for
     segment: Segment | None = None
     optimiser: Optimiser = field(default_factory=Optimiser)
     training: Training = field(default_factory=Training)
     init: str | None = None  # an earlier step: weights of equal name and shape start from its best ones
     extract: str | None = None  # a layer: its vectors are a feature type of this name for the steps that follow
+    # Vectors of the training part come from so many trainings, each without the speakers it extracts; 0: from the one
+    crossfit: int = 0
 
     def __post_init__(self):
+        from sertk.models import MODELS
+
+        task = MODELS[self.model.name].task
+        require(self.task == task, "task", f"{task}, for {self.model.name}")
+        select = self.training.select
+        suits = select in ("last", "valid_loss", "valid_uar" if task == "emotion" else "valid_reconstruction")
+        require(suits, "training", f"training.select not {select}, for the task {task}")
+        require(self.crossfit == 0 or self.crossfit >= 2, "crossfit", "0, or 2 and more")
+        require(self.extract or not self.crossfit, "crossfit", "0, without extract")
         require(self.features, "features", "at least one feature type")
         scopes = [step.scope for step in self.normalise]
         ordered = sorted(scopes, key=lambda scope: scope == "window")
@@ -224,7 +236,7 @@ def check_extracted(steps, path):
         if layer in makers:
             raise SertkError(f"{where}.extract: {layer} is extracted by the step {makers[layer]} already")
         for later, other in list(steps.items())[number:]:
-            if other.extract in config.features and other.extract not in makers:
+            if other.extract in (*config.features, config.conditions) and other.extract not in {None, *makers}:
                 raise SertkError(f"{where}.features: {other.extract} is extracted later, by the step {later}")
         if layer is not None:
             makers[layer] = name
@@ -341,7 +353,8 @@ def feature_types(steps, archived=False):
     """
     extracted = {config.extract for config in steps.values()}
     takers = (config for config in steps.values() if not (archived and config.on_the_fly))
-    return sorted({name for config in takers for name in config.features} - extracted)
+    named = {name for config in takers for name in (*config.features, config.conditions)}
+    return sorted(named - extracted - {None})
 
 
 def data_needed(steps):

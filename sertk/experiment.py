@@ -16,6 +16,7 @@ from sertk.protocols import list_digests, list_folds, read_card, read_fold, with
 SELECTIONS = {
     "valid_uar": "validation UAR",
     "valid_loss": "validation loss",
+    "valid_reconstruction": "validation reconstruction",
     "last": "none: the last epoch",
 }
 
@@ -51,8 +52,10 @@ def experiment_card(steps, data_dir, splits_dir, label_set, names):
     final = list(steps.values())[-1]
     fitted = issubclass(MODELS[final.model.name], FittedModel)
     labels = Labels.read(data_dir, label_set)
+    told = any(getattr(config.model, "condition", None) == "oracle" for config in steps.values())
     return {
         **names,
+        **({"test_labels": "given to the model as its condition"} if told else {}),
         "label_set": label_set,
         "classes": labels.classes,
         "class_counts": labels.counts(),

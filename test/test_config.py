@@ -85,11 +85,11 @@ def test_steps_inherit_what_is_shared_and_keep_their_order(tmp_path):
 MISTAKES = {
     "colour: red": "unknown key colour",
     "model: {name: blstm, colour: red}": "unknown key model.colour",
-    "model: {name: perceptron}": "no model 'perceptron' (known: blstm, blstm_capsule",
+    "model: {name: perceptron}": "no model 'perceptron' (known: ae, blstm, blstm_capsule",
     "model: {lstm_units: 8}": "model.name is missing",
     "training: {max_epochs: many}": "training.max_epochs is 'many', expected int",
     "training: {max_epochs: 0}": "training.max_epochs is 0, expected 1 or more",
-    "training: {select: test_uar}": "expected one of valid_uar, valid_loss, last",
+    "training: {select: test_uar}": "expected one of valid_uar, valid_loss, valid_reconstruction, last",
     "training: 3": "training: expected a mapping",
     "optimiser: {lr: -1}": "optimiser.lr is -1.0, expected above 0",
     "optimiser: {betas: [0.9]}": "optimiser.betas",

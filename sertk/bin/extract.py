@@ -40,7 +40,7 @@ def run(args):
     if args.list:
         print("\n".join(trained.model.layers))
         return
-    write_vectors(trained, [read_input(trained, args).dataset], args.layer, args.wspecifier)
+    write_vectors([(trained, read_input(trained, args).dataset)], args.layer, args.wspecifier)
 
 
 def main(argv=None):

@@ -40,54 +40,17 @@ def run(args):
     if name not in steps:
         raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
     from sertk.experiment import check_earlier_steps
+    from sertk.training.loop import Interrupted
+    from sertk.training.step import train_step
 
     check_earlier_steps(args.run_dir, steps, name, args.splits, args.fold, args.seed)
-    return train_step(args, steps[name], None if name == last else name)
-
-
-def train_step(args, config, step):
-    import torch
-
-    from sertk.decoding.vectors import extract_features
-    from sertk.experiment import start_run, step_folder
-    from sertk.models.base import FittedModel
-    from sertk.tasks import TASKS
-    from sertk.training.checkpoint import load_matching
-    from sertk.training.fit import fit
-    from sertk.training.loop import Interrupted, make_optimiser, train
-
-    folder = step_folder(args.run_dir, step)
-    device = choose_device(args)
-    fold = start_run(folder, config, args.seed, args.splits, args.fold, device)
-    log_to(folder / "train.log")
-    torch.manual_seed(args.seed)
-    task = TASKS[config.task](config, args.data, args.run_dir, fold, args.labels, device)
-    log.info(
-        "%s: %d training and %d validation utterances, on %s",
-        config.model.name, len(task.train.utterances), len(task.valid.utterances), device,
-    )
-    if config.init:
-        path = step_folder(args.run_dir, config.init) / "checkpoints" / "best.pt"
-        log.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
     try:
-        if isinstance(task.model, FittedModel):
-            fit(task, folder, args.seed)
-        else:
-            log.info("%d weights", sum(parameter.numel() for parameter in task.model.parameters()))
-            train(task, config.training, make_optimiser(config.optimiser, task.model), folder, args.seed)
-        if config.extract:
-            extract_features(args.run_dir, step, device, args.data, args.splits, args.fold, args.labels)
-        log.info("peak memory %.1f GiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
+        train_step(args, steps[name], None if name == last else name, choose_device(args))
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")
         return PREEMPTED
+    log.info("peak memory %.1f GiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20)
     return 0
-
-
-def log_to(path):
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.getLogger().addHandler(handler)
 
 
 def main(argv=None):

@@ -50,13 +50,19 @@ def read_input(trained, args):
 def read_part(trained, data_dir, splits_dir, fold, part, label_set):
     """The labelled utterances of one part of the fold that the run was trained on."""
     check_lists(trained.folder, splits_dir, fold)
+    return read_labelled(trained, data_dir, getattr(read_fold(splits_dir, fold), part), label_set)
+
+
+def read_labelled(trained, data_dir, utterances, label_set):
+    """Those of `utterances` that have a label; raises SertkError where the model was trained for other classes."""
     labels = Labels.read(data_dir, label_set)
     if labels.classes != trained.classes:
         raise SertkError(f"{trained.folder}: trained for the classes {trained.classes}, {label_set} has {labels.classes}")
-    utterances = labels.labelled(getattr(read_fold(splits_dir, fold), part))
+    utterances = labels.labelled(utterances)
     utt2spk = DataDir(data_dir).table("utt2spk")
     speakers = [utt2spk[utterance] for utterance in utterances]
-    dataset = trained.normalise(load_dataset(trained.config, data_dir, utterances, trained.run_dir), speakers)
+    seen = labels if trained.model.needs_labels else None
+    dataset = trained.normalise(load_dataset(trained.config, data_dir, utterances, trained.run_dir, seen), speakers)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances])
 
 

@@ -9,6 +9,16 @@ BATCH_FRAMES = 24_000  # decoding batches hold about this many frames
 
 
 @torch.inference_mode()
+def utterance_rows(function, dataset, segment, device):
+    """What function(batch) (windows, 1, dims) gives for each utterance's windows, in order: a list of (windows, dims)."""
+    sampler = make_sampler(dataset, segment, "decode_hop")
+    windows = sampler.all_windows()
+    chunks = progress(windows.split(max(1, BATCH_FRAMES // segment.frames)), "extraction")
+    rows = torch.cat([function(sampler.gather(chunk, device))[:, 0].cpu() for chunk in chunks])
+    return rows.split(windows[:, 0].bincount(minlength=len(dataset.utterances)).tolist())
+
+
+@torch.inference_mode()
 def utterance_means(function, dataset, segment, device, hop_of="decode_hop"):
     """Means of function(batch) (batch, ...) over each utterance's windows: (utterances, ...) in float64 on the CPU.
 

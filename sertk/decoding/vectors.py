@@ -1,25 +1,35 @@
 """Vectors of a trained model's layers, for figures and as features of the trainings that follow."""
 
 from sertk.archives import MatrixWriter
-from sertk.datadir import SPLIT_PARTS
 from sertk.decoding.emotion import write_rows
-from sertk.decoding.inputs import read_part
+from sertk.decoding.inputs import read_labelled, read_part
 from sertk.tasks.dataset import own_feats
 from sertk.tasks.trained import TrainedModel
 
 
-def write_vectors(trained, datasets, layer, wspecifier):
-    """Writes a matrix (rows, dims) of the layer's vectors for each utterance of normalised Datasets."""
+def write_vectors(pairs, layer, wspecifier):
+    """Writes a matrix (rows, dims) of the layer's vectors for each utterance; `pairs` are of a model and a Dataset."""
     with MatrixWriter(wspecifier) as writer:
-        for dataset in datasets:
-            write_rows(writer, dataset.utterances, trained.vectors(dataset, layer).numpy())
+        for trained, dataset in pairs:
+            write_rows(writer, dataset.utterances, (rows.numpy() for rows in trained.vectors(dataset, layer)))
 
 
-def extract_features(run_dir, step, device, data_dir, splits_dir, fold, label_set):
-    """Writes what a trained step's config names as `extract` into RUN_DIR/feats, for all parts of the fold."""
-    trained = TrainedModel(run_dir, device, step)
-    layer = trained.config.extract
-    scp = own_feats(run_dir, layer)
+def extract_features(run, step, held, device):
+    """Writes what a trained step's config names as `extract` into RUN_DIR/feats, for all parts of the fold.
+
+    `run` is as for training.step.train_step. `held` are the parts of the training part that were left out of the
+    step's crossfit trainings, which each extract theirs; without any, the step itself extracts the training part.
+    """
+    trained = TrainedModel(run.run_dir, device, step)
+    scp = own_feats(run.run_dir, trained.config.extract)
     scp.parent.mkdir(exist_ok=True)
-    parts = (read_part(trained, data_dir, splits_dir, fold, part, label_set).dataset for part in SPLIT_PARTS)
-    write_vectors(trained, parts, layer, f"ark,scp:{scp.with_suffix('.ark')},{scp}")
+    write_vectors(pairs(run, trained, held), trained.config.extract, f"ark,scp:{scp.with_suffix('.ark')},{scp}")
+
+
+def pairs(run, trained, held):
+    """Each trained model of a step with the Dataset of what it extracts, one at a time."""
+    for number, part in enumerate(held, 1):
+        own = trained.crossfit(number)
+        yield own, read_labelled(own, run.data, part, run.labels).dataset
+    for part in ("valid", "test") if held else ("train", "valid", "test"):
+        yield trained, read_part(trained, run.data, run.splits, run.fold, part, run.labels).dataset

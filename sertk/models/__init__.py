@@ -2,11 +2,13 @@
 
 from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
+from sertk.models.latif import Autoencoder, ConditionalAutoencoder, Lstm, VariationalAutoencoder
 from sertk.models.li import AttentionCnn, AverageCnn, BilinearCnn
 from sertk.models.vectors import Svm, VectorCnn
 from sertk.models.zhao import BlstmCtc
 
 MODELS = {
+    "ae": Autoencoder,
     "blstm": MeanBlstm,
     "blstm_capsule": BlstmCapsule,
     "blstm_cnn": BlstmCnn,
@@ -17,6 +19,9 @@ MODELS = {
     "cnn_attpool": AttentionCnn,
     "cnn_bilinear": BilinearCnn,
     "cnn_gap": AverageCnn,
+    "cvae": ConditionalAutoencoder,
+    "lstm": Lstm,
     "svm": Svm,
+    "vae": VariationalAutoencoder,
     "vector_cnn": VectorCnn,
 }

@@ -33,6 +33,7 @@ class Batch:
     labels: Tensor | None = None  # (batch,)
     weights: Tensor | None = None  # (batch,), of each item in the loss; None: all weigh the same
     numbers: Tensor | None = None  # (batch,), of what the config's `numbers` counts, on the CPU
+    conditions: Tensor | None = None  # (batch, dims), of the config's feature type `conditions`
 
     def only_stream(self):
         return only(self.streams)
@@ -66,7 +67,10 @@ def mean_loss(losses, weights):
 class EmotionModel(nn.Module):
     """A classifier trained by gradient; subclasses have a frozen dataclass `Config` and take (config, shape)."""
 
+    task = "emotion"  # what the config's `task` has to be
     layers = ("output",)  # whose vectors `sertk-extract` can write
+    sequences = ()  # those of the layers that give a row for each window, instead of a mean over the windows
+    needs_labels = False  # of what vectors are extracted from
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError

@@ -105,7 +105,7 @@ def _identity(experiment, card, run):
     model = card.get("model") or (read_config(run.path).get("model") or {}).get("name") or folder
     if folder != model and not folder.startswith(f"{model}_"):
         model = folder
-    stated = [key for key in ("corpus", "subset", "label_set", "protocol") if card.get(key) is not None]
+    stated = [key for key in ("corpus", "subset", "label_set", "protocol", "test_labels") if card.get(key) is not None]
     return {key: card[key] for key in stated} | {"model": model, "tag": folder[len(model) + 1 :]}
 
 
@@ -180,6 +180,8 @@ def _undecoded_warnings(experiment):
 
 def _warnings(card, runs, confusions):
     warnings = []
+    if "test_labels" in card:
+        warnings.append(f"the labels of the test part were {card['test_labels']}: this is no fair result")
     for run, confusion in zip(runs, confusions):
         total = confusion.sum()
         top = int(confusion.sum(0).argmax())

@@ -56,8 +56,9 @@ def counted(number, what):
 
 
 def system_name(identity):
-    """`blstm_capsule speaker_norm`: model and tag."""
-    return f"{identity['model']} {identity['tag']}".rstrip()
+    """`blstm_capsule speaker_norm`: model and tag, and whether the system was told what it is tested on."""
+    name = f"{identity['model']} {identity['tag']}".rstrip()
+    return f"{name} (uses the test label)" if "test_labels" in identity else name
 
 
 def task_name(identity):

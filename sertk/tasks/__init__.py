@@ -1,5 +1,6 @@
 """The tasks by name: what is trained, on which data, with which loss and metric."""
 
+from sertk.tasks.autoencoder import AutoencoderTask
 from sertk.tasks.emotion import EmotionTask
 
-TASKS = {"emotion": EmotionTask}
+TASKS = {"autoencoder": AutoencoderTask, "emotion": EmotionTask}

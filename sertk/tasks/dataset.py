@@ -37,7 +37,16 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
     return Dataset(
         utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None,
         numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
+        conditions=load_vectors(find_feats(config.conditions, data_dir, run_dir), utterances) if config.conditions else None,
     )
+
+
+def load_vectors(scp, utterances):
+    """One vector for each utterance (utterances, dims) from a table of archives; raises SertkError for sequences."""
+    stream = load_stream(scp, utterances)
+    if not bool((stream.lengths == 1).all()):
+        raise SertkError(f"{scp}: {utterances[int(stream.lengths.argmax())]} has several rows, expected one vector")
+    return stream.values
 
 
 def read_numbers(path, utterances):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sertk.config import Config, build
-from sertk.decoding.means import utterance_means
+from sertk.decoding.means import utterance_means, utterance_rows
 from sertk.errors import SertkError
 from sertk.experiment import step_folder
 from sertk.features.normalise import Normaliser
@@ -16,7 +16,7 @@ class TrainedModel:
     """The trained model of a run folder, or of one of its earlier steps; raises SertkError when there is none."""
 
     def __init__(self, run_dir, device, step=None):
-        self.run_dir, self.folder = Path(run_dir), step_folder(run_dir, step)
+        self.run_dir, self.step, self.folder = Path(run_dir), step, step_folder(run_dir, step)
         path = self.folder / "checkpoints" / "best.pt"
         checkpoint = read_checkpoint(path)
         exported = checkpoint["task"]
@@ -32,6 +32,10 @@ class TrainedModel:
         self.model = MODELS[self.config.model.name](self.config.model, shape)
         self.model.load_state_dict(checkpoint["model"])
         self.model.to(device).eval()
+
+    def crossfit(self, number):
+        """The model that the same step trained without a part of the training part."""
+        return TrainedModel(self.run_dir, self.device, f"{self.step}/crossfit{number}")
 
     def needs_speakers(self):
         return any(step.scope == "speaker" for step in self.config.normalise)
@@ -53,10 +57,9 @@ class TrainedModel:
         return utterance_means(self.model.posteriors, dataset, self.config.segment, self.device)
 
     def vectors(self, dataset, layer):
-        """The vectors of one of the model's layers, (utterances, rows, dims) in float64, of a normalised Dataset."""
+        """The vectors of one of the model's layers for each utterance of a normalised Dataset: matrices (rows, dims)."""
         layers = self.model.layers
         if layer not in layers:
             raise SertkError(f"{self.config.model.name} has no layer {layer!r} (there are: {', '.join(layers)})")
-        return utterance_means(
-            lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device
-        )
+        gather = utterance_rows if layer in self.model.sequences else utterance_means
+        return gather(lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device)

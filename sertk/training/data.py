@@ -83,8 +83,8 @@ def load_stream(scp, utterances):
 class Dataset:
     """Some utterances with their streams, already normalised, and labels (utterances,) where they are known.
 
-    `weights` (utterances,) are those in the loss; None: all weigh the same. `numbers` (utterances,) are integers that
-    some models ask for.
+    `weights` (utterances,) are those in the loss; None: all weigh the same. `numbers` (utterances,) are integers and
+    `conditions` (utterances, dims) vectors that some models ask for.
     """
 
     utterances: list[str]
@@ -93,6 +93,7 @@ class Dataset:
     labels: torch.Tensor | None = None
     weights: torch.Tensor | None = None
     numbers: torch.Tensor | None = None
+    conditions: torch.Tensor | None = None
 
     def to(self, device):
         for stream in self.streams.values():
@@ -225,4 +226,5 @@ def make_batch(dataset, items, streams, device):
         return None if values is None else values[items].to(device, non_blocking=True)
 
     numbers = None if dataset.numbers is None else dataset.numbers[items]
-    return Batch(items, streams, of_items(dataset.labels), of_items(dataset.weights), numbers)
+    given = (of_items(values) for values in (dataset.labels, dataset.weights))
+    return Batch(items, streams, *given, numbers, of_items(dataset.conditions))

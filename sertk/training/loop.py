@@ -166,7 +166,7 @@ def finish_epoch(run):
 def is_best(metrics, select, best_value):
     if select == "last" or best_value is None:
         return True
-    return metrics[select] < best_value if select == "valid_loss" else metrics[select] > best_value
+    return metrics[select] > best_value if select == "valid_uar" else metrics[select] < best_value
 
 
 def keep_best(run):

@@ -13,6 +13,7 @@ from sertk.training.data import Dataset, Stream
 
 TINY_CNN = {"heights": [3, 2], "widths": [2, 3], "filters": [2, 2], "channels": [4, 4]}
 SMALL = {
+    "ae": {"hidden": [8, 6], "latent": 4},
     "blstm": {"lstm_units": 5},
     "blstm_capsule": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
     "blstm_cnn": {"lstm_units": 5, "filters": 3, "capsules": 4, "kernel": 5},
@@ -23,11 +24,15 @@ SMALL = {
     "cnn_attpool": TINY_CNN,
     "cnn_bilinear": TINY_CNN,
     "cnn_gap": TINY_CNN,
+    "cvae": {"hidden": [8, 6], "latent": 4},
+    "lstm": {"lstm_units": 5},
     "svm": {},
+    "vae": {"hidden": [8, 6], "latent": 4},
     "vector_cnn": {"filters": [4, 4], "units": 8, "dropout": 0.0},
 }
 FITTED = sorted(name for name in SMALL if issubclass(MODELS[name], FittedModel))
 BY_GRADIENT = sorted(set(SMALL) - set(FITTED))
+CLASSIFIERS = [name for name in SMALL if MODELS[name].task == "emotion"]
 ONE_FRAME = ("svm", "vector_cnn")
 FRAMES = 15
 SEGMENTS = dict.fromkeys(SMALL, FRAMES) | {"blstm_ctc": None}  # frames per window; None: whole utterances
@@ -74,7 +79,7 @@ def test_every_model_is_tested_here():
     assert set(SMALL) == set(MODELS)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_posteriors_are_probabilities_and_do_not_depend_on_the_batch(name):
     model = trained_model(name)
     batch = batch_for(name, 7)
@@ -95,6 +100,8 @@ def test_every_layer_gives_rows_of_vectors(name):
         for layer in MODELS[name].layers:
             vectors = model.vectors(batch, layer)
             assert vectors.ndim == 3 and len(vectors) == 4
+        if name not in CLASSIFIERS:
+            return
         scores = model(batch).scores
         expected = scores if scores.ndim == 2 else scores.mean(1)
         torch.testing.assert_close(model.vectors(batch, "output")[:, 0], expected)
@@ -115,7 +122,7 @@ def test_training_lowers_the_loss_and_moves_every_weight(name, precision):
         loss.backward()
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < (0.7 if name in CLASSIFIERS else 0.95) * losses[0]  # noise leaves much to reconstruct
     unmoved = [key for key, value in model.state_dict().items() if torch.equal(value, before[key])]
     assert not unmoved
 

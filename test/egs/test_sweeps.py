@@ -1,4 +1,4 @@
-"""The comparison of filter shapes, with a run.sh that only notes how it was called."""
+"""The comparisons of filter shapes and latent sizes, with a run.sh that only notes how it was called."""
 
 import os
 import shlex
@@ -17,7 +17,10 @@ from sertk.scoring.results import score
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """#!/usr/bin/env bash
-case " $* " in *" --print_exp true "*) echo exp/mini_4_mini/cnn_gap_conv1; exit ;; esac
+case " $* " in
+  *" --model cnn_gap "*" --print_exp true "*) echo exp/mini_4_mini/cnn_gap_conv1; exit ;;
+  *" --print_exp true "*) echo exp/mini_4_mini/vae_lstm_latent; exit ;;
+esac
 printf '%q ' "$@" >> calls
 echo >> calls
 """
@@ -36,10 +39,10 @@ def recipe(tmp_path):
     return recipe
 
 
-def call(recipe, *options):
+def call(recipe, *options, script="filter_shapes"):
     environment = {**os.environ, "SERTK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
-        ["local/filter_shapes.sh", *options],
+        [f"local/{script}.sh", *options],
         cwd=recipe, env=environment, capture_output=True, text=True, check=False,
     )
 
@@ -107,3 +110,27 @@ def test_what_stops_a_training_stops_the_comparison(recipe):
 @pytest.mark.parametrize("corpus", ["iemocap", "ravdess", "mini"])
 def test_recipes_have_it(corpus):
     assert (ROOT / f"egs/{corpus}/local/filter_shapes.sh").resolve() == ROOT / "egs/common/filter_shapes.sh"
+
+
+def test_each_latent_size_is_trained_and_drawn(recipe):
+    for number, size in enumerate((32, 64)):
+        folder = recipe / f"exp/mini_4_mini/vae_lstm_latent{size}"
+        make_experiment(folder, done=(1,), number=number)
+        write_json(folder / "results.json", score(folder, draws=100))
+        config = {"steps": {"vae": {"model": {"latent": size}}}}
+        (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    done = call(recipe, "--folds", "1", "--sizes", "32 64", "--set", "steps.vae.model.beta=0.5", script="latent_sizes")
+    assert done.returncode == 0, done.stderr
+    calls = [shlex.split(line) for line in (recipe / "calls").read_text().splitlines()]
+    assert [words[words.index("--tag") + 1] for words in calls] == ["latent32", "latent64"]
+    for words, size in zip(calls, (32, 64)):
+        assert words[:6] == ["--stage", "3", "--folds", "1", "--model", "vae_lstm"]
+        settings = shlex.split(words[words.index("--set") + 1])
+        model = load_steps(ROOT / "egs/common/conf/vae_lstm.yaml", settings)["vae"].model
+        assert (model.latent, model.beta) == (size, 0.5)
+    assert (recipe / "exp/mini_4_mini_vae_lstm_latent_sizes.png").exists()
+
+
+def test_latent_sizes_of_models_without_latents_are_refused(recipe):
+    done = call(recipe, "--model", "blstm", script="latent_sizes")
+    assert done.returncode == 1 and "--model blstm: expected ae_lstm" in done.stderr

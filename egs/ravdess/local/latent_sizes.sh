@@ -1,0 +1,1 @@
+../../common/latent_sizes.sh

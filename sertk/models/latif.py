@@ -1,0 +1,215 @@
+"""Latif et al. 2018, Variational Autoencoders for Learning Latent Representations of Speech Emotion: the networks.
+
+Autoencoders of short segments, and an LSTM over the sequence of an utterance's latent vectors.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sertk.config import require
+from sertk.errors import SertkError
+from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    name: str
+    hidden: tuple[int, ...] = (512, 256)  # of the encoder; the decoder has them in the opposite order
+    latent: int = 128  # dims
+
+    def __post_init__(self):
+        require(self.hidden and min(self.hidden) >= 1, "hidden", "numbers from 1")
+        require(self.latent >= 1, "latent", "1 or more")
+
+
+@dataclass(frozen=True)
+class VariationalConfig(AutoencoderConfig):
+    beta: float = 1.0  # weight of the divergence from the prior
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.beta >= 0, "beta", "0 or more")
+
+
+@dataclass(frozen=True)
+class ConditionalConfig(VariationalConfig):
+    # What stands in the place of the label when latents are extracted. oracle is the paper's: it gives labels away.
+    condition: Literal["uniform", "predicted", "oracle"] = "uniform"
+
+
+class Autoencoder(WindowModel):
+    """Fully connected, with ReLU; a segment (frames, dims) is one vector, and its code is its latent vector."""
+
+    Config = AutoencoderConfig
+    task = "autoencoder"
+    layers = sequences = ("ae_latents",)
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        self.config, self.classes = config, shape.classes
+        size, extra = shape.frames * shape.only_dims(), self.condition_dims()
+        self.encoder = perceptron((size + extra, *config.hidden))
+        self.code = nn.Linear(config.hidden[-1], self.code_dims())
+        self.decoder = perceptron((config.latent + extra, *reversed(config.hidden)))
+        self.output = nn.Linear(config.hidden[0], size)
+
+    def condition_dims(self):
+        return 0
+
+    def code_dims(self):
+        return self.config.latent
+
+    def segments(self, batch):
+        """(batch, frames * dims)."""
+        return self.only_windows(batch)[0].flatten(1)
+
+    def reconstruction_losses(self, segments, latent):
+        """The squared errors of reconstructions from `latent` (batch, latent dims), summed over dims: (batch,)."""
+        return (self.output(self.decoder(latent)).float() - segments).square().sum(1)
+
+    def loss(self, batch):
+        segments = self.segments(batch)
+        losses = self.reconstruction_losses(segments, self.code(self.encoder(segments)))
+        reconstruction = mean_loss(losses, batch.weights)
+        return reconstruction, {"reconstruction": reconstruction}
+
+    def posteriors(self, batch):
+        raise SertkError(f"{self.name} is an autoencoder: it classifies nothing; its latent vectors can be extracted")
+
+    def vectors(self, batch, layer):
+        return self.code(self.encoder(self.segments(batch)))[:, None]
+
+
+class VariationalAutoencoder(Autoencoder):
+    """The code is a mean and a standard deviation per latent dim; both together are the latent vector.
+
+    The loss is the negative evidence lower bound with squared errors: reconstruction + beta * divergence of the
+    code's normal distribution from N(0, 1), summed over dims, mean over the batch (Eq. 2). In training the latent is
+    drawn, mean + deviation * noise; in validation it is the mean.
+    """
+
+    Config = VariationalConfig
+    layers = sequences = ("vae_latents",)
+
+    def code_dims(self):
+        return 2 * self.config.latent
+
+    def distribution(self, segments, condition):
+        """Mean and log variance of the codes: (batch, latent) each, float32."""
+        return self.code(self.encoder(torch.cat([segments, condition], 1))).float().chunk(2, 1)
+
+    def loss(self, batch):
+        segments, condition = self.segments(batch), self.told(batch)
+        mean, log_variance = self.distribution(segments, condition)
+        latent = reparametrised(mean, log_variance) if self.training else mean
+        losses = self.reconstruction_losses(segments, torch.cat([latent, condition], 1))
+        reconstruction = mean_loss(losses, batch.weights)
+        divergence = mean_loss(divergences(mean, log_variance), batch.weights)
+        figures = {"reconstruction": reconstruction, "kl": divergence}
+        return reconstruction + self.config.beta * divergence, figures
+
+    def told(self, batch):
+        """What the network is told in training beside a segment: (batch, condition dims), here nothing."""
+        return batch.only_stream().values.new_empty(len(batch.items), 0)
+
+    def guessed(self, batch):
+        """What stands for that when latents are extracted."""
+        return self.told(batch)
+
+    def vectors(self, batch, layer):
+        """Means and standard deviations: (batch, 1, 2 * latent)."""
+        mean, log_variance = self.distribution(self.segments(batch), self.guessed(batch))
+        return torch.cat([mean, (log_variance / 2).exp()], 1)[:, None]
+
+
+class ConditionalAutoencoder(VariationalAutoencoder):
+    """Encoder and decoder are also given the utterance's label, one-hot, in training.
+
+    The label is unknown when an utterance is to be recognised, so that `condition` says what stands for it in the
+    extraction of latents, for training, validation and test part alike: all classes alike, the posteriors of
+    another recogniser, or, as in the paper, the label itself.
+    """
+
+    Config = ConditionalConfig
+    layers = sequences = ("cvae_latents",)
+
+    @property
+    def needs_labels(self):
+        return self.config.condition == "oracle"
+
+    def condition_dims(self):
+        return self.classes
+
+    def told(self, batch):
+        return F.one_hot(batch.labels, self.classes).float()
+
+    def guessed(self, batch):
+        if self.config.condition == "uniform":
+            device = batch.only_stream().values.device
+            return torch.full((len(batch.items), self.classes), 1 / self.classes, device=device)
+        if self.config.condition == "oracle":
+            if batch.labels is None:
+                raise SertkError(f"{self.name} with condition oracle needs the labels of what it is used on")
+            return self.told(batch)
+        if batch.conditions is None:
+            raise SertkError(f"{self.name} with condition predicted needs the feature type that `conditions` names")
+        return batch.conditions
+
+
+@dataclass(frozen=True)
+class LstmConfig:
+    name: str
+    lstm_units: int = 128
+    lstm_layers: int = 2
+
+    def __post_init__(self):
+        for key in ("lstm_units", "lstm_layers"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+
+
+class Lstm(EmotionModel):
+    """LSTM layers over the whole utterance, the last state, softmax."""
+
+    Config = LstmConfig
+    layers = ("last", "posteriors", *EmotionModel.layers)
+
+    def __init__(self, config, shape):
+        super().__init__()
+        self.lstm = nn.LSTM(shape.only_dims(), config.lstm_units, config.lstm_layers, batch_first=True)
+        self.output = nn.Linear(config.lstm_units, shape.classes)
+
+    def last(self, batch):
+        """The last layer's state at each sequence's last frame: (batch, units)."""
+        stream = batch.only_stream()
+        states, _ = self.lstm(stream.values)
+        return states[torch.arange(len(states)), stream.lengths - 1]
+
+    def forward(self, batch):
+        return Output(self.output(self.last(batch)))
+
+    def vectors(self, batch, layer):
+        if layer == "posteriors":
+            return self.posteriors(batch)[:, None]
+        return self.last(batch)[:, None] if layer == "last" else super().vectors(batch, layer)
+
+
+def perceptron(sizes):
+    """Linear layers of these sizes, each followed by ReLU."""
+    return nn.Sequential(*(
+        part for before, after in pairwise(sizes) for part in (nn.Linear(before, after), nn.ReLU())
+    ))
+
+
+def reparametrised(mean, log_variance):
+    """Draws from normal distributions so that gradients reach their parameters: mean + deviation * noise."""
+    return mean + (log_variance / 2).exp() * torch.randn_like(mean)
+
+
+def divergences(mean, log_variance):
+    """KL(N(mean, variance) || N(0, 1)) in nats, summed over dims: (batch, dims) each to (batch,)."""
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
