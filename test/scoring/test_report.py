@@ -319,3 +319,31 @@ def test_extent(rule, scored, missing, of, seeds, text):
     folds = [{"fold": fold, "seed": seed} for fold in scored for seed in seeds]
     folds_scored = {"scored": scored, "missing": missing, "of": of}
     assert extent({"card": {"rule": rule}, "folds": folds, "folds_scored": folds_scored}) == text
+
+
+def test_dimensions_stand_side_by_side_with_their_mean(tmp_path, capsys):
+    values = {}
+    for number, (label_set, model) in enumerate(
+        [("activation3", "vae_lstm"), ("dominance3", "vae_lstm"), ("valence3", "vae_lstm"), ("valence3", "blstm")]
+    ):
+        facts = {"corpus": "iemocap", "label_set": label_set, "protocol": f"strat10_{label_set[:-1]}"}
+        folder = scored(tmp_path / label_set / model, model, number=number, classes=CLASSES[:3], **facts)
+        values[model, label_set] = 100 * score(folder, draws=10)["weighted_f1"]
+    tasks = {"corpus": "iemocap", "metric": "F-measure", "taken_for": "weighted_f1", "source": "Doe 2018"}
+    table = [
+        tasks | {"label_set": name, "protocol": f"strat10_{name[:-1]}", "rows": [{"system": "X", "value": value}]}
+        for name, value in (("activation3", 60.0), ("dominance3", 50.0), ("valence3", 40.0))
+    ]
+    (tmp_path / "published.yaml").write_text(yaml.safe_dump(table))
+    page = page_of(capsys, "--published", tmp_path / "published.yaml", *sorted(tmp_path.glob("*3/*")))
+    assert page.count("## iemocap, dimensions") == 1
+    (rows,) = tables(page, "iemocap, dimensions")
+    by_system = {row.pop("system"): row for row in rows}
+    own = [values["vae_lstm", name] for name in ("activation3", "dominance3", "valence3")]
+    assert list(by_system["vae_lstm"].values()) == [f"{value:.1f}" for value in (*own, statistics.fmean(own))]
+    assert list(by_system["blstm"].values()) == ["-", "-", f"{values['blstm', 'valence3']:.1f}", "-"]
+    assert list(by_system["X (Doe 2018)"].values()) == ["60.0", "50.0", "40.0", "50.0"]
+
+
+def test_without_dimensions_there_is_no_such_table(tmp_path, capsys):
+    assert "dimensions" not in page_of(capsys, scored(tmp_path / "exp", "blstm"))
