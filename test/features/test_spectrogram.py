@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 
-from sertk.config import Impossible
+from sertk.archives import MatrixWriter, open_matrices
+from sertk.config import Impossible, Normalise
+from sertk.features.normalise import Normaliser
 from sertk.features.registry import load_extractor
 from sertk.features.spectrogram import Spectrogram
 
@@ -36,3 +39,17 @@ def test_settings_that_cannot_work(options, key):
     with pytest.raises(Impossible) as error:
         Spectrogram(**options)
     assert error.value.args[0] == key
+
+
+def test_compressed_archives_keep_what_the_network_sees(tmp_path):
+    seconds = np.arange(16000) / 16000
+    vowel = sum(np.sin(2 * np.pi * 120 * h * seconds) / h for h in range(1, 30)) * np.exp(-3 * seconds)
+    noise = 1e-3 * np.random.default_rng(0).standard_normal(16000)
+    spectrum = load_extractor("spectrogram400")((0.2 * vowel + noise).astype(np.float32))
+    with MatrixWriter(f"ark:{tmp_path}/packed.ark", compression=1) as writer:
+        writer.write("vowel", spectrum)
+    packed = dict(open_matrices(f"ark:{tmp_path}/packed.ark"))["vowel"]
+    assert (tmp_path / "packed.ark").stat().st_size < 0.3 * spectrum.nbytes
+    steps = Normaliser((Normalise("minmax", "window", (0.0, 1.0)), Normalise("mulaw", "window")))
+    seen, other = (steps.apply_windows(torch.from_numpy(np.array(each))[None]) for each in (spectrum, packed))
+    assert 0 < float((seen - other).abs().mean()) < 0.02 * float(seen.std())
