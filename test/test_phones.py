@@ -117,6 +117,12 @@ def test_voiced_stretches(rate):
     assert count_in_sound(np.zeros(1, dtype=np.float32), rate) == 0
 
 
+@pytest.mark.parametrize("rate", [8000, 11025])
+def test_voiced_stretches_of_telephone_speech(rate):
+    pieces = [(0.2, 0), (0.3, 120), (0.2, 0), (0.15, 220), (0.2, 0), (0.4, 180), (0.2, 0)]
+    assert count_in_sound(voice(pieces, rate), rate) == 3
+
+
 @pytest.fixture
 def folder(tmp_path):
     texts = {"s1-a": "Kids are talking", "s1-b": "[LAUGHTER]", "s2-a": "Kids are talking", "s2-b": "Door."}
