@@ -39,26 +39,30 @@ def attention_maps(trained, data_dir, utterance, label=None):
         raise SertkError(f"{data_dir}/utt2spk: no utterance {utterance}")
     if label is not None and label not in trained.classes:
         raise SertkError(f"no class {label}: the model was trained for {', '.join(trained.classes)}")
-    dataset = load_dataset(trained.config, data_dir, [utterance], trained.run_dir)
+    own = speakers[utterance]
+    # Statistics of a speaker are those of all that the folder has of him, as in decoding it
+    needed = [utt for utt, speaker in speakers.items() if speaker == own] if trained.needs_speakers() else [utterance]
+    place = needed.index(utterance)
+    dataset = load_dataset(trained.config, data_dir, needed, trained.run_dir)
     stream, = dataset.streams.values()
-    spectrogram = stream.rows(0).cpu().numpy().copy()
-    trained.normalise(dataset, [speakers[utterance]])
-    posteriors = dict(zip(trained.classes, trained.posteriors(dataset)[0].tolist()))
+    spectrogram = stream.rows(place).cpu().numpy().copy()
+    trained.normalise(dataset, [own] * len(needed))
+    posteriors = dict(zip(trained.classes, trained.posteriors(dataset)[place].tolist()))
     label = label or max(posteriors, key=posteriors.get)
-    top_down, bottom_up = mean_maps(trained, dataset, trained.classes.index(label))
+    top_down, bottom_up = mean_maps(trained, dataset, place, trained.classes.index(label))
     return AttentionMaps(utterance, label, posteriors, spectrogram, top_down, bottom_up)
 
 
 @torch.inference_mode()
-def mean_maps(trained, dataset, label):
-    """The top-down map of a class and the bottom-up map of a Dataset's only utterance: (frames, bins) each."""
+def mean_maps(trained, dataset, item, label):
+    """The top-down map of a class and the bottom-up map of a Dataset's utterance `item`: (frames, bins) each."""
     segment = trained.config.segment
     sampler = make_sampler(dataset, segment, "decode_hop")
-    windows = sampler.all_windows()
+    windows = sampler.windows_of(torch.tensor([item]), torch.tensor(0))
     top_down, bottom_up = trained.model.attention_maps(sampler.gather(windows, trained.device))
     maps = torch.stack([top_down[:, label], bottom_up[:, 0]], 1).double().cpu()
     stream, = dataset.streams.values()
-    length = int(stream.lengths[0])
+    length = int(stream.lengths[item])
     # Cells at the upper edges reach over what the convolutions cut off there
     rows, columns = (
         (torch.arange(size) // trained.model.cell).clamp(max=cells - 1)

@@ -6,7 +6,7 @@ import torch
 from toy_corpus import CLASSES, write_splits
 
 from sertk.archives import MatrixWriter
-from sertk.bin import plot, train
+from sertk.bin import decode, plot, train
 from sertk.datadir import write_data_dir
 from sertk.decoding.attention import attention_maps
 from sertk.models.base import Batch, Padded
@@ -23,7 +23,7 @@ training: {max_epochs: 1, select: last, precision: float32}
 """
 
 
-def train_run(folder, name):
+def train_run(folder, name, *settings):
     random = np.random.default_rng(0)
     data, run_dir = folder / "data", folder / name
     speakers = {f"s{number}-{label}": f"s{number}" for number in range(1, 5) for label in CLASSES}
@@ -36,7 +36,7 @@ def train_run(folder, name):
     (folder / "config.yaml").write_text(CONFIG.replace("NAME", name))
     assert 0 == train.main([
         "--config", f"{folder}/config.yaml", "--data", str(data), "--splits", f"{data}/splits/toy", "--fold", "1",
-        "--labels", "3", "--device", "cpu", str(run_dir),
+        "--labels", "3", "--device", "cpu", "--set", " ".join(settings), str(run_dir),
     ])
     return data, run_dir
 
@@ -93,6 +93,17 @@ def test_the_picture_has_seconds_and_hertz(trained_run, tmp_path):
     assert panels[0].get_xlim() == (0, pytest.approx(0.33)) and panels[0].get_ylim() == (0, 4000)
     assert [len(panel.images) for panel in panels] == [1, 2, 2]
     assert panels[2].get_xlabel() == "time (s)" and panels[0].get_ylabel() == "frequency (Hz)"
+
+
+def test_speakers_are_normalised_as_in_decoding(tmp_path):
+    data, run_dir = train_run(tmp_path, "cnn_attpool", "normalise=speaker", "training.max_epochs=2")
+    options = ["--splits", f"{data}/splits/toy", "--fold", "1", "--labels", "3", "--device", "cpu"]
+    assert decode.main(["--data", str(data), *options, str(run_dir)]) == 0
+    for line in (run_dir / "decode_test/predictions.tsv").read_text().splitlines()[1:]:
+        utterance, _, _, predicted, *posteriors = line.split("\t")
+        maps = attention_maps(TrainedEmotionModel(run_dir, CPU), data, utterance)
+        assert maps.label == predicted
+        assert list(maps.posteriors.values()) == pytest.approx([float(value) for value in posteriors], abs=1e-5)
 
 
 @pytest.mark.parametrize("options, message", [
