@@ -11,8 +11,9 @@ import numpy as np
 
 from sertk.audio import load_audio
 from sertk.command import progress
-from sertk.datadir import write_data_dir
+from sertk.datadir import DataDir, write_data_dir
 from sertk.errors import SertkError
+from sertk.phones import PHONES, WORDS
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +137,7 @@ def check_counts(found, published, root):
 def write_corpus(utterances, datadir, jobs=None):
     """Reads the audio of all utterances, checks it, and writes the data folder `datadir`.
 
+    Counts of words and phonemes that were made there of other utterances go away, to be made anew.
     Raises SertkError for unreadable audio, odd sampling rates and the same audio under two names.
     """
     utterances = sorted(utterances, key=lambda utterance: utterance.utt.encode())
@@ -151,9 +153,13 @@ def write_corpus(utterances, datadir, jobs=None):
     for u in utterances:
         lines = {"text": (u.utt, u.text), "spk2gender": (u.speaker, u.gender), "utt2group": (u.utt, u.group)}
         lines |= {"utt2subset": (u.utt, u.subset), "utt2dims": (u.utt, u.dims)}
-        lines |= {"utt2num_phones": (u.utt, u.phones)}
+        lines |= {PHONES: (u.utt, u.phones)}
         lines |= {f"labels/{label_set}": (u.utt, label) for label_set, label in u.labels.items()}
         for name, (key, value) in lines.items():
             if value is not None:
                 tables.setdefault(name, {})[key] = value
     write_data_dir(datadir, tables)
+    folder = DataDir(datadir)
+    for name in (WORDS, PHONES):
+        if folder.has(name) and folder.table(name).keys() != tables["utt2spk"].keys():
+            (folder.path / name).unlink()

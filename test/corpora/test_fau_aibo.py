@@ -7,7 +7,7 @@ from fau_aibo_release import LABELS, write_labels, write_release
 
 from sertk.bin import prepare_corpus
 from sertk.corpora import CORPORA, fau_aibo
-from sertk.datadir import DataDir
+from sertk.datadir import DataDir, write_table
 from sertk.datadir_checks import validate
 from sertk.errors import SertkError
 
@@ -41,6 +41,19 @@ def test_tables(release, tmp_path):
     assert data.labels("2")[utt] == "NEG"
     assert Counter(data.table("utt2group").values()) == {"ohm": 20, "mont": 10}
     assert not data.has("text") and not data.has("spk2gender")
+    validate(data.path, feats=False, text=False)
+
+
+def test_counts_of_other_utterances_go_away(release, tmp_path):
+    wav = release / "wav/Ohm_32_001_02.wav"
+    samples = wav.read_bytes()
+    wav.unlink()
+    data = prepare(release, tmp_path)
+    for name in ("utt2num_words", "utt2num_phones"):
+        write_table(data.path / name, dict.fromkeys(data.utterances, "3"))
+    assert prepare(release, tmp_path).has("utt2num_words") and data.has("utt2num_phones")
+    wav.write_bytes(samples)
+    assert not prepare(release, tmp_path).has("utt2num_words") and not data.has("utt2num_phones")
     validate(data.path, feats=False, text=False)
 
 
