@@ -32,7 +32,7 @@ make_features() {  # the archives and tables that the model needs and $whole lac
         own=conf/feats/$type.yaml; [ -e "$own" ] || own=
         utils/make_feats.sh --type "$type" --feats_config "$own" --compress "$compress" --nj "$nj" --cmd "$train_cmd" "$whole" ;;
       utt2num_words | utt2num_phones)
-        sertk-count-phones --language "$language" "$whole"
+        flock "$whole" sertk-count-phones --language "$language" "$whole"
         [ -e "$whole/$each" ] || { echo "$0: $whole has no text, and so no $each" >&2; exit 1; } ;;
       *) need "$whole/$each" 1 ;;
     esac
