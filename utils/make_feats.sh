@@ -69,7 +69,8 @@ if [ -e "$source" ] && { read -r _ && read -r made_compress && read -r made_chan
 fi
 compress=${compress:-false}
 [[ $compress =~ ^(true|false)$ ]] || fail "--compress $compress: expected true or false"
-[ -z "$feats_config" ] || [ -r "$feats_config" ] || fail "--feats_config $feats_config: no such file"
+[ -z "$feats_config" ] || [ -r "$feats_config" ] || fail "--feats_config $feats_config: no such file" \
+    "${made_config:+(if it is gone for good, remove $feats/$type.scp and $source, and run this again)}"
 wanted=$(fingerprint)
 if [ -e "$feats/$type.scp" ] && [ ! -e "$source" ]; then
     echo "make_feats.sh: $feats/$type.scp was made by other means and is left as it is"
