@@ -4,8 +4,8 @@ import torch
 
 from sertk.archives import MatrixWriter
 from sertk.command import progress
+from sertk.datadir import write_table
 from sertk.decoding.means import BATCH_FRAMES
-from sertk.files import write_text
 from sertk.training.data import make_sampler
 
 
@@ -14,12 +14,12 @@ def write_frames(trained, dataset, folder):
 
     `text` has the classes on each utterance's best path, as Kaldi's tables of words.
     """
-    lines = []
+    paths = {}
     with MatrixWriter(f"ark,scp:{folder}/frames.ark,{folder}/frames.scp") as writer:
         for utterance, posteriors in frame_posteriors(trained, dataset):
             writer.write(utterance, posteriors.numpy())
-            lines.append(" ".join([utterance, *(trained.classes[label] for label in trained.model.path(posteriors))]))
-    write_text(folder / "text", "\n".join(lines) + "\n")
+            paths[utterance] = " ".join(trained.classes[label] for label in trained.model.path(posteriors))
+    write_table(folder / "text", paths)
 
 
 @torch.inference_mode()

@@ -33,6 +33,8 @@ def test_decoding_writes_posteriors_of_frames_and_the_labels_on_their_best_path(
     write_table(small_corpus / "utt2num_phones", numbers)
     config, run_dir = tmp_path / "config.yaml", tmp_path / "run"
     config.write_text(CONFIG)
+    listed = small_corpus / "splits/toy/fold1/test"
+    listed.write_text("\n".join(reversed(listed.read_text().split())) + "\n")  # a list need not be sorted
     options = ["--data", str(small_corpus), "--splits", f"{small_corpus}/splits/toy", "--fold", "1", "--labels", "3"]
     assert 0 == train.main(["--config", str(config), *options, "--device", "cpu", str(run_dir)])
     assert 0 == decode.main([*options, "--device", "cpu", str(run_dir)])
@@ -41,7 +43,7 @@ def test_decoding_writes_posteriors_of_frames_and_the_labels_on_their_best_path(
     posteriors = dict(open_matrices(f"scp:{decoded}/posteriors.scp"))
     lengths = {utterance: len(matrix) for utterance, matrix in open_matrices(f"scp:{small_corpus}/feats/toy.scp")}
     paths = read_table(decoded / "text", allow_empty=True)
-    assert list(frames) == list(posteriors) == list(paths) and len(frames) == 6
+    assert list(frames) == list(posteriors) == list(paths)[::-1] and len(frames) == 6
     for utterance, matrix in frames.items():
         assert matrix.shape == (lengths[utterance], 4)
         np.testing.assert_allclose(matrix.sum(1), 1, atol=1e-5)
