@@ -52,10 +52,12 @@ def experiment_card(steps, data_dir, splits_dir, label_set, names):
     final = list(steps.values())[-1]
     fitted = issubclass(MODELS[final.model.name], FittedModel)
     labels = Labels.read(data_dir, label_set)
+    numbers = sorted({config.numbers for config in steps.values() if config.numbers})
     told = any(getattr(config.model, "condition", None) == "oracle" for config in steps.values())
     return {
         **names,
         **({"test_labels": "given to the model as its condition"} if told else {}),
+        **({"numbers": describe_numbers(numbers, data_dir)} if numbers else {}),
         "label_set": label_set,
         "classes": labels.classes,
         "class_counts": labels.counts(),
@@ -68,8 +70,20 @@ def experiment_card(steps, data_dir, splits_dir, label_set, names):
 
 
 def describe_normalisation(steps):
-    return ", then ".join(f"{step.how} per {step.scope}" if step.scope != "global" else f"{step.how} global"
-                          for step in steps) or "none"
+    parts = []
+    for step in steps:
+        scaled = step.how == "minmax" and step.range != configs.Normalise.range
+        how = f"{step.how} to {step.range[0]:g}..{step.range[1]:g}" if scaled else step.how
+        parts.append(f"{how} global" if step.scope == "global" else f"{how} per {step.scope}")
+    return ", then ".join(parts) or "none"
+
+
+def describe_numbers(tables, data_dir):
+    """The tables, and what they were counted from where that is known."""
+    from sertk.phones import counted_from
+
+    source = counted_from(data_dir)
+    return ", ".join(tables) + (f", from {source}" if source else "")
 
 
 def list_jobs(splits_dir, folds, repeats, seed):

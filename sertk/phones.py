@@ -92,15 +92,24 @@ def count_phones(path, language="en-us", f0=False):
         in_text = {text: count_in_text(text, language) for text in set(texts.values())}
         phones = tables[PHONES] = {utt: in_text[texts[utt]] for utt in utterances}
     report(path, tables, phones, source)
+    if PHONES in tables:  # cut off before its end, this is counted again instead of being taken for somebody else's
+        write_json(folder.path / STAMP, {"source": source, "unfinished": True})
     write_data_dir(path, {name: {utt: max(1, n) for utt, n in table.items()} for name, table in tables.items()})
     write_json(folder.path / STAMP, state_of(folder, source))
 
 
 def source_of(folder, stamp, language, f0):
     """What PHONES are counted from: "another source" if they are not those that the stamp names."""
-    if folder.has(PHONES) and stamp.get(PHONES) != file_digest(folder.path / PHONES, "sha256"):
+    own = stamp.get("unfinished") or folder.has(PHONES) and stamp.get(PHONES) == file_digest(folder.path / PHONES, "sha256")
+    if folder.has(PHONES) and not own:
         return "another source"
     return "F0" if f0 or not folder.has("text") else f"text ({language})"
+
+
+def counted_from(path):
+    """What the counts of a data folder come from, or None where they were not made here."""
+    stamp = DataDir(path).path / STAMP
+    return read_json(stamp)["source"] if stamp.exists() else None
 
 
 def state_of(folder, source):

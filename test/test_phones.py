@@ -13,7 +13,7 @@ from sertk.bin import count_phones
 from sertk.datadir import DataDir, write_data_dir, write_table
 from sertk.datadir_checks import fix, validate
 from sertk.errors import SertkError
-from sertk.phones import count_in_sound, count_in_text, count_voiced, phonemes_of, words_of
+from sertk.phones import count_in_sound, count_in_text, count_voiced, counted_from, phonemes_of, words_of
 
 # Word, its phonemes (Kenyon and Knott; Duden's Aussprachewörterbuch with r where it was not lost in a
 # schwa), and how many of these are voiced. Glottal stops before vowels are no phonemes of these languages.
@@ -268,3 +268,14 @@ def test_missing_package_is_said(folder):
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
     message = "sertk-count-phones: espeak-ng is missing: pip install 'sertk[phones]'"
     assert (done.returncode, done.stderr.strip()) == (1, message)
+
+
+def test_counting_that_was_cut_off_is_done_again(counted, count):
+    stamp = counted / ".num_phones.json"
+    stamp.write_text('{"source": "text (en-us)", "unfinished": true}')
+    (counted / "utt2num_phones").write_text((counted / "utt2num_phones").read_text().replace(" ", " 9"))
+    before = (counted / "utt2num_phones").read_text()
+    assert "19 voiced phonemes" in count(counted)
+    assert numbers(counted, "utt2num_phones") == "8 1 8 3"
+    assert (counted / "utt2num_phones").read_text() != before
+    assert counted_from(counted) == "text (en-us)"

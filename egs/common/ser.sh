@@ -16,6 +16,7 @@ make_subset() {  # $data, from $whole and with its features
   [ -n "$subset" ] || return 0
   grep -q " $subset\$" "$whole/utt2subset" || { echo "$0: $whole has no utterance that is $subset" >&2; exit 1; }
   flock "$whole" utils/subset_data_dir.sh --utt-list <(grep " $subset\$" "$whole/utt2subset") "$whole" "$data"
+  [ ! -e "$whole/.num_phones.json" ] || cp "$whole/.num_phones.json" "$data"   # what its counts come from
 }
 
 make_splits() {

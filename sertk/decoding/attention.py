@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sertk.datadir import DataDir
+from sertk.decoding.means import BATCH_FRAMES
 from sertk.errors import SertkError
 from sertk.tasks.dataset import load_dataset
 from sertk.training.data import make_sampler
@@ -59,8 +60,11 @@ def mean_maps(trained, dataset, item, label):
     segment = trained.config.segment
     sampler = make_sampler(dataset, segment, "decode_hop")
     windows = sampler.windows_of(torch.tensor([item]), torch.tensor(0))
-    top_down, bottom_up = trained.model.attention_maps(sampler.gather(windows, trained.device))
-    maps = torch.stack([top_down[:, label], bottom_up[:, 0]], 1).double().cpu()
+    chunks = []
+    for chunk in windows.split(max(1, BATCH_FRAMES // segment.frames)):
+        top_down, bottom_up = trained.model.attention_maps(sampler.gather(chunk, trained.device))
+        chunks.append(torch.stack([top_down[:, label], bottom_up[:, 0]], 1).double().cpu())
+    maps = torch.cat(chunks)
     stream, = dataset.streams.values()
     length = int(stream.lengths[item])
     # Cells at the upper edges reach over what the convolutions cut off there

@@ -45,6 +45,9 @@ class SpectrogramCnn(WindowModel):
         super().__init__(config, shape, max(config.widths))
         if shape.only_dims() < max(config.heights):
             raise SertkError(f"{config.name}: {shape.only_dims()} bins are below a filter of {max(config.heights)}")
+        self.cell = 2 ** min(HALVED, len(config.channels))  # bins, and frames, that a place of the maps stands for
+        if min(shape.only_dims(), shape.frames) <= self.cell:  # an even filter takes one off
+            raise SertkError(f"{config.name}: nothing would be left of {shape.only_dims()} bins x {shape.frames} frames")
         shapes = zip(config.heights, config.widths, config.filters)
         self.first = nn.ModuleList(
             convolution(1, filters, (height, width), ((height - 1) // 2, (width - 1) // 2))
@@ -55,7 +58,6 @@ class SpectrogramCnn(WindowModel):
             convolution(*pair, 3, 1, halved=number < HALVED) for number, pair in enumerate(zip(before, config.channels))
         ))
         self.channels = before[-1]
-        self.cell = 2 ** min(HALVED, len(config.channels))  # bins, and frames, that a place of the maps stands for
 
     def maps(self, batch):
         """The last layer's maps (batch, channels, height, width)."""

@@ -202,3 +202,10 @@ def test_models_of_one_stream_refuse_two(name):
 def test_models_of_vectors_refuse_sequences(name):
     with pytest.raises(SertkError, match="15 frames; this model takes one vector"):
         trained_model(name)(window_batch(2))
+
+
+def test_maps_that_would_vanish_are_refused():
+    config = build_model_config({"name": "cnn_gap", "heights": [2], "widths": [2], "filters": [2]}, "test", "model.")
+    with pytest.raises(SertkError, match="cnn_gap: nothing would be left of 4 bins x 9 frames"):
+        MODELS["cnn_gap"](config, Shape({"toy": 4}, 3, 9))
+    assert MODELS["cnn_gap"](config, Shape({"toy": 5}, 3, 9))

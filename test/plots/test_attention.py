@@ -101,7 +101,7 @@ def test_speakers_are_normalised_as_in_decoding(tmp_path):
     assert decode.main(["--data", str(data), *options, str(run_dir)]) == 0
     for line in (run_dir / "decode_test/predictions.tsv").read_text().splitlines()[1:]:
         utterance, _, _, predicted, *posteriors = line.split("\t")
-        maps = attention_maps(TrainedEmotionModel(run_dir, CPU), data, utterance)
+        maps = attention_maps(TrainedModel(run_dir, CPU), data, utterance)
         assert maps.label == predicted
         assert list(maps.posteriors.values()) == pytest.approx([float(value) for value in posteriors], abs=1e-5)
 
