@@ -87,15 +87,15 @@ class Normaliser:
                 affine.apply_(block)
 
     def apply_windows(self, values):
-        """The steps of scope `window` on values (batch, frames, dims)."""
+        """The steps of scope `window` on values (batch, frames, dims), which are left as they are."""
         for step in self.window_steps:
             if step.how == "mulaw":
-                values = values.sign() * (MU * values.abs()).log1p() / math.log1p(MU)
+                values = values.abs().mul_(MU).log1p_().div_(math.log1p(MU)).copysign_(values)
                 continue
             if step.how == "minmax":
                 low, high = values.amin((1, 2), keepdim=True), values.amax((1, 2), keepdim=True)
                 span = (high - low).clamp(min=FLATTEST)
-                values = (values - low) / span * (step.range[1] - step.range[0]) + step.range[0]
+                values = (values - low).mul_((step.range[1] - step.range[0]) / span).add_(step.range[0])
                 continue
             values = values - values.mean(1, keepdim=True)
             if step.how == "meanvar":
