@@ -74,6 +74,27 @@ def read_table(path, allow_empty=False):
     return table
 
 
+def is_count(text):
+    """Whether a table's value is a positive whole number."""
+    return text.isascii() and text.isdecimal() and int(text) > 0
+
+
+def read_counts(path, utterances):
+    """{utterance: count} of the `utterances` from a table of positive whole numbers, as utt2num_words.
+
+    Raises SertkError naming an utterance that is missing, or has something else.
+    """
+    table = read_table(path)
+    if missing := [utterance for utterance in utterances if utterance not in table]:
+        raise SertkError(
+            f"{path}: no line for {len(missing)} utterances, such as '{missing[0]}'; run fix_data_dir.sh, or remove the file"
+        )
+    for utterance in utterances:
+        if not is_count(table[utterance]):
+            raise SertkError(f"{path}: '{utterance}' needs a positive whole number, not '{table[utterance]}'; remove the file")
+    return {utterance: int(table[utterance]) for utterance in utterances}
+
+
 def write_table(path, mapping):
     """Writes a dict from key to value as sorted lines, whole or not at all."""
     write_text(path, _format_table(path, mapping))

@@ -10,6 +10,7 @@ from sertk.datadir import (
     DataDir,
     by_bytes,
     invert_utt2spk,
+    is_count,
     read_lines,
     read_table,
     read_text,
@@ -142,11 +143,7 @@ def _is_positive(text):
     return value is not None and value > 0
 
 
-def _is_count(text):
-    return text.isdecimal() and _is_positive(text)
-
-
-_COUNT = ("needs a positive whole number", _is_count)
+_COUNT = ("needs a positive whole number", is_count)
 VALUE_CHECKS = {
     "utt2dur": ("needs a positive number of seconds", _is_positive),
     "reco2dur": ("needs a positive number of seconds", _is_positive),

@@ -8,7 +8,7 @@ import numpy as np
 
 from sertk.audio import read_utterances
 from sertk.command import progress
-from sertk.datadir import DataDir, write_data_dir
+from sertk.datadir import DataDir, read_counts, write_data_dir
 from sertk.errors import SertkError
 from sertk.espeak import load_espeak
 from sertk.files import file_digest, read_json, write_json
@@ -85,7 +85,7 @@ def count_phones(path, language="en-us", f0=False):
     if texts is not None:
         tables[WORDS] = {utt: len(words_of(texts[utt])) for utt in utterances}
     if source == "another source":
-        phones = {utt: as_count(folder, utt, text) for utt, text in table_of_all(folder, PHONES).items()}
+        phones = read_counts(folder.path / PHONES, utterances)
     elif source == "F0":
         phones = tables[PHONES] = count_in_recordings(folder)
     else:
@@ -128,13 +128,6 @@ def table_of_all(folder, name):
             "run fix_data_dir.sh, or remove the file"
         )
     return table
-
-
-def as_count(folder, utterance, text):
-    if not (text.isdecimal() and int(text)):
-        where = f"{folder.path / PHONES}: '{utterance}'"
-        raise SertkError(f"{where} needs a positive whole number, not '{text}'; remove the file")
-    return int(text)
 
 
 def count_in_recordings(folder):

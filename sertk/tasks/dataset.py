@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from sertk.archives import open_matrices
-from sertk.datadir import DataDir, read_table
+from sertk.datadir import DataDir, read_counts
 from sertk.errors import SertkError
 from sertk.training.data import Dataset, load_stream, stack_matrices
 from sertk.training.waves import load_waves
@@ -53,14 +53,7 @@ def read_numbers(path, utterances):
     """The integers of a data folder's table (utterances,), or None without it: not every use of a model needs them."""
     if not path.exists():
         return None
-    table = read_table(path)
-    missing = [utterance for utterance in utterances if utterance not in table]
-    if missing:
-        raise SertkError(f"{path}: {len(missing)} utterances are missing, the first is {missing[0]}")
-    wrong = [utterance for utterance in utterances if not table[utterance].isdecimal()]
-    if wrong:
-        raise SertkError(f"{path}: {wrong[0]}: expected a whole number, got {table[wrong[0]]!r}")
-    return torch.tensor([int(table[utterance]) for utterance in utterances])
+    return torch.tensor(list(read_counts(path, utterances).values()))
 
 
 def dataset_of_rspecifiers(config, rspecifiers):

@@ -55,8 +55,8 @@ def test_decoding_writes_posteriors_of_frames_and_the_labels_on_their_best_path(
 
 
 @pytest.mark.parametrize("wrong, message", [
-    ("many", "utt2num_phones: s1-angry-1: expected a whole number, got 'many'"),
-    (None, "utt2num_phones: 1 utterances are missing, the first is s1-angry-1"),
+    ("many", "utt2num_phones: 's1-angry-1' needs a positive whole number, not 'many'"),
+    (None, "utt2num_phones: no line for 1 utterances, such as 's1-angry-1'"),
     ("no table", "blstm_ctc needs the number of words or phonemes of each utterance"),
 ])
 def test_wrong_numbers_are_named(small_corpus, tmp_path, capsys, wrong, message):
