@@ -140,7 +140,7 @@ def test_the_folder_of_an_experiment_is_printed_and_no_stage_is_run(tree, option
 
 
 @pytest.mark.parametrize("options, message", [
-    (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: blstm blstm_capsule"),
+    (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: ae_lstm blstm"),
     (["--stage", "4", "--tag", "nothing"], "stage 3 makes it"),
     (["--stage", "x"], "--stage x: expected a whole number from 0"),
     (["--num_threads", "0"], "--num_threads 0: expected a whole number from 1"),
