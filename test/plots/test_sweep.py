@@ -20,8 +20,8 @@ KEY = "steps.encoder.model.units"
 def make_point(folder, units, name="encoder", number=0, **facts):
     make_experiment(folder, done=(1,), number=number, **facts)
     write_json(folder / "results.json", score(folder, draws=100))
-    config = {"steps": {name: {"model": {"units": units}}, "classifier": {"model": {"name": "svm"}}}}
-    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    config = {"steps": {"classifier": {"model": {"name": "svm"}}, name: {"model": {"units": units}}}}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
     return folder
 
 
