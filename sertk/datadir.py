@@ -79,16 +79,21 @@ def is_count(text):
     return text.isascii() and text.isdecimal() and int(text) > 0
 
 
+def require_lines(path, table, utterances):
+    """Raises SertkError, naming the first one, where the table read from `path` lacks some of `utterances`."""
+    if missing := [utterance for utterance in utterances if utterance not in table]:
+        raise SertkError(
+            f"{path}: no line for {len(missing)} utterances, such as '{missing[0]}'; run fix_data_dir.sh, or remove the file"
+        )
+
+
 def read_counts(path, utterances):
     """{utterance: count} of the `utterances` from a table of positive whole numbers, as utt2num_words.
 
     Raises SertkError naming an utterance that is missing, or has something else.
     """
     table = read_table(path)
-    if missing := [utterance for utterance in utterances if utterance not in table]:
-        raise SertkError(
-            f"{path}: no line for {len(missing)} utterances, such as '{missing[0]}'; run fix_data_dir.sh, or remove the file"
-        )
+    require_lines(path, table, utterances)
     for utterance in utterances:
         if not is_count(table[utterance]):
             raise SertkError(f"{path}: '{utterance}' needs a positive whole number, not '{table[utterance]}'; remove the file")

@@ -6,10 +6,9 @@ import unicodedata
 
 import numpy as np
 
-from sertk.audio import read_utterances
+from sertk.audio import read_data_dir
 from sertk.command import progress
-from sertk.datadir import DataDir, read_counts, write_data_dir
-from sertk.errors import SertkError
+from sertk.datadir import DataDir, read_counts, require_lines, write_data_dir
 from sertk.espeak import load_espeak
 from sertk.files import file_digest, read_json, write_json
 
@@ -122,21 +121,15 @@ def state_of(folder, source):
 def table_of_all(folder, name):
     """A table; raises SertkError if it has no line for some of the folder's utterances."""
     table = folder.table(name)
-    if missing := [utt for utt in folder.utterances if utt not in table]:
-        raise SertkError(
-            f"{folder.path / name}: no line for {len(missing)} utterances, such as '{missing[0]}'; "
-            "run fix_data_dir.sh, or remove the file"
-        )
+    require_lines(folder.path / name, table, folder.utterances)
     return table
 
 
 def count_in_recordings(folder):
     """{utterance: voiced stretches} of the recordings of a DataDir."""
-    segments = folder.path / "segments" if folder.has("segments") else None
-    table_of_all(folder, "segments" if segments else "wav.scp")
-    recordings = read_utterances(folder.path / "wav.scp", segments)
-    total = len(folder.utterances)
-    return {utt: count_in_sound(*sound) for utt, *sound in progress(recordings, "tracking F0", total)}
+    table_of_all(folder, "segments" if folder.has("segments") else "wav.scp")
+    recordings = progress(read_data_dir(folder.path), "tracking F0", len(folder.utterances))
+    return {utt: count_in_sound(*sound) for utt, *sound in recordings}
 
 
 def report(path, tables, phones, source):

@@ -20,7 +20,10 @@ def build_parser():
     )
     add_config_options(parser)
     parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
-    parser.add_argument("--print", choices=["steps", "data", "tag"], help="print this (data: what the data folder is to hold) and make nothing")
+    parser.add_argument(
+        "--print", choices=["steps", "data", "tag"],
+        help="print this and make nothing (data: what the data folder is to hold)",
+    )
     parser.add_argument("--data", help="data folder")
     parser.add_argument("--splits", help="folder of the protocol's fold lists")
     parser.add_argument("--labels", help="label set")

@@ -3,10 +3,8 @@
 import torch
 
 from sertk.archives import MatrixWriter
-from sertk.command import progress
 from sertk.datadir import write_table
-from sertk.decoding.means import BATCH_FRAMES
-from sertk.training.data import make_sampler
+from sertk.decoding.means import batches
 
 
 def write_frames(trained, dataset, folder):
@@ -25,10 +23,7 @@ def write_frames(trained, dataset, folder):
 @torch.inference_mode()
 def frame_posteriors(trained, dataset):
     """Yields each utterance of a normalised Dataset with its posteriors (frames, classes + 1) on the CPU."""
-    sampler = make_sampler(dataset, trained.config.segment, "decode_hop")
-    utterances = max(1, BATCH_FRAMES // int(dataset.lengths().max()))
-    for chunk in progress(sampler.all_windows().split(utterances), "frames"):
-        batch = sampler.gather(chunk, trained.device)
+    for batch in batches(dataset, trained.config.segment, trained.device, "decode_hop", "frames"):
         posteriors = trained.model.frame_posteriors(batch).float().cpu()
         for item, length, rows in zip(batch.items.tolist(), batch.only_stream().lengths.tolist(), posteriors):
             yield dataset.utterances[item], rows[:length]

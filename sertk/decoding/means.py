@@ -8,29 +8,33 @@ from sertk.training.data import make_sampler
 BATCH_FRAMES = 24_000  # decoding batches hold about this many frames
 
 
+def batches(dataset, segment, device, hop_of, what="decoding"):
+    """Yields the Batches of all windows of a normalised Dataset, or of its utterances without a `segment`, in order.
+
+    `hop_of` is the field of `segment` that says how far apart the windows are, `what` the progress bar's name.
+    """
+    sampler = make_sampler(dataset, segment, hop_of)
+    frames = segment.frames if segment else int(dataset.lengths().max())
+    for chunk in progress(sampler.all_windows().split(max(1, BATCH_FRAMES // frames)), what):
+        yield sampler.gather(chunk, device)
+
+
 @torch.inference_mode()
 def utterance_rows(function, dataset, segment, device):
     """What function(batch) (windows, 1, dims) gives for each utterance's windows, in order: a list of (windows, dims)."""
-    sampler = make_sampler(dataset, segment, "decode_hop")
-    windows = sampler.all_windows()
-    chunks = progress(windows.split(max(1, BATCH_FRAMES // segment.frames)), "extraction")
-    rows = torch.cat([function(sampler.gather(chunk, device))[:, 0].cpu() for chunk in chunks])
-    return rows.split(windows[:, 0].bincount(minlength=len(dataset.utterances)).tolist())
+    rows, items = zip(*(
+        (function(batch)[:, 0].cpu(), batch.items)
+        for batch in batches(dataset, segment, device, "decode_hop", "extraction")
+    ))
+    return torch.cat(rows).split(torch.cat(items).bincount(minlength=len(dataset.utterances)).tolist())
 
 
 @torch.inference_mode()
 def utterance_means(function, dataset, segment, device, hop_of="decode_hop"):
-    """Means of function(batch) (batch, ...) over each utterance's windows: (utterances, ...) in float64 on the CPU.
-
-    `hop_of` is the field of `segment` that says how far apart the windows are.
-    """
-    sampler = make_sampler(dataset, segment, hop_of)
-    windows = sampler.all_windows()
-    frames = segment.frames if segment else int(dataset.lengths().max())
+    """Means of function(batch) (batch, ...) over each utterance's windows: (utterances, ...) in float64 on the CPU."""
     sums = torch.zeros(())
     counts = torch.zeros(len(dataset.utterances), dtype=torch.float64)
-    for chunk in progress(windows.split(max(1, BATCH_FRAMES // frames)), "decoding"):
-        batch = sampler.gather(chunk, device)
+    for batch in batches(dataset, segment, device, hop_of):
         values = function(batch).double().cpu()
         if not sums.ndim:
             sums = values.new_zeros(len(dataset.utterances), *values.shape[1:])

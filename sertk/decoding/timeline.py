@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sertk.archives import load_matrix, read_scp
-from sertk.audio import read_utterances
+from sertk.audio import read_data_dir
 from sertk.datadir import read_lines, read_table
 from sertk.errors import SertkError
 from sertk.features.registry import load_extractor
@@ -18,7 +18,7 @@ def read_timeline(run_dir, data_dir, utterance, feats_config=None):
 
     `feats_config` describes the run's feature type where it is not a shipped one.
     """
-    decoded, data_dir = Path(run_dir) / "decode_test", Path(data_dir)
+    decoded = Path(run_dir) / "decode_test"
     frames = decoded / "frames.scp"
     if not frames.exists():
         raise SertkError(f"{frames}: missing; stage 4 makes it, for models with posteriors of frames such as blstm_ctc")
@@ -31,9 +31,7 @@ def read_timeline(run_dir, data_dir, utterance, feats_config=None):
     classes = header.split("\t")[4:]
     feature_type, *_ = read_yaml(Path(run_dir) / "config.yaml")["features"]
     extractor = load_extractor(feature_type, feats_config)
-    segments = data_dir / "segments"
-    read = read_utterances(data_dir / "wav.scp", segments if segments.exists() else None, wanted={utterance})
-    found = next(read, None)
+    found = next(read_data_dir(data_dir, {utterance}), None)
     if found is None:
         raise SertkError(f"{data_dir}/wav.scp: no recording of {utterance}")
     _, samples, rate = found

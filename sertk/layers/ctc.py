@@ -22,6 +22,12 @@ def collapse(path, blank):
     return path[emits(path, blank)]
 
 
+def best_path(log_probs, lengths):
+    """The most probable symbol of every frame, blank beyond each length: (batch, frames)."""
+    mask = length_mask(lengths, log_probs.shape[1], log_probs.device)
+    return log_probs.argmax(-1).masked_fill(~mask, log_probs.shape[-1] - 1)
+
+
 def greedy_scores(log_probs, lengths):
     """Scores of the classes by the labels of the best path: (batch, classes), float64, rows sum to 1.
 
@@ -31,7 +37,7 @@ def greedy_scores(log_probs, lengths):
     """
     blank = log_probs.shape[-1] - 1
     mask = length_mask(lengths, log_probs.shape[1], log_probs.device)
-    path = log_probs.argmax(-1).masked_fill(~mask, blank)
+    path = best_path(log_probs, lengths)
     counts = (F.one_hot(path, blank + 1) * emits(path, blank)[..., None]).sum(1)[:, :-1]
     # in float64, where small differences of the shares survive beside large counts
     classes = log_probs[..., :-1].double().masked_fill(~mask[..., None], -torch.inf)

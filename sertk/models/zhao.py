@@ -9,8 +9,8 @@ from torch import nn
 from sertk.config import require
 from sertk.errors import SertkError
 from sertk.layers.attention import ComponentAttention, LocalAttention, QuantumAttention
-from sertk.layers.ctc import collapse, emits, greedy_scores, longest_repetition, repetition_log_likelihood
-from sertk.layers.recurrent import Blstm, length_mask, masked_mean
+from sertk.layers.ctc import best_path, collapse, greedy_scores, longest_repetition, repetition_log_likelihood
+from sertk.layers.recurrent import Blstm, masked_mean
 from sertk.models.base import EmotionModel, Output, mean_loss
 
 
@@ -76,8 +76,7 @@ class BlstmCtc(EmotionModel):
         losses = F.ctc_loss(
             log_probs.transpose(0, 1), targets, lengths, counts, blank=self.blank, reduction="none"
         )
-        mask = length_mask(lengths, log_probs.shape[1], log_probs.device)
-        empty = ~(emits(log_probs.argmax(-1).masked_fill(~mask, self.blank), self.blank)).any(1)
+        empty = (best_path(log_probs, lengths) == self.blank).all(1)
         figures = {"capped": (wanted > counts).float().mean(), "empty": empty.float().mean()}
         return mean_loss(losses, batch.weights), figures
 

@@ -13,6 +13,7 @@ def attention_figure(maps, frame_seconds, bin_hertz):
     """
     frames, bins = maps.spectrogram.shape
     extent = (0, frames * frame_seconds, 0, bins * bin_hertz)
+    levels = decibels(maps.spectrogram).T
     figure = Figure(figsize=(9, 8), layout="constrained")
     panels = figure.subplots(3, 1, sharex=True, sharey=True)
     look = {"extent": extent, "origin": "lower", "aspect": "auto", "interpolation": "nearest"}
@@ -23,7 +24,7 @@ def attention_figure(maps, frame_seconds, bin_hertz):
         ("bottom-up", "weight", maps.bottom_up, {"cmap": "viridis"}),
     )
     for axes, (name, unit, values, colours) in zip(panels, layers):
-        picture = axes.imshow(decibels(maps.spectrogram).T, cmap="gray_r", **look)
+        picture = axes.imshow(levels, cmap="gray_r", **look)
         if values is not None:
             picture = axes.imshow(values.T, alpha=0.6, **colours, **look)
         figure.colorbar(picture, ax=axes, label=unit)

@@ -4,10 +4,8 @@ import logging
 
 import torch
 
-from sertk.command import progress
-from sertk.decoding.means import BATCH_FRAMES
+from sertk.decoding.means import batches
 from sertk.tasks.fold import FoldTask
-from sertk.training.data import make_sampler
 
 log = logging.getLogger(__name__)
 
@@ -24,13 +22,13 @@ class AutoencoderTask(FoldTask):
         Segments are as far apart as in training. A divergence near zero is warned of.
         """
         model.eval()
-        sampler = make_sampler(self.valid, self.config.segment, "train_hop")
-        windows, sums = sampler.all_windows(), {}
-        for chunk in progress(windows.split(max(1, BATCH_FRAMES // self.config.segment.frames)), "validation"):
-            loss, figures = model.loss(sampler.gather(chunk, self.device))
+        sums, windows = {}, 0
+        for batch in batches(self.valid, self.config.segment, self.device, "train_hop", "validation"):
+            loss, figures = model.loss(batch)
+            windows += len(batch.items)
             for name, value in {"loss": loss, **figures}.items():
-                sums[name] = sums.get(name, 0) + float(value) * len(chunk)
-        metrics = {f"valid_{name}": value / len(windows) for name, value in sums.items()}
+                sums[name] = sums.get(name, 0) + float(value) * len(batch.items)
+        metrics = {f"valid_{name}": value / windows for name, value in sums.items()}
         if metrics.get("valid_kl", COLLAPSED) < COLLAPSED:
             log.warning("the posterior has collapsed: codes differ by %.2g nats from the prior", metrics["valid_kl"])
         return metrics

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from sertk.audio import read_utterances, resample
+from sertk.audio import read_data_dir, resample
 from sertk.command import progress
 from sertk.errors import SertkError
 from sertk.features.registry import load_extractor
@@ -49,10 +49,8 @@ def load_waves(feature_type, data_dir, utterances):
     extractor = load_extractor(feature_type)
     if not hasattr(extractor, "of_frames"):
         raise SertkError(f"{feature_type} cannot be computed on the fly: leave on_the_fly out of the config")
-    wav_scp, segments = (Path(data_dir) / name for name in ("wav.scp", "segments"))
-    waves = dict.fromkeys(utterances)
-    read = read_utterances(wav_scp, segments if segments.exists() else None, wanted=waves)
-    for utterance, samples, rate in progress(read, f"reading {wav_scp}", len(utterances)):
+    wav_scp, waves = Path(data_dir) / "wav.scp", dict.fromkeys(utterances)
+    for utterance, samples, rate in progress(read_data_dir(data_dir, waves), f"reading {wav_scp}", len(utterances)):
         waves[utterance] = resample(samples, rate, int(extractor.sample_frequency))
     missing = [utterance for utterance, wave in waves.items() if wave is None]
     if missing:
