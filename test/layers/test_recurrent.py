@@ -1,6 +1,7 @@
 """Recurrent layers and means: padding is never seen."""
 
 import torch
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sertk.layers.recurrent import Blstm, length_mask, masked_mean
 
@@ -16,6 +17,31 @@ def test_padded_sequences_give_what_they_give_alone():
             alone = layer(values[row : row + 1, :length], lengths[row : row + 1])
             torch.testing.assert_close(together[row, :length], alone[0], atol=1e-6, rtol=1e-6)
             assert not together[row, length:].any()
+
+
+def test_values_and_gradients_are_those_of_packed_sequences():
+    torch.manual_seed(0)
+    layer = Blstm(3, 4, 2).double()
+    lengths = torch.tensor([4, 9, 1])
+    values = torch.randn(3, 9, 3, dtype=torch.float64)
+    wanted = torch.randn(3, 9, 8, dtype=torch.float64)
+    packed = pack_padded_sequence(values, lengths, batch_first=True, enforce_sorted=False)
+    reference, _ = pad_packed_sequence(layer.lstm(packed)[0], batch_first=True)
+    results = layer(values, lengths)
+    torch.testing.assert_close(results, reference)
+    weights = list(layer.parameters())
+    torch.testing.assert_close(
+        torch.autograd.grad((results * wanted).sum(), weights),
+        torch.autograd.grad((reference * wanted).sum(), weights),
+    )
+
+
+def test_dropout_stands_between_the_layers_in_training_alone():
+    torch.manual_seed(0)
+    layer, values, lengths = Blstm(3, 4, 2, dropout=1.0), torch.randn(2, 5, 3), torch.tensor([5, 3])
+    other = torch.randn(2, 5, 3)
+    torch.testing.assert_close(layer(values, lengths), layer(other, lengths))  # nothing gets through
+    assert not torch.allclose(layer.eval()(values, lengths), layer.eval()(other, lengths))
 
 
 def test_what_stands_in_the_padding_does_not_matter():
