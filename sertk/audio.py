@@ -67,7 +67,7 @@ def read_utterances(wav_scp, segments=None, channel=None, on_error=None, wanted=
                 recording, samples = name, _loaded_or_error(entries[name], channel)
             if isinstance(samples, SertkError):
                 raise samples
-            yield utterance, _cut_segment(*samples, start, end), samples[1]
+            yield utterance, cut_segment(*samples, start, end), samples[1]
         except SertkError as error:
             if on_error is None:
                 raise SertkError(f"{utterance}: {error}") from error
@@ -122,7 +122,8 @@ def _loaded_or_error(entry, channel):
         return error
 
 
-def _cut_segment(samples, rate, start, end):
+def cut_segment(samples, rate, start, end):
+    """The samples from `start` to `end` in seconds (-1: the recording's end); raises SertkError if there are none."""
     if end != -1 and end * rate > len(samples) + OVERSHOOT * rate:
         raise SertkError(f"the segment ends at {end} s, the recording at {len(samples) / rate:.2f} s")
     part = samples[int(start * rate) :] if end == -1 else samples[int(start * rate) : int(end * rate)]

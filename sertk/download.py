@@ -2,15 +2,19 @@
 
 import contextlib
 import fcntl
+import html
 import http.client
 import logging
+import lzma
 import os
 import re
 import shutil
 import stat
 import sys
+import tarfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
 import zlib
@@ -25,6 +29,7 @@ from sertk.files import file_digest
 logger = logging.getLogger(__name__)
 
 BLOCK = 1 << 18
+DIGESTS = {32: "md5", 64: "sha256"}  # by their hexadecimal digits
 PASSING = {408, 429, 500, 502, 503, 504}  # HTTP statuses that may be gone at the next try
 
 
@@ -32,18 +37,19 @@ class Interrupted(Exception):
     """The server stopped early or did not answer; another attempt may go on from there."""
 
 
-def fetch(url, destination, md5, attempts=5, pause=2.0, timeout=60.0):
-    """Downloads `url` to `destination` and verifies its md5 (hexadecimal).
+def fetch(url, destination, digest, attempts=5, pause=2.0, timeout=60.0):
+    """Downloads `url` to `destination` and verifies its md5 or sha256 (hexadecimal; None: none is known).
 
     What has arrived stays in `destination`.part, and a later attempt or call goes on from there;
     `attempts` in a row that bring nothing end it, with a growing pause (seconds) between them.
-    Raises SertkError if the file cannot be had, or is not the one that `md5` promises (it is then
-    renamed to `destination`.wrong-md5).
+    Raises SertkError if the file cannot be had, or is not the one that `digest` promises (it is then
+    renamed to `destination`.wrong-md5 or .wrong-sha256).
     """
     destination = Path(destination)
+    verdict = f"its {DIGESTS[len(digest)]} is right" if digest else "no checksum of it is known"
     if destination.exists():
-        verify(destination, md5, destination)
-        logger.info("%s is there already, its md5 is right", destination)
+        verify(destination, digest, destination)
+        logger.info("%s is there already, %s", destination, verdict)
         return
     part = destination.with_name(destination.name + ".part")
     try:
@@ -52,11 +58,11 @@ def fetch(url, destination, md5, attempts=5, pause=2.0, timeout=60.0):
             lock(handle, part)
             receive(url, handle, part, attempts, pause, timeout)
             os.fsync(handle.fileno())
-            verify(part, md5, destination)
+            verify(part, digest, destination)
             os.replace(part, destination)
     except OSError as error:
         raise SertkError(f"{error.filename or part}: {error.strerror or error}") from error
-    logger.info("%s: downloaded, its md5 is right", destination)
+    logger.info("%s: downloaded, %s", destination, verdict)
 
 
 def lock(handle, part):
@@ -151,20 +157,59 @@ def read_block(response):
         raise Interrupted(f"the connection was lost ({error})") from error
 
 
-def verify(path, md5, destination):
-    """Raises SertkError if the md5 of `path` is another, after renaming it to `destination`.wrong-md5."""
-    found = file_digest(path, "md5")
-    if found != md5.lower():
-        aside = destination.with_name(destination.name + ".wrong-md5")
+def verify(path, digest, destination):
+    """Raises SertkError if `path` has another digest, after renaming it to `destination`.wrong-md5 (or -sha256)."""
+    if digest is None:
+        return
+    name = DIGESTS[len(digest)]
+    found = file_digest(path, name)
+    if found != digest.lower():
+        aside = destination.with_name(f"{destination.name}.wrong-{name}")
         os.replace(path, aside)
         raise SertkError(
-            f"{destination}: not the expected file: its md5 is {found}, should be {md5}; "
+            f"{destination}: not the expected file: its {name} is {found}, should be {digest}; "
             f"it is now {aside}, run the command again to get it anew"
         )
 
 
-def extract_zip(archive, folder):
-    """Unpacks a zip file to `folder`, which appears only when everything is unpacked.
+def list_links(url, suffix, timeout=60.0):
+    """The sorted names of the files ending in `suffix` that the web page `url` links to, all beside itself.
+
+    Raises SertkError if the page cannot be had, or links to none.
+    """
+    try:
+        with open_url(url, 0, timeout) as response:
+            page = response.read().decode("utf-8", "replace")
+    except (Interrupted, OSError, http.client.HTTPException) as error:
+        raise SertkError(f"{url}: {error}") from error
+    links = re.findall(r'href="([^"]*)"', page, re.IGNORECASE)
+    links = {urllib.parse.unquote(html.unescape(link)) for link in links}
+    names = sorted(link for link in links if link.endswith(suffix) and re.fullmatch(r"\w[\w.+~-]*", link))
+    if not names:
+        raise SertkError(f"{url}: the page links to no {suffix} file")
+    return names
+
+
+def fetch_listed(url, suffix, folder, **settings):
+    """Downloads what `list_links` finds to `folder`; files that are there already are kept.
+
+    `settings` are those of `fetch`. Raises SertkError naming the files that could not be had, after the others.
+    """
+    url = url.rstrip("/") + "/"
+    names, failed = list_links(url, suffix), []
+    for name in progress(names, "downloading"):
+        if not (Path(folder) / name).exists():
+            try:
+                fetch(url + urllib.parse.quote(name), Path(folder) / name, None, **settings)
+            except SertkError as error:
+                failed.append(error)
+    if failed:
+        raise SertkError(f"{len(failed)} of {len(names)} files could not be had, run the command again: {failed[0]}")
+    logger.info("%s: all %d files that %s lists", folder, len(names), url)
+
+
+def extract(archive, folder):
+    """Unpacks a zip or tar file to `folder`, which appears only when everything is unpacked.
 
     A folder that is there already is left as it is. Raises SertkError for a damaged archive and for
     members that would lie outside the folder, or are links.
@@ -173,17 +218,22 @@ def extract_zip(archive, folder):
     if folder.is_dir() and any(folder.iterdir()):
         logger.info("%s is there already, not unpacked again", folder)
         return
+    kind, unpack = ("zip", unpack_zip) if archive.suffix == ".zip" else ("tar", unpack_tar)
     aside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     try:
-        with zipfile.ZipFile(archive) as members:
-            refuse_unsafe(members.infolist(), archive)
-            aside.mkdir(parents=True)
-            for member in progress(members.infolist(), f"unpacking {archive.name}"):
-                members.extract(member, aside)
+        unpack(archive, aside)
         os.replace(aside, folder)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise SertkError(f"{archive}: not a zip file that can be unpacked: {error}") from error
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        lzma.LZMAError,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+    ) as error:
+        raise SertkError(f"{archive}: not a {kind} file that can be unpacked: {error}") from error
     except OSError as error:
         raise SertkError(f"{error.filename or archive}: {error.strerror or error}") from error
     finally:
@@ -191,11 +241,33 @@ def extract_zip(archive, folder):
     logger.info("%s: unpacked", folder)
 
 
-def refuse_unsafe(members, archive):
+def unpack_zip(archive, folder):
+    with zipfile.ZipFile(archive) as members:
+        for member in members.infolist():
+            refuse_unsafe(member.filename, stat.S_ISLNK(member.external_attr >> 16), archive)
+        folder.mkdir(parents=True)
+        for member in progress(members.infolist(), f"unpacking {archive.name}"):
+            members.extract(member, folder)
+
+
+def unpack_tar(archive, folder):
+    """Member by member in the order of the file, as reading a large tar.gz twice takes minutes."""
+    with tarfile.open(archive) as members:
+        for member in progress(members, f"unpacking {archive.name}"):
+            refuse_unsafe(member.name, not (member.isfile() or member.isdir()), archive)
+            path = folder / member.name
+            (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
+            if member.isfile():
+                with members.extractfile(member) as source, open(path, "wb") as target:
+                    shutil.copyfileobj(source, target)
+        while members.fileobj.read(BLOCK):  # to the end, where gzip has its checksum
+            pass
+
+
+def refuse_unsafe(name, is_link, archive):
     """Raises SertkError for a member that could write outside the folder it is unpacked to."""
-    for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts:
-            raise SertkError(f"{archive}: the member '{member.filename}' would lie outside the folder")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise SertkError(f"{archive}: the member '{member.filename}' is a link")
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts:
+        raise SertkError(f"{archive}: the member '{name}' would lie outside the folder")
+    if is_link:
+        raise SertkError(f"{archive}: the member '{name}' is a link, or no file at all")

@@ -9,7 +9,7 @@ import zipfile
 import pytest
 
 from sertk.bin import download as command
-from sertk.download import extract_zip, fetch
+from sertk.download import extract, fetch
 from sertk.errors import SertkError
 
 CONTENT = bytes(range(256)) * 4000
@@ -193,7 +193,7 @@ def test_extract(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     archive = write_zip(tmp_path / "a.zip", [("Actor_01/one.wav", b"1"), ("Actor_02/two.wav", b"2")])
     (tmp_path / "deep/.out.tmp/left_by_a_killed_run").mkdir(parents=True)
-    extract_zip(archive, tmp_path / "deep/out")
+    extract(archive, tmp_path / "deep/out")
     assert sorted(path.name for path in tmp_path.glob("deep/**/*")) == [
         "Actor_01",
         "Actor_02",
@@ -203,7 +203,7 @@ def test_extract(tmp_path, caplog):
     ]
     assert (tmp_path / "deep/out/Actor_02/two.wav").read_bytes() == b"2"
     (tmp_path / "deep/out/Actor_02/two.wav").write_bytes(b"mine")
-    extract_zip(archive, tmp_path / "deep/out")
+    extract(archive, tmp_path / "deep/out")
     assert (tmp_path / "deep/out/Actor_02/two.wav").read_bytes() == b"mine"
     assert "not unpacked again" in caplog.text
 
@@ -212,7 +212,7 @@ def test_extract(tmp_path, caplog):
 def test_members_outside_are_refused(tmp_path, name):
     archive = write_zip(tmp_path / "a.zip", [("good", b""), (name, b"")])
     with pytest.raises(SertkError, match="would lie outside"):
-        extract_zip(archive, tmp_path / "out")
+        extract(archive, tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
@@ -221,7 +221,7 @@ def test_links_are_refused(tmp_path):
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     archive = write_zip(tmp_path / "a.zip", [(link, "/etc")])
     with pytest.raises(SertkError, match="'link' is a link"):
-        extract_zip(archive, tmp_path / "out")
+        extract(archive, tmp_path / "out")
 
 
 def test_damaged_archives_leave_nothing(tmp_path):
@@ -230,12 +230,12 @@ def test_damaged_archives_leave_nothing(tmp_path):
     damaged[damaged.index(b"222") + 5] ^= 1
     archive.write_bytes(damaged)
     with pytest.raises(SertkError, match="Bad CRC-32 for file 'two'"):
-        extract_zip(archive, tmp_path / "out")
+        extract(archive, tmp_path / "out")
     archive.write_bytes(b"no zip")
     with pytest.raises(SertkError, match="not a zip file"):
-        extract_zip(archive, tmp_path / "out")
+        extract(archive, tmp_path / "out")
     with pytest.raises(SertkError, match="No such file"):
-        extract_zip(tmp_path / "none.zip", tmp_path / "out")
+        extract(tmp_path / "none.zip", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 

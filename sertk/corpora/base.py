@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sertk.audio import load_audio
+from sertk.audio import cut_segment, load_audio
 from sertk.command import progress
 from sertk.datadir import DataDir, write_data_dir
 from sertk.errors import SertkError
@@ -27,7 +27,7 @@ class Utterance:
     utt: str  # starts with the speaker
     speaker: str
     path: Path
-    labels: dict  # label set -> label
+    labels: dict  # label set -> label; of emotion corpora
     # What a release does not say stays None, for all its utterances alike.
     text: str | None = None
     gender: str | None = None  # m or f
@@ -35,6 +35,7 @@ class Utterance:
     subset: str | None = None  # the kind of recording, where recipes can take one kind alone
     dims: str | None = None  # mean valence, activation and dominance
     phones: int | None = None  # voiced phonemes, at least 1
+    segment: tuple | None = None  # recording, start and end in seconds, of an utterance that is a part of `path`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,25 +74,43 @@ def audio_hash(samples, rate):
     return digest.hexdigest()
 
 
-def measure_audio(utterances, jobs=None):
-    """Decodes every utterance with `jobs` threads and returns {utt: Audio}.
+def probe_audio(utterances, jobs=None):
+    """Decodes every recording once with `jobs` threads; {utt: Audio, or the SertkError of reading it}."""
+    recordings = {}
+    for utterance in utterances:
+        recordings.setdefault(utterance.path, []).append(utterance)
 
-    Raises SertkError that names every recording that cannot be read.
-    """
-
-    def measure(utterance):
+    def probe(path):
         try:
-            samples, rate = load_audio(str(utterance.path))
+            samples, rate = load_audio(str(path))
         except SertkError as error:
-            return error
-        return Audio(rate, len(samples) / rate, audio_hash(samples, rate))
+            return dict.fromkeys((utterance.utt for utterance in recordings[path]), error)
+        return {utterance.utt: probe_part(utterance, samples, rate) for utterance in recordings[path]}
 
+    found = {}
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        found = list(progress(pool.map(measure, utterances), "reading audio", len(utterances)))
-    errors = [item for item in found if isinstance(item, SertkError)]
+        for part in progress(pool.map(probe, recordings), "reading audio", len(recordings)):
+            found |= part
+    return found
+
+
+def probe_part(utterance, samples, rate):
+    """The Audio of an utterance from the samples of its recording, or a SertkError."""
+    try:
+        if utterance.segment:
+            samples = cut_segment(samples, rate, *utterance.segment[1:])
+        return Audio(rate, len(samples) / rate, audio_hash(samples, rate))
+    except SertkError as error:
+        return SertkError(f"{utterance.path}: {utterance.utt}: {error}")
+
+
+def measure_audio(utterances, jobs=None):
+    """What `probe_audio` gives; raises SertkError that names every recording that cannot be read."""
+    audio = probe_audio(utterances, jobs)
+    errors = dict.fromkeys(str(item) for item in audio.values() if isinstance(item, SertkError))
     if errors:
         raise SertkError(f"{len(errors)} recordings cannot be read, replace them:{listed(errors)}")
-    return {utterance.utt: audio for utterance, audio in zip(utterances, found)}
+    return audio
 
 
 def check_rates(utterances, audio):
@@ -144,8 +163,18 @@ def write_corpus(utterances, datadir, jobs=None):
     audio = measure_audio(utterances, jobs)
     check_rates(utterances, audio)
     check_copies(utterances, audio)
+    tables = tables_of(utterances, audio)
+    write_data_dir(datadir, tables)
+    folder = DataDir(datadir)
+    for name in (WORDS, PHONES):
+        if folder.has(name) and folder.table(name).keys() != tables["utt2spk"].keys():
+            (folder.path / name).unlink()
+
+
+def tables_of(utterances, audio):
+    """The tables of the data folder of utterances and their {utt: Audio}."""
     tables = {
-        "wav.scp": {u.utt: os.path.abspath(u.path) for u in utterances},
+        "wav.scp": {(u.segment[0] if u.segment else u.utt): os.path.abspath(u.path) for u in utterances},
         "utt2spk": {u.utt: u.speaker for u in utterances},
         "utt2dur": {u.utt: f"{audio[u.utt].duration:.4f}" for u in utterances},
         "utt2hash": {u.utt: audio[u.utt].digest for u in utterances},
@@ -154,12 +183,9 @@ def write_corpus(utterances, datadir, jobs=None):
         lines = {"text": (u.utt, u.text), "spk2gender": (u.speaker, u.gender), "utt2group": (u.utt, u.group)}
         lines |= {"utt2subset": (u.utt, u.subset), "utt2dims": (u.utt, u.dims)}
         lines |= {PHONES: (u.utt, u.phones)}
+        lines |= {"segments": (u.utt, u.segment and " ".join(map(str, u.segment)))}
         lines |= {f"labels/{label_set}": (u.utt, label) for label_set, label in u.labels.items()}
         for name, (key, value) in lines.items():
             if value is not None:
                 tables.setdefault(name, {})[key] = value
-    write_data_dir(datadir, tables)
-    folder = DataDir(datadir)
-    for name in (WORDS, PHONES):
-        if folder.has(name) and folder.table(name).keys() != tables["utt2spk"].keys():
-            (folder.path / name).unlink()
+    return tables
