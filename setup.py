@@ -28,6 +28,7 @@ setup(
         "numpy>=1.26",
         "kaldiio>=2.18",
         "soundfile>=0.12",
+        "sentencepiece>=0.2",
         "pyyaml>=6",
         "typeguard>=4",
         "scipy>=1.15",

@@ -8,7 +8,7 @@ from sertk.corpora import CORPORA
 from sertk.errors import UsageError
 
 # Options of single corpora: each goes to the functions in CORPORA that have such an argument.
-OWN_OPTIONS = ("transcriptions",)
+OWN_OPTIONS = ("transcriptions", "part", "min_seconds", "max_seconds")
 
 
 def build_parser():
@@ -24,6 +24,9 @@ def build_parser():
     parser.add_argument(
         "--transcriptions", metavar="FILE", help="lines `utterance words...`, for the text (fau_aibo)"
     )
+    parser.add_argument("--part", help="folder of the release, such as train-clean-100 (librispeech, tedlium)")
+    parser.add_argument("--min_seconds", type=float, metavar="S", help="drop what is shorter (ASR corpora; default: 1)")
+    parser.add_argument("--max_seconds", type=float, metavar="S", help="drop what is longer (ASR corpora; default: 15)")
     parser.add_argument("--nj", type=int, default=None, help="threads that read audio (default: the CPUs)")
     return parser
 
@@ -33,8 +36,11 @@ def run(args):
         raise UsageError(f"--nj {args.nj}: must be at least 1")
     prepare = CORPORA[args.corpus]
     own = {name: getattr(args, name) for name in OWN_OPTIONS if getattr(args, name) is not None}
-    for name in own.keys() - inspect.signature(prepare).parameters.keys():
+    parameters = inspect.signature(prepare).parameters
+    for name in own.keys() - parameters.keys():
         raise UsageError(f"--{name}: not an option of {args.corpus}")
+    if "part" in parameters and args.part is None:
+        raise UsageError(f"{args.corpus} needs --part")
     prepare(args.root, args.datadir, partial=args.partial, jobs=args.nj, **own)
 
 

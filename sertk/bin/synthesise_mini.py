@@ -3,7 +3,7 @@
 import sys
 
 from sertk.command import make_parser, run_command
-from sertk.corpora.mini import synthesise
+from sertk.corpora import mini, mini_asr
 
 
 def build_parser():
@@ -14,12 +14,21 @@ def build_parser():
     )
     parser.add_argument("root", metavar="ROOT", help="the folder to write")
     parser.add_argument("--sentences", type=int, default=8, help="per speaker and emotion, 1 to 8")
+    parser.add_argument(
+        "--asr",
+        type=int,
+        metavar="N",
+        help="instead, in LibriSpeech's layout: N strings of digits by each of 12 voices, to pretrain an ASR network on",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the variation between utterances")
     return parser
 
 
 def run(args):
-    synthesise(args.root, args.sentences, args.seed)
+    if args.asr is not None:
+        mini_asr.synthesise(args.root, args.asr, args.seed)
+    else:
+        mini.synthesise(args.root, args.sentences, args.seed)
 
 
 def main(argv=None):

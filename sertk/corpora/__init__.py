@@ -1,11 +1,14 @@
 """The corpora: one file each, from a release on disk to a data folder."""
 
-from sertk.corpora import fau_aibo, iemocap, mini, ravdess
+from sertk.corpora import fau_aibo, iemocap, librispeech, mini, ravdess, tedlium, voxforge
 
 # Each function is called as prepare(root, datadir, partial=False, jobs=None, and options of its own).
 CORPORA = {
     "fau_aibo": fau_aibo.prepare,
     "iemocap": iemocap.prepare,
+    "librispeech": librispeech.prepare,
     "mini": mini.prepare,
     "ravdess": ravdess.prepare,
+    "tedlium": tedlium.prepare,
+    "voxforge": voxforge.prepare,
 }

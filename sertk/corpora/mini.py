@@ -74,10 +74,15 @@ def synthesise(root, sentences=8, seed=0):
     8 speakers, 4 emotions, 1 to 8 `sentences` each. The same arguments give the same audio. A folder made
     with these arguments is kept; raises SertkError for any other that is not empty.
     """
-    root = Path(root)
-    settings = {"corpus": "mini", "sentences": sentences, "seed": seed}
     if not 1 <= sentences <= len(SENTENCES["en"]):
         raise SertkError(f"{sentences} sentences: there are 1 to {len(SENTENCES['en'])}")
+    settings = {"corpus": "mini", "sentences": sentences, "seed": seed}
+    write_release(root, settings, lambda folder: speak_all(folder, sentences, seed))
+
+
+def write_release(root, settings, write):
+    """Makes the folder `root` with `write(folder)`, whole or not at all, unless it was made with these settings."""
+    root = Path(root)
     if root.exists() and any(root.iterdir()):
         if (root / "release.yaml").exists() and read_yaml(root / "release.yaml") == settings:
             logger.info("%s is there already", root)
@@ -85,7 +90,7 @@ def synthesise(root, sentences=8, seed=0):
         raise SertkError(f"{root}: there is something else in this folder; remove it or name another one")
     aside = root.with_name(f".{root.name}.{os.getpid()}.tmp")
     try:
-        speak_all(aside, sentences, seed)
+        write(aside)
         write_yaml(aside / "release.yaml", settings)
         os.replace(aside, root)
     finally:
@@ -94,17 +99,23 @@ def synthesise(root, sentences=8, seed=0):
 
 def speak_all(folder, sentences, seed):
     """Writes SPEAKER/UTTERANCE.wav for everything that is said, and metadata.tsv about it."""
-    espeak, chance, rows = load_espeak(), random.Random(seed), []
+    chance, rows = random.Random(seed), []
     said = [(*who, how, i) for who in SPEAKERS for how in EMOTIONS for i in range(sentences)]
     for speaker, gender, voice, emotion, number in progress(said, "synthesising"):
         utt = f"{speaker}-{emotion}-{number + 1}"
         text = SENTENCES[voice[:2]][number]
-        settings = {name: chance.gauss(mean, SPREAD[name]) for name, mean in EMOTIONS[emotion].items()}
-        samples = resample(espeak.say(text, voice, seed, **settings), espeak.rate, RATE)
-        (folder / speaker).mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / speaker / f"{utt}.wav", samples.clip(-1, 1), RATE, subtype="PCM_16")
+        speak(folder / speaker / f"{utt}.wav", text, voice, EMOTIONS[emotion], SPREAD, chance, seed)
         rows.append(f"{utt}\t{speaker}\t{gender}\t{emotion}\t{text}")
     write_text(folder / "metadata.tsv", "".join(f"{row}\n" for row in rows))
+
+
+def speak(path, text, voice, means, spread, chance, seed):
+    """Writes a recording of a text by a voice; the settings are drawn around `means` by the Random `chance`."""
+    espeak = load_espeak()
+    settings = {name: chance.gauss(mean, spread[name]) for name, mean in means.items()}
+    samples = resample(espeak.say(text, voice, seed, **settings), espeak.rate, RATE)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, samples.clip(-1, 1), RATE, subtype="PCM_16")
 
 
 def prepare(root, datadir, partial=False, jobs=None):

@@ -1,0 +1,97 @@
+"""TED-LIUM release 2: 200 hours of talks, cut into segments (Rousseau et al. 2014)."""
+
+import logging
+import math
+import re
+from pathlib import Path
+
+from sertk.corpora.base import Utterance, refuse_gaps
+from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, refuse_broken, write_transcribed
+from sertk.datadir import read_lines
+from sertk.errors import SertkError
+
+logger = logging.getLogger(__name__)
+
+# Segments with words. Descriptions of the release differ by up to 0.2 %, so these are shown, not demanded.
+REPORTED = {"train": 92973, "dev": 507, "test": 1155}
+NOT_SCORED = "ignore_time_segment_in_scoring"
+LINE = re.compile(r"(\S+)\s+1\s+(\S+)\s+(\S+)\s+(\S+)\s+<([^>]*)>(.*)")  # talk, speaker, start, end, labels, text
+GENDERS = {"male": "m", "female": "f"}
+# Pronunciation variants such as (2), silences and other <...>, noises such as {BREATH} and [APPLAUSE].
+MARKUP = re.compile(r"\(\d+\)|<[^>]*>|\{[^}]*\}|\[[^]]*\]")
+CLITIC = re.compile(r"(?<=[a-z]) +('(?:s|t|re|ve|ll|d|m)|n't)\b")
+
+
+def prepare(root, datadir, part, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
+    """Writes the data folder of the part `part` (train, dev or test) of the release under `root`, with segments.
+
+    Speakers, utterances and talks are named `tedlium-...`. Raises SertkError naming wrong lines, and unless
+    `partial` for talks without a recording or segments and unreadable ones.
+    """
+    utterances = read_part(root, part, partial)
+    published = f" ({REPORTED[part]} published)" if part in REPORTED else ""
+    logger.info("%s: %d segments with words%s", Path(root) / part, len(utterances), published)
+    lengths = min_seconds, max_seconds
+    write_transcribed(utterances, datadir, lengths=lengths, jobs=jobs, broken=refuse_broken(root, partial))
+
+
+def read_part(root, part, partial=False):
+    """The list of Utterance of the segments with words of a part's talks."""
+    folder = Path(root) / part
+    if not (folder / "stm").is_dir():
+        raise SertkError(f"{folder}/stm: no such folder; give the release's, which holds train, dev and test")
+    stms = {path.stem: path for path in sorted((folder / "stm").glob("*.stm"))}
+    recordings = {path.stem: path for path in (folder / "sph").glob("*.sph")}
+    if not stms.keys() & recordings.keys():
+        raise SertkError(f"{folder}: no talk with stm/TALK.stm and sph/TALK.sph")
+    gaps = [f"{path}: no sph/{talk}.sph" for talk, path in stms.items() if talk not in recordings]
+    gaps += [f"{path}: no stm/{talk}.stm" for talk, path in sorted(recordings.items()) if talk not in stms]
+    refuse_gaps(gaps, "talks lack their recording or their segments", folder, partial)
+    utterances, problems = [], []
+    for talk, path in stms.items():
+        if talk in recordings:
+            utterances += read_talk(talk, path, recordings[talk], problems)
+    refuse_gaps(problems, "lines are wrong", folder, partial, "get these files again")
+    return utterances
+
+
+def read_talk(talk, stm, recording, problems):
+    """The Utterances of a talk; wrong lines are entered in `problems`."""
+    utterances = []
+    for number, line in enumerate(read_lines(stm), 1):
+        if line.strip() and not line.startswith(";;") and NOT_SCORED not in line:
+            fields = LINE.fullmatch(line)
+            times = fields and [seconds(fields[3]), seconds(fields[4])]
+            if not fields or None in times or fields[1] != talk or not times[0] < times[1]:
+                problems.append(f"{stm}:{number}: expected {talk} 1 SPEAKER START END <LABELS> TEXT, got '{line}'")
+            elif text := plain_text(fields[6]):
+                utterances.append(utterance_of(talk, recording, fields, times, text))
+    return utterances
+
+
+def seconds(text):
+    """A time of 0 s or more, or None."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value < math.inf else None
+
+
+def plain_text(text):
+    """A segment's text without markup and unknown words, with the parts of words such as `it 's` joined."""
+    return CLITIC.sub(r"\1", " ".join(MARKUP.sub(" ", text).split()))
+
+
+def utterance_of(talk, recording, fields, times, text):
+    speaker = f"tedlium-{clean_name(fields[2])}"
+    start, end = (f"{round(100 * time):07}" for time in times)  # hundredths of a second, as in the files
+    return Utterance(
+        utt=f"{speaker}-{clean_name(talk)}-{start}-{end}",
+        speaker=speaker,
+        path=recording,
+        labels={},
+        text=text,
+        gender=GENDERS.get(fields[5].split(",")[-1]),
+        segment=(f"tedlium-{clean_name(talk)}", *times),
+    )
