@@ -50,7 +50,8 @@ def make_tokens(texts, alphabet, path, token_type="char", vocab_size=None):
     """Writes the model file of the tokens of `texts`, a dict from utterance to text; the same gives the same bytes.
 
     `char`: the characters of `alphabet`. `bpe`: `vocab_size` pieces, of which the characters are some.
-    Raises SertkError naming an utterance with characters outside `alphabet`, and for impossible sizes.
+    Raises SertkError naming an utterance with characters outside `alphabet`, for impossible sizes, and if the file
+    is there and holds other tokens.
     """
     for utterance, text in texts.items():
         if strange := sorted(set(text) - set(alphabet)):
@@ -64,6 +65,8 @@ def make_tokens(texts, alphabet, path, token_type="char", vocab_size=None):
     # Characters do not depend on the texts, which may lack some.
     sentences = [alphabet] if token_type == "char" else texts.values()
     model = train_model(sentences, alphabet, token_type, vocab_size or len(alphabet))
+    if Path(path).exists() and Path(path).read_bytes() != model:
+        raise SertkError(f"{path}: these are other tokens; remove the file, or name another experiment with --tag")
     with write_aside(path, "wb") as handle:
         handle.write(model)
 

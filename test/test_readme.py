@@ -17,10 +17,12 @@ def recipe_of(readme):
 
 
 def options_of(recipe):
-    """The options of a recipe: the variables that it and options.sh set before the command line is parsed."""
-    common = (ROOT / "egs/common/options.sh").read_text().partition("help_message=")[0]
-    own = (recipe / "run.sh").read_text().partition("options.sh")[0]
-    return {"help", *re.findall(r"^(\w+)=", common + own, re.MULTILINE)}
+    """The options of a recipe: the variables that it and what it sources set before the command line is parsed."""
+    own = (recipe / "run.sh").read_text()
+    sources = [own.partition("options.sh")[0], (ROOT / "egs/common/stages.sh").read_text()]
+    if "common/options.sh" in own:
+        sources.append((ROOT / "egs/common/options.sh").read_text().partition("help_message=")[0])
+    return {"help", *re.findall(r"^(\w+)=", "\n".join(sources), re.MULTILINE)}
 
 
 @every_readme

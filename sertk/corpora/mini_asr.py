@@ -26,7 +26,7 @@ SPEAKERS = (
     ("test-mini", 302, "M", "en-us+m4"),
 )
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
-LENGTHS = (3, 6)  # digits of an utterance, at least and at most
+LENGTHS = (4, 7)  # digits of an utterance, at least and at most
 MANNER = EMOTIONS["neutral"]
 SPREAD = {"rate": 20, "pitch": 8, "range": 12, "volume": 14}
 

@@ -8,7 +8,8 @@ import unicodedata
 from collections import Counter
 
 from sertk.corpora.base import listed, probe_audio, refuse_gaps, tables_of
-from sertk.datadir import by_bytes, write_data_dir
+from sertk.datadir import by_bytes
+from sertk.datadir_tools import replace_data_dir
 from sertk.errors import SertkError
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ def write_transcribed(utterances, datadir, *, dropped=(), lengths=(SHORTEST, LON
     dropped |= {utt: f"unreadable: {' '.join(str(error).split())}" for utt, error in errors.items()}
     kept = usable([utterance for utterance in written if utterance.utt not in errors], audio, lengths, dropped)
     report(datadir, kept, audio, dropped)
-    write_data_dir(datadir, {**tables_of(settle_genders(kept), audio), "dropped": dropped})
+    replace_data_dir((), datadir, {**tables_of(settle_genders(kept), audio), "dropped": dropped})
 
 
 def check_names(utterances):

@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# Speech recognition on LibriSpeech, TED-LIUM 2 and VoxForge: networks whose layers emotion recognisers take over.
+#
+# Stages: 0 get the corpora
+#         1 data folders, tokens
+# With --download true stage 0 downloads what the sets name (all: 110 GB); --CORPUS_root DIR takes a copy on disk.
+# ./run.sh --help lists the options.
+set -euo pipefail
+. ./path.sh
+
+stop_stage=1                    # last stage to run
+train_sets="librispeech/train-clean-100 librispeech/train-clean-360 librispeech/train-other-500 tedlium/train voxforge"
+dev_sets="librispeech/dev-clean tedlium/dev"
+test_sets="librispeech/test-clean librispeech/test-other tedlium/test"   # empty: none
+# shellcheck disable=SC2034
+librispeech_root='' tedlium_root='' voxforge_root=''   # the releases, where they are on disk already
+download=false                  # true: download what is not on disk
+partial=false                   # true: accept incomplete corpora
+min_seconds=1                   # shorter and longer utterances are left out
+max_seconds=15
+token_type=char                 # char: a to z, apostrophe, space; or bpe
+vocab_size=                     # of bpe: the number of tokens, without the blank of CTC
+data=data                       # folder of the data folders train, dev and test, and of sets, what they are made of
+. ../common/stages.sh
+
+help_message="Usage: $0 [--stage N] [--stop_stage N] [--train_sets \"SET ...\"] [--dev_sets \"SET ...\"] [--test_sets \"SET ...\"]
+       [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR] [--download true] [--partial true]
+       [--min_seconds S] [--max_seconds S] [--token_type char|bpe] [--vocab_size N] [--data DIR]
+       [--nj N] [--ngpu N] [--num_threads N] [--config FILE] [--set \"key=value ...\"] [--tag NAME]
+SET: librispeech/PART, tedlium/PART or voxforge; PART is a folder of the release, such as train-clean-100"
+
+. utils/parse_options.sh
+. ./cmd.sh
+
+check_numbers 0 stage stop_stage ngpu
+check_numbers 1 nj num_threads
+check_names token_type vocab_size tag
+words() { grep -oE '[^[:space:]]+' <<< "$1" || true; }
+mapfile -t train < <(words "$train_sets")
+mapfile -t dev < <(words "$dev_sets")
+mapfile -t test < <(words "$test_sets")
+for each in "${train[@]}" "${dev[@]}" "${test[@]}"; do
+  [[ $each =~ ^((librispeech|tedlium)/[A-Za-z0-9._-]+|voxforge)$ ]] ||
+    { echo "$0: $each: expected sets such as librispeech/train-clean-100, tedlium/train, voxforge" >&2; exit 1; }
+done
+[[ ${#train[@]} -gt 0 && ${#dev[@]} -gt 0 ]] || { echo "$0: --train_sets and --dev_sets must name a set each" >&2; exit 1; }
+exp=exp/$token_type$vocab_size${tag:+_$tag}
+
+get_corpus() {  # CORPUS
+  local given=$1_root parts
+  mapfile -t parts < <(printf '%s\n' "${train[@]}" "${dev[@]}" "${test[@]}" | sed -n "s|^$1/||p" | sort -u)
+  if [ -n "${!given}" ]; then
+    [ -d "${!given}" ] || { echo "$0: --$given ${!given}: no such folder" >&2; exit 1; }
+    echo "$0: using ${!given}"
+  elif [ "$download" = true ]; then
+    "local/get_$1.sh" "downloads/$1" "${parts[@]}"
+  elif [ ! -d "downloads/$1" ]; then
+    echo "$0: $1 is not there; pass --$given DIR, or --download true, or leave it out of the sets" >&2
+    exit 1
+  fi
+}
+
+prepare_set() {  # SET: $data/sets/CORPUS_PART, unless it was made with the same options
+  local corpus=${1%%/*} folder=$data/sets/${1//\//_} given made options
+  given=${corpus}_root
+  options=(--min_seconds "$min_seconds" --max_seconds "$max_seconds")
+  [ "$corpus" = "$1" ] || options+=(--part "${1#*/}")
+  [ "$partial" = false ] || options+=(--partial)
+  options+=("$corpus" "${!given:-downloads/$corpus}")
+  need "${!given:-downloads/$corpus}" 0
+  made="${options[*]}"
+  if [ -e "$folder/.made" ] && [ "$(cat "$folder/.made")" = "$made" ]; then
+    echo "$0: $folder is there already; remove it to make it anew"
+  else
+    sertk-prepare-corpus --nj "$nj" "${options[@]}" "$folder"
+    echo "$made" > "$folder/.made"
+  fi
+}
+
+combine_sets() {  # PART SET...: $data/PART
+  local part=$1 each folders=()
+  for each in "${@:2}"; do
+    prepare_set "$each"
+    folders+=("$data/sets/${each//\//_}")
+  done
+  utils/combine_data.sh "$data/$part" "${folders[@]}"
+  utils/validate_data_dir.sh --no-feats "$data/$part"
+}
+
+refuse_overlap() {  # PART...: no recording may be in two of these
+  local part shared
+  shared=$(for part; do cut -d ' ' -f 2 "$data/$part/utt2hash" | sort -u; done | sort | uniq -d | wc -l)
+  [ "$shared" -eq 0 ] ||
+    { echo "$0: $shared recordings are in more than one of $data/{$(IFS=,; echo "$*")}; choose other sets" >&2; exit 1; }
+}
+
+if run_stage 0 "corpora"; then
+  for corpus in $(printf '%s\n' "${train[@]}" "${dev[@]}" "${test[@]}" | cut -d / -f 1 | sort -u); do get_corpus "$corpus"; done
+fi
+
+if run_stage 1 "data folders and tokens"; then
+  combine_sets train "${train[@]}"
+  combine_sets dev "${dev[@]}"
+  [ ${#test[@]} -eq 0 ] || combine_sets test "${test[@]}"
+  refuse_overlap train dev ${test[0]:+test}
+  sertk-make-tokens --token_type "$token_type" ${vocab_size:+--vocab_size "$vocab_size"} "$data/train" "$exp/tokens.model"
+fi

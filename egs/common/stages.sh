@@ -1,0 +1,27 @@
+# What all recipes share, sourced before the command line is parsed: options, and functions for options and stages.
+# shellcheck shell=bash disable=SC2034,SC2154
+stage=${stage:-0}               # first stage to run
+nj=$(nproc)                     # jobs for features
+ngpu=$(if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then tr ',' '\n' <<< "$CUDA_VISIBLE_DEVICES"; else nvidia-smi -L; fi 2>/dev/null |
+  grep -cE '^(GPU|MIG-|[0-9])' || true)   # 0 trains on the CPU
+num_threads=$(nproc)            # CPU threads of one training; as many train at a time as have theirs
+config=                         # YAML laid over the model's own
+set=                            # settings laid over both: "training.max_epochs=3 model.dropout=0.2"
+tag=                            # name of the experiment beside the model's; derived from --config and --set
+
+list_names() { printf '%s\n' "$@" | sort -u | paste -sd ' '; }
+check_numbers() {  # LEAST OPTION...
+  local option least=$1
+  for option in "${@:2}"; do
+    [[ ${!option} =~ ^(0|[1-9][0-9]{0,8})$ && ${!option} -ge $least ]] ||
+      { echo "$0: --$option ${!option}: expected a whole number from $least" >&2; exit 1; }
+  done
+}
+check_names() {  # OPTION...: they become parts of paths and of shell commands
+  local option
+  for option; do
+    [[ ${!option} =~ ^[A-Za-z0-9._-]*$ ]] || { echo "$0: --$option ${!option}: letters, digits, . _ - only" >&2; exit 1; }
+  done
+}
+run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && echo "$0: stage $1: $2"; }
+need() { [ -e "$1" ] || { echo "$0: $1 is missing; stage $2 makes it" >&2; exit 1; }; }
