@@ -62,8 +62,8 @@ def make_tokens(texts, alphabet, path, token_type="char", vocab_size=None):
         raise SertkError("bpe tokens need a --vocab_size, char tokens take none")
     if token_type == "bpe" and vocab_size < len(alphabet):
         raise SertkError(f"--vocab_size {vocab_size}: the {len(alphabet)} characters alone need as many tokens")
-    # Characters do not depend on the texts, which may lack some.
-    sentences = [alphabet] if token_type == "char" else texts.values()
+    # Characters do not depend on the texts, which may lack some; a space at the end would not count.
+    sentences = [alphabet * 2] if token_type == "char" else texts.values()
     model = train_model(sentences, alphabet, token_type, vocab_size or len(alphabet))
     if Path(path).exists() and Path(path).read_bytes() != model:
         raise SertkError(f"{path}: these are other tokens; remove the file, or name another experiment with --tag")

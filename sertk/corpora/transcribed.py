@@ -70,9 +70,9 @@ def check_names(utterances):
     """Raises SertkError for two utterances of one name."""
     seen = {}
     for utterance in utterances:
-        other = seen.setdefault(utterance.utt, utterance)
-        if other is not utterance:
+        if other := seen.get(utterance.utt):
             raise SertkError(f"{utterance.utt} is there twice, in {other.path} and {utterance.path}; remove one")
+        seen[utterance.utt] = utterance
 
 
 def usable(utterances, audio, lengths, dropped):
