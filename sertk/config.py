@@ -79,9 +79,14 @@ class Training:
     batch_size: int = 128  # windows, or utterances where no segment is given
     max_epochs: int = 30
     patience: int = 5  # epochs without improvement before training ends
+    batches: Literal["random", "length"] = "random"  # length: utterances of like lengths, so that little is padded
+    sortagrad: bool = False  # the first epoch goes from short utterances to long ones
     drops: tuple[int, ...] = ()  # the epochs, from 2 on, that begin with a tenth of the learning rate before
+    anneal: float = 1.0  # the learning rate is divided by this after every epoch
+    plateau: int = 0  # it is halved whenever so many epochs in a row were no improvement; 0: never
+    least_lr: float = 0.0  # training ends when the learning rate falls below this
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
-    select: Literal["valid_uar", "valid_loss", "valid_reconstruction", "last"] = "valid_uar"
+    select: Literal["valid_uar", "valid_loss", "valid_reconstruction", "valid_cer", "last"] = "valid_uar"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # Classes alike: every class's utterances weigh as much in the loss, or come as often in an epoch
     imbalance: Literal["none", "weights", "upsample"] = "none"
@@ -93,8 +98,14 @@ class Training:
             require(getattr(self, key) >= 1, key, "1 or more")
         require(0 <= self.average < 1, "average", "between 0 and 1")
         require(all(epoch > 1 for epoch in self.drops), "drops", "epochs from 2")
-        for key in ("grad_clip", "checkpoint_seconds"):
+        for key in ("grad_clip", "checkpoint_seconds", "plateau", "least_lr"):
             require(getattr(self, key) >= 0, key, "0 or more")
+        require(self.anneal >= 1, "anneal", "1 or more")
+        require(self.plateau == 0 or self.select != "last", "plateau", "0, where the last epoch is taken")
+
+
+# What an epoch can be chosen by, beside the loss
+OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "asr": "valid_cer"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,7 @@ class Config:
     model: Any  # the Config dataclass of the model's class
     features: tuple[str, ...]
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
-    task: Literal["emotion", "autoencoder"] = "emotion"
+    task: Literal["emotion", "autoencoder", "asr"] = "emotion"
     normalise: tuple[Normalise, ...] = (Normalise(),)
     numbers: str | None = None  # a table of the data folder, one number for each utterance, that the model asks for
     conditions: str | None = None  # a feature type of one vector for each utterance, that the model asks for
@@ -122,7 +133,7 @@ class Config:
         task = MODELS[self.model.name].task
         require(self.task == task, "task", f"{task}, for {self.model.name}")
         select = self.training.select
-        suits = select in ("last", "valid_loss", "valid_uar" if task == "emotion" else "valid_reconstruction")
+        suits = select in ("last", "valid_loss", OWN_METRICS[task])
         require(suits, "training", f"training.select not {select}, for the task {task}")
         require(self.crossfit == 0 or self.crossfit >= 2, "crossfit", "0, or 2 and more")
         require(self.extract or not self.crossfit, "crossfit", "0, without extract")
@@ -131,6 +142,8 @@ class Config:
         ordered = sorted(scopes, key=lambda scope: scope == "window")
         require(scopes == ordered, "normalise", "the steps with scope window after all others")
         require(not self.on_the_fly or {*scopes} <= {"window"}, "on_the_fly", "false, unless normalise has scope window")
+        by_length = self.training.sortagrad or self.training.batches == "length"
+        require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
 
 

@@ -17,6 +17,7 @@ SELECTIONS = {
     "valid_uar": "validation UAR",
     "valid_loss": "validation loss",
     "valid_reconstruction": "validation reconstruction",
+    "valid_cer": "validation character error rate",
     "last": "none: the last epoch",
 }
 

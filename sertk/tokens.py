@@ -42,8 +42,12 @@ class Tokens:
         return [i - UNKNOWN for i in self.processor.encode(text)]
 
     def decode(self, ids):
-        """The text of ids, its words separated by one space."""
-        return " ".join("".join(self.pieces[i] for i in ids).split())
+        return text_of(self.pieces, ids)
+
+
+def text_of(pieces, ids):
+    """The text of ids, places in a list of pieces, its words separated by one space."""
+    return " ".join("".join(pieces[i] for i in ids).split())
 
 
 def make_tokens(texts, alphabet, path, token_type="char", vocab_size=None):

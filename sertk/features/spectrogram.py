@@ -1,4 +1,4 @@
-"""Magnitude spectrograms, linear in frequency and in amplitude."""
+"""Magnitude spectrograms, linear in frequency."""
 
 from dataclasses import dataclass
 
@@ -13,22 +13,23 @@ BLOCK = 128  # frames that a CPU works on at a time, which stay in its cache
 class Spectrogram:
     """Magnitudes of Hamming windows' Fourier transforms: waveform (samples,) -> (frames, bins) float32.
 
-    A window is padded with zeros to `fft_size`. Bins begin at 0 Hz and end below `high_freq`.
+    A window is padded with zeros to `fft_size`, and of its bins the first `bins` are kept, from 0 Hz on.
     """
 
     sample_frequency: float = 16000.0  # Hz
     frame_length: float = 40.0  # ms
     frame_shift: float = 10.0  # ms
     fft_size: int = 1600  # points
-    high_freq: float = 4000.0  # Hz
+    bins: int = 400
+    log1p: float = 0.0  # log(1 + log1p * magnitude) takes the magnitude's place; 0: it stays
 
     def __post_init__(self):
         require(self.sample_frequency >= 100, "sample_frequency", "100 Hz or more")
         require(self.shortest >= 2, "frame_length", "a window of 2 samples or more, in ms")
         require(1 <= self.shift <= self.shortest, "frame_shift", "at most frame_length, above 0")
         require(self.fft_size >= self.shortest, "fft_size", f"{self.shortest} or more, the samples of a window")
-        nyquist = self.sample_frequency / 2
-        require(0 < self.high_freq <= nyquist and self.dims >= 1, "high_freq", f"above the first bin, to {nyquist} Hz")
+        require(1 <= self.bins <= self.fft_size // 2 + 1, "bins", f"1 to {self.fft_size // 2 + 1}, half of fft_size and one")
+        require(self.log1p >= 0, "log1p", "0 or more")
 
     @property
     def shortest(self):
@@ -46,7 +47,7 @@ class Spectrogram:
 
     @property
     def dims(self):
-        return round(self.high_freq / self.bin_hertz)
+        return self.bins
 
     def __call__(self, waveform):
         return self.of_frames(torch.from_numpy(waveform).unfold(0, self.shortest, self.shift)).numpy()
@@ -55,4 +56,5 @@ class Spectrogram:
         """Frames (frames, samples) as they lie `frame_shift` apart in a waveform, on any device: (frames, bins)."""
         window = torch.hamming_window(self.shortest, periodic=False, device=frames.device)
         blocks = frames.split(BLOCK if frames.device.type == "cpu" else len(frames))
-        return torch.cat([torch.fft.rfft(block * window, n=self.fft_size)[:, : self.dims].abs() for block in blocks])
+        magnitudes = torch.cat([torch.fft.rfft(block * window, n=self.fft_size)[:, : self.bins].abs() for block in blocks])
+        return magnitudes.mul_(self.log1p).log1p_() if self.log1p else magnitudes

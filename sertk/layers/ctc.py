@@ -5,6 +5,8 @@ its index; `torch.nn.functional.ctc_loss` takes them as (frames, batch, classes 
 lengths (batch,) are on the CPU.
 """
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 
@@ -48,6 +50,11 @@ def greedy_scores(log_probs, lengths):
 def longest_repetition(frames):
     """How often a label fits into so many frames, a number or a tensor: blanks must part its repetitions."""
     return (frames + 1) // 2
+
+
+def shortest_input(labels):
+    """The frames that a list of labels needs: one for each, and a blank between equal neighbours."""
+    return len(labels) + sum(one == other for one, other in pairwise(labels))
 
 
 def repetition_log_likelihood(log_probs, lengths, counts):

@@ -1,5 +1,6 @@
-"""The emotion models by name. A model is a class with a frozen dataclass `Config`; see base.EmotionModel."""
+"""The models by name. A model is a class with a frozen dataclass `Config`; see base.EmotionModel."""
 
+from sertk.models.deepspeech import DeepSpeech
 from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
 from sertk.models.latif import Autoencoder, ConditionalAutoencoder, Lstm, VariationalAutoencoder
@@ -19,6 +20,7 @@ MODELS = {
     "cnn_attpool": AttentionCnn,
     "cnn_bilinear": BilinearCnn,
     "cnn_gap": AverageCnn,
+    "deepspeech": DeepSpeech,
     "cvae": ConditionalAutoencoder,
     "lstm": Lstm,
     "svm": Svm,

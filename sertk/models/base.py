@@ -34,6 +34,7 @@ class Batch:
     weights: Tensor | None = None  # (batch,), of each item in the loss; None: all weigh the same
     numbers: Tensor | None = None  # (batch,), of what the config's `numbers` counts, on the CPU
     conditions: Tensor | None = None  # (batch, dims), of the config's feature type `conditions`
+    tokens: Padded | None = None  # values (batch, tokens), of the texts to recognise
 
     def only_stream(self):
         return only(self.streams)

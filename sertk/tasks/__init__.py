@@ -1,6 +1,6 @@
-"""The tasks by name: what is trained, on which data, with which loss and metric."""
+"""The tasks: what is trained, on which data, with which loss and metric. FOLD_TASKS are those on a fold, by name."""
 
 from sertk.tasks.autoencoder import AutoencoderTask
 from sertk.tasks.emotion import EmotionTask
 
-TASKS = {"autoencoder": AutoencoderTask, "emotion": EmotionTask}
+FOLD_TASKS = {"autoencoder": AutoencoderTask, "emotion": EmotionTask}

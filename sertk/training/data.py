@@ -1,9 +1,11 @@
 """Features in memory and the batches gathered from them by index."""
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from sertk.archives import load_matrix, read_scp, split_location
 from sertk.command import progress
@@ -31,6 +33,12 @@ class Stream:
         """The frames of one utterance, a view (frames, dims)."""
         start = int(self.starts[item])
         return self.values[start : start + int(self.lengths[item])]
+
+    def select(self, items):
+        """The Stream of some utterances, in this order; the frames themselves are shared."""
+        selected = copy.copy(self)
+        selected.lengths, selected.starts = self.lengths[items], self.starts[items]
+        return selected
 
     def take(self, items, nth, device):
         """The frames `nth` (batch, frames) of the utterances `items` (batch,), on `device`: (batch, frames, dims)."""
@@ -83,8 +91,8 @@ def load_stream(scp, utterances):
 class Dataset:
     """Some utterances with their streams, already normalised, and labels (utterances,) where they are known.
 
-    `weights` (utterances,) are those in the loss; None: all weigh the same. `numbers` (utterances,) are integers and
-    `conditions` (utterances, dims) vectors that some models ask for.
+    `weights` (utterances,) are those in the loss; None: all weigh the same. `numbers` (utterances,) are integers,
+    `conditions` (utterances, dims) vectors and `tokens` the texts' that some models ask for.
     """
 
     utterances: list[str]
@@ -94,15 +102,24 @@ class Dataset:
     weights: torch.Tensor | None = None
     numbers: torch.Tensor | None = None
     conditions: torch.Tensor | None = None
+    tokens: list[list[int]] | None = None
 
     def to(self, device):
         for stream in self.streams.values():
             stream.to(device)
         return self
 
+    def select(self, items):
+        """The Dataset of some utterances, not yet normalised, in this order; without what was known of all."""
+        streams = {name: stream.select(items) for name, stream in self.streams.items()}
+        return Dataset([self.utterances[item] for item in items], streams, {})
+
     def lengths(self):
         """Frames per utterance of the first stream."""
         return next(iter(self.streams.values())).lengths
+
+
+LENGTH_NOISE = 0.1  # so that batches of utterances of like lengths are not of the same ones in every epoch
 
 
 class Sampler:
@@ -116,6 +133,17 @@ class Sampler:
         if self.upsample:
             return upsampled(self.dataset.labels, generator)
         return torch.arange(len(self.dataset.utterances))
+
+    def epoch_batches(self, generator, epoch, training):
+        """The batches of an epoch (from 0), as a Training config asks for them: a list of parts of `epoch_windows`."""
+        windows = self.epoch_windows(generator)
+        if training.sortagrad and epoch == 0:
+            windows = windows[self.dataset.lengths()[windows].argsort(stable=True)]
+        elif training.batches == "length":
+            noise = 1 + LENGTH_NOISE * torch.rand(len(windows), generator=generator)
+            chunks = windows[(self.dataset.lengths()[windows] * noise).argsort()].split(training.batch_size)
+            return [chunks[place] for place in torch.randperm(len(chunks), generator=generator)]
+        return windows.split(training.batch_size)
 
 
 class WindowSampler(Sampler):
@@ -227,4 +255,10 @@ def make_batch(dataset, items, streams, device):
 
     numbers = None if dataset.numbers is None else dataset.numbers[items]
     given = (of_items(values) for values in (dataset.labels, dataset.weights))
-    return Batch(items, streams, *given, numbers, of_items(dataset.conditions))
+    tokens = None if dataset.tokens is None else padded_tokens([dataset.tokens[item] for item in items.tolist()], device)
+    return Batch(items, streams, *given, numbers, of_items(dataset.conditions), tokens)
+
+
+def padded_tokens(texts, device):
+    values = pad_sequence([torch.tensor(text, dtype=torch.int64) for text in texts], batch_first=True)
+    return Padded(values.to(device), torch.tensor([len(text) for text in texts]))

@@ -17,6 +17,8 @@ from sertk.config import Training
 from sertk.errors import SertkError
 from sertk.files import write_text
 from sertk.training.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
+from sertk.training.distributed import any_is, is_first, sum_gradients, summed
+from sertk.training.schedule import is_best, learning_rate
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +49,19 @@ class Run:
         return self.average.module if self.average else self.task.model
 
     def save(self):
-        save_checkpoint(self.latest, self.task, self.optimiser, self.average, self.state)
+        if is_first():
+            save_checkpoint(self.latest, self.task, self.optimiser, self.average, self.state)
 
     def finished(self):
         state, training = self.state, self.training
         patient = training.select == "last" or state.epoch - state.best_epoch < training.patience
-        return state.epoch >= training.max_epochs or (state.epoch > 0 and not patient)
+        over = not patient or self.learning_rate() < training.least_lr
+        return state.epoch >= training.max_epochs or (state.epoch > 0 and over)
+
+    def learning_rate(self):
+        """Of the epoch that is under way or follows."""
+        group = self.optimiser.param_groups[0]
+        return learning_rate(group.setdefault("initial_lr", group["lr"]), self.training, self.state.history)
 
 
 def train(task, training, optimiser, run_dir, seed):
@@ -73,7 +82,7 @@ def train(task, training, optimiser, run_dir, seed):
         while not run.finished():
             train_epoch(run, stopped)
             finish_epoch(run)
-            if stopped.is_set and not run.finished():
+            if any_is(stopped.is_set) and not run.finished():
                 raise Interrupted
     log.info("training ended after epoch %d; the best epoch was %d", run.state.epoch, run.state.best_epoch)
 
@@ -81,9 +90,10 @@ def train(task, training, optimiser, run_dir, seed):
 def train_epoch(run, stopped):
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
     task, training, state = run.task, run.training, run.state
-    set_learning_rate(run.optimiser, state.epoch + 1, training.drops)
+    for group in run.optimiser.param_groups:
+        group["lr"] = run.learning_rate()
     generator = torch.Generator().manual_seed(run.seed * 1_000_003 + state.epoch)
-    chunks = task.epoch_batches(generator)
+    chunks = task.epoch_batches(generator, state.epoch)
     sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in state.sums.items()}
     begun = time.monotonic() - state.seconds
     saved = time.monotonic()
@@ -95,20 +105,14 @@ def train_epoch(run, stopped):
         sums = {name: value.double() + sums.get(name, 0) for name, value in figures.items()}
         state.step += 1
         due = training.checkpoint_seconds and time.monotonic() - saved > training.checkpoint_seconds
-        if state.step < len(chunks) and (due or stopped.is_set):
+        stopping = any_is(stopped.is_set)
+        if state.step < len(chunks) and (due or stopping):
             note_epoch(state, sums, begun)
             run.save()
             saved = time.monotonic()
-            if stopped.is_set:
+            if stopping:
                 raise Interrupted
     note_epoch(state, sums, begun)
-
-
-def set_learning_rate(optimiser, epoch, drops):
-    """Sets the learning rate of an epoch (from 1), which falls to a tenth at the start of each of `drops`."""
-    reached = sum(drop <= epoch for drop in drops)
-    for group in optimiser.param_groups:
-        group["lr"] = group.setdefault("initial_lr", group["lr"]) * 0.1**reached
 
 
 def note_epoch(state, sums, begun):
@@ -130,10 +134,11 @@ def train_step(task, optimiser, batch, grad_clip, precision):
         loss, figures = task.model.loss(batch)
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
+    sum_gradients(task.model.parameters())
     if grad_clip:
         torch.nn.utils.clip_grad_norm_(task.model.parameters(), grad_clip)
     optimiser.step()
-    return {"loss": loss.detach(), **{name: value.detach() for name, value in figures.items()}}
+    return {"loss": summed(loss.detach()), **{name: value.detach() for name, value in figures.items()}}
 
 
 def finish_epoch(run):
@@ -158,15 +163,10 @@ def finish_epoch(run):
     if is_best(metrics, training.select, state.best_value):
         state.best_value = metrics.get(training.select)  # None where the last epoch is taken
         state.best_epoch = state.epoch
-    write_text(run.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
+    if is_first():
+        write_text(run.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
     run.save()
     keep_best(run)
-
-
-def is_best(metrics, select, best_value):
-    if select == "last" or best_value is None:
-        return True
-    return metrics[select] > best_value if select == "valid_uar" else metrics[select] < best_value
 
 
 def keep_best(run):
@@ -175,7 +175,7 @@ def keep_best(run):
     It comes after latest.pt and again when training goes on, so that best.pt is always of the epoch that
     latest.pt names, also where training was killed between the two.
     """
-    if run.state.step == 0 and 0 < run.state.epoch == run.state.best_epoch:
+    if is_first() and run.state.step == 0 and 0 < run.state.epoch == run.state.best_epoch:
         save_best(run.folder / "checkpoints" / "best.pt", run.task, run.kept, run.state.epoch)
 
 

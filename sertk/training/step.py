@@ -10,7 +10,7 @@ from sertk.errors import SertkError
 from sertk.experiment import start_run, step_folder
 from sertk.models.base import FittedModel
 from sertk.protocols.rules import Fold
-from sertk.tasks import TASKS
+from sertk.tasks import FOLD_TASKS
 from sertk.training.checkpoint import load_matching
 from sertk.training.fit import fit
 from sertk.training.loop import make_optimiser, train
@@ -38,8 +38,10 @@ def train_step(run, config, step, device):
 
 def train_on(run, config, folder, fold, device):
     """Trains the model of a config on a Fold, into a folder."""
+    if config.task not in FOLD_TASKS:
+        raise SertkError(f"the task {config.task} has no folds: sertk-train-asr trains it")
     torch.manual_seed(run.seed)
-    task = TASKS[config.task](config, run.data, run.run_dir, fold, run.labels, device)
+    task = FOLD_TASKS[config.task](config, run.data, run.run_dir, fold, run.labels, device)
     log.info(
         "%s: %d training and %d validation utterances, on %s",
         config.model.name, len(task.train.utterances), len(task.valid.utterances), device,

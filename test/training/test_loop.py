@@ -14,7 +14,7 @@ import torch
 from sertk.config import Training
 from sertk.errors import SertkError
 from sertk.training.checkpoint import Progress
-from sertk.training.loop import Run, choose_precision, is_best, make_optimiser, train
+from sertk.training.loop import Run, choose_precision, make_optimiser, train
 
 # Training that stops before one step and waits as long as the marker is there.
 PAUSING = """
@@ -140,7 +140,7 @@ def make_task(values, losses=(1.0,)):
     """A task whose validation gives `values` in turn, and whose loss is a weight times `losses` in turn."""
     model = torch.nn.Linear(1, 1, bias=False)
     task = SimpleNamespace(model=model, device=torch.device("cpu"), evaluations=iter(values), factors=iter(losses * 99))
-    task.epoch_batches = lambda generator: torch.arange(2).split(1)
+    task.epoch_batches = lambda generator, epoch: torch.arange(2).split(1)
     task.gather = lambda chunk: chunk
     model.loss = lambda batch: (model.weight.square().sum() * next(task.factors), {"batch": batch.sum()})
     task.validate = lambda kept: {"valid_uar": next(task.evaluations)}
@@ -202,7 +202,7 @@ def test_a_models_own_figures_are_logged_as_means(tmp_path):
 def test_the_running_mean_of_the_weights_is_validated_and_kept(tmp_path):
     task = make_task([])
     values, means = [], []
-    task.epoch_batches = lambda generator: torch.arange(1).split(1)
+    task.epoch_batches = lambda generator, epoch: torch.arange(1).split(1)
     task.validate = lambda kept: (
         values.append(task.model.weight.item()), means.append(kept.weight.item()), {"valid_uar": len(means) / 10}
     )[2]
@@ -223,14 +223,20 @@ def test_gradients_are_clipped_to_the_given_norm(tmp_path):
     assert abs(task.model.weight.item() - before) <= 2 * 0.1 * 0.5 + 1e-6
 
 
-def test_which_value_is_best():
-    assert is_best({"valid_uar": 0.5}, "valid_uar", None)
-    assert not is_best({"valid_uar": 0.5}, "valid_uar", 0.5)
-    assert is_best({"valid_loss": 0.4}, "valid_loss", 0.5)
-    assert not is_best({"valid_loss": 0.6}, "valid_loss", 0.5)
-    patience = Training(patience=2)
-    assert Run(None, patience, None, None, None, 1, Progress(epoch=5, best_epoch=3)).finished()
-    assert not Run(None, patience, None, None, None, 1, Progress(epoch=5, best_epoch=4)).finished()
+def is_finished(history=(), lr=0.1, **training):
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr)
+    progress = Progress(epoch=5, best_epoch=3, history=list(history))
+    return Run(None, Training(**training), optimiser, None, None, 1, progress).finished()
+
+
+def test_training_ends_without_patience_epochs_or_learning_rate():
+    assert is_finished(patience=2)
+    assert not is_finished(patience=3)
+    assert is_finished(patience=3, max_epochs=5)
+    history = [{"valid_loss": value} for value in (3, 2, 4, 5, 2)]  # epochs 3 and 4 halve the learning rate
+    options = {"patience": 3, "select": "valid_loss", "plateau": 2}
+    assert not is_finished(history, lr=1e-4, least_lr=5e-5, **options)
+    assert is_finished(history, lr=1e-4, least_lr=6e-5, **options)
 
 
 @pytest.mark.parametrize("name, cls", [("adam", "Adam"), ("sgd", "SGD"), ("rmsprop", "RMSprop")])

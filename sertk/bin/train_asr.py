@@ -1,0 +1,52 @@
+"""Trains a speech recogniser."""
+
+import logging
+import sys
+
+from sertk.bin.train import PREEMPTED
+from sertk.command import add_config_options, make_parser, run_command
+from sertk.config import load_steps
+from sertk.device import add_device_options, choose_device
+from sertk.errors import SertkError
+
+log = logging.getLogger(__name__)
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-train-asr",
+        "Trains a speech recogniser, going on from the last checkpoint if it was cut off. EXP_DIR/tokens.model has\n"
+        "its tokens. Started by torchrun, several processes each take their share of every batch.",
+        "sertk-train-asr --config conf/deepspeech.yaml --train data/train --dev data/dev exp/char",
+    )
+    add_config_options(parser)
+    parser.add_argument("--train", required=True, metavar="DIR", help="data folder to learn from")
+    parser.add_argument("--dev", required=True, metavar="DIR", help="data folder that chooses the best epoch")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("exp_dir")
+    add_device_options(parser)
+    return parser
+
+
+def run(args):
+    steps = load_steps(args.config, args.set)
+    config = list(steps.values())[-1]
+    if len(steps) > 1 or config.task != "asr":
+        raise SertkError(f"{args.config}: expected one step, with the task asr")
+    from sertk.training.asr import train_asr
+    from sertk.training.loop import Interrupted
+
+    try:
+        train_asr(config, args.train, args.dev, args.exp_dir, args.seed, choose_device(args))
+    except Interrupted:
+        log.info("stopped by SIGTERM after writing a checkpoint")
+        return PREEMPTED
+    return 0
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""A speech recogniser in the style of DeepSpeech 2 (Amodei et al. 2016), with the sizes of Lakomkin et al. 2017."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import nn
+
+from sertk.config import require
+from sertk.errors import SertkError
+from sertk.layers.batchnorm import MaskedBatchNorm
+from sertk.layers.convolution import StridedConv2d
+from sertk.layers.ctc import best_path, collapse
+from sertk.layers.recurrent import Bigru, length_mask
+from sertk.models.base import EmotionModel, Output
+from sertk.training.distributed import summed
+
+# Of each convolution: kernel and stride, over frames and over bins
+CONVOLUTIONS = (((11, 41), (2, 2)), ((11, 21), (1, 2)))
+SHORTEST = 31  # frames of the input that give one frame of the output
+
+
+def output_lengths(frames):
+    """How many frames the network has for so many of its input, a number or a tensor, SHORTEST or more."""
+    for (kernel, _), (stride, _) in CONVOLUTIONS:
+        frames = (frames - kernel) // stride + 1
+    return frames
+
+
+@dataclass(frozen=True)
+class DeepSpeechConfig:
+    name: str
+    gru_units: int = 1000  # per direction
+    gru_layers: int = 5
+    directions: Literal["sum", "concat"] = "sum"
+    channels: int = 32  # of both convolutions
+
+    def __post_init__(self):
+        for key in ("gru_units", "gru_layers", "channels"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+
+
+class DeepSpeech(EmotionModel):
+    """Two convolutions over frames and bins, bidirectional GRUs, and CTC over the tokens, the blank last.
+
+    All but the first GRU and the output come after batch normalisation. A layer's vectors are those of a GRU
+    layer, one for every second frame of the input.
+    """
+
+    Config = DeepSpeechConfig
+    task = "asr"
+
+    def __init__(self, config, shape):
+        super().__init__()
+        if shape.frames is not None:
+            raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
+        self.config, self.blank = config, shape.classes
+        self.layers = self.sequences = tuple(f"asr{number + 1}" for number in range(config.gru_layers))
+        bins = shape.only_dims()
+        self.convolutions, self.convolution_norms = nn.ModuleList(), nn.ModuleList()
+        for number, (kernel, stride) in enumerate(CONVOLUTIONS):
+            if bins < kernel[1]:
+                raise SertkError(f"{config.name}: {shape.only_dims()} bins are too few for its convolutions")
+            before = config.channels if number else 1
+            self.convolutions.append(StridedConv2d(before, config.channels, kernel, stride))
+            self.convolution_norms.append(MaskedBatchNorm(config.channels))
+            bins = (bins - kernel[1]) // stride[1] + 1
+        width = config.gru_units * (1 if config.directions == "sum" else 2)
+        dims = [bins * config.channels] + [width] * (config.gru_layers - 1)
+        self.grus = nn.ModuleList(Bigru(each, config.gru_units, bias=False) for each in dims)
+        self.norms = nn.ModuleList(MaskedBatchNorm(width) for _ in dims)  # each after its GRU
+        self.output = nn.Linear(width, shape.classes + 1, bias=False)
+
+    def convolve(self, stream):
+        """(batch, frames, channels * bins) and lengths; an input below SHORTEST frames is filled up with zeros."""
+        values, lengths = stream.values, stream.lengths.clamp(min=SHORTEST)
+        values = F.pad(values, (0, 0, 0, max(0, SHORTEST - values.shape[1])))[:, None]
+        for convolution, norm, (kernel, stride) in zip(self.convolutions, self.convolution_norms, CONVOLUTIONS):
+            values = convolution(values)
+            lengths = (lengths - kernel[0]) // stride[0] + 1
+            mask = length_mask(lengths, values.shape[2], values.device)
+            values = F.hardtanh(norm(values, mask), 0, 20)
+        return values.transpose(1, 2).flatten(2), lengths
+
+    def hidden(self, stream, layers=None):
+        """What the first `layers` GRUs (None: all) give for a Padded spectrogram: (batch, frames, units), and lengths."""
+        values, lengths = self.convolve(stream)
+        mask = length_mask(lengths, values.shape[1], values.device)
+        for number, gru in enumerate(self.grus[:layers]):
+            if number:
+                values = self.normed(number - 1, values, mask)
+            values = gru(values, lengths)
+            if self.config.directions == "sum":
+                values = sum(values.chunk(2, -1))
+        return values, lengths
+
+    def normed(self, number, values, mask):
+        return self.norms[number](values.transpose(1, 2), mask).transpose(1, 2)
+
+    def forward(self, batch):
+        """Scores (batch, frames, tokens + 1) with lengths."""
+        values, lengths = self.hidden(batch.only_stream())
+        mask = length_mask(lengths, values.shape[1], values.device)
+        return Output(self.output(self.normed(-1, values, mask)), lengths)
+
+    def log_probs(self, batch):
+        """Log posteriors per frame (batch, frames, tokens + 1), and the lengths."""
+        output = self(batch)
+        return output.scores.float().log_softmax(-1), output.lengths
+
+    def loss(self, batch):
+        """The mean over the utterances of all processes of -log P(text), of which this is the own ones' part."""
+        losses = self.losses(*self.log_probs(batch), batch.tokens)
+        return losses.sum() / summed(losses.new_tensor(float(len(losses)))), {}
+
+    def losses(self, log_probs, lengths, tokens):
+        """-log P(text) of each utterance (batch,), in nats; infinite where the text does not fit."""
+        return F.ctc_loss(
+            log_probs.transpose(0, 1), tokens.values, lengths, tokens.lengths, blank=self.blank, reduction="none"
+        )
+
+    def paths(self, log_probs, lengths):
+        """The tokens on the best path of each utterance, a list of lists."""
+        return [collapse(path, self.blank).tolist() for path in best_path(log_probs, lengths)]
+
+    def vectors(self, batch, layer):
+        return self.hidden(batch.only_stream(), self.layers.index(layer) + 1)[0]
+
+    def posteriors(self, batch):
+        raise SertkError(f"{self.config.name} recognises words, not classes")

@@ -1,0 +1,31 @@
+"""Errors of recognised texts: character and word error rates."""
+
+from torchaudio.functional import edit_distance
+
+from sertk.errors import SertkError
+
+
+class ErrorRates:
+    """Counts edits over pairs of reference and hypothesis; rates are shares of the references' lengths, so above 1 too."""
+
+    def __init__(self):
+        self.counts = [0, 0, 0, 0]  # edits and reference length, in characters; the same in words
+
+    def add(self, reference, hypothesis):
+        pairs = (reference, hypothesis), (reference.split(), hypothesis.split())
+        found = [number for one, other in pairs for number in (edit_distance(one, other), len(one))]
+        self.counts = [total + number for total, number in zip(self.counts, found)]
+
+    @property
+    def cer(self):
+        return self.rate(0)
+
+    @property
+    def wer(self):
+        return self.rate(2)
+
+    def rate(self, place):
+        edits, length = self.counts[place : place + 2]
+        if not length:
+            raise SertkError("no reference has any text: there is no error rate")
+        return edits / length

@@ -1,0 +1,45 @@
+"""What all tasks share: normalised data, the model, batches, and what a checkpoint keeps."""
+
+from sertk.config import to_mapping
+from sertk.features.normalise import Normaliser
+from sertk.models import MODELS
+from sertk.models.base import Shape
+from sertk.training.data import make_sampler
+
+
+class Task:
+    """Training of one model on the Datasets `train` and `valid`; subclasses have `validate(model)`, a dict of metrics.
+
+    `speakers` is the speaker of every utterance. The global normalisation is fitted on `train` alone, and
+    speakers' statistics are taken within each Dataset.
+    """
+
+    def __init__(self, config, train, valid, speakers, classes, device):
+        self.config, self.train, self.valid, self.classes, self.device = config, train, valid, classes, device
+        self.normalisers = {name: Normaliser(config.normalise) for name in config.features}
+        for name, normaliser in self.normalisers.items():
+            normaliser.fit_apply_(train.streams[name], [speakers[utt] for utt in train.utterances])
+            normaliser.apply_(valid.streams[name], [speakers[utt] for utt in valid.utterances])
+        for dataset in (train, valid):
+            dataset.normalisers = self.normalisers
+            dataset.to(device)
+        dims = {name: stream.dims for name, stream in train.streams.items()}
+        self.shape = Shape(dims, len(classes), config.segment.frames if config.segment else None)
+        self.model = MODELS[config.model.name](config.model, self.shape).to(device)
+        self.sampler = make_sampler(train, config.segment, "train_hop", config.training.imbalance == "upsample")
+
+    def epoch_batches(self, generator, epoch):
+        """The index chunks of an epoch (from 0); `gather` makes a Batch of each."""
+        return self.sampler.epoch_batches(generator, epoch, self.config.training)
+
+    def gather(self, chunk):
+        return self.sampler.gather(chunk, self.device)
+
+    def export(self):
+        """What decoding needs beside the weights, as plain data and tensors."""
+        return {
+            "config": to_mapping(self.config),
+            "classes": self.classes,
+            "dims": self.shape.dims,
+            "normalisers": {name: normaliser.state() for name, normaliser in self.normalisers.items()},
+        }

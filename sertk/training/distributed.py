@@ -1,0 +1,49 @@
+"""Training by several processes, each on its share of every batch: one for each GPU or, with torchrun, node."""
+
+import os
+
+import torch
+import torch.distributed as dist
+from torch.distributed.nn.functional import all_reduce
+
+
+def start(device):
+    """Joins the processes that torchrun started, if it did."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+
+
+def world():
+    """(rank of this process, number of processes)."""
+    return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+
+
+def is_first():
+    """Whether this process is the one that writes."""
+    return world()[0] == 0
+
+
+def any_is(flag):
+    """Whether `flag` is true in any of the processes, so that all of them stop at the same step."""
+    if not dist.is_initialized():
+        return flag
+    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    count = torch.tensor(float(flag), device=device)
+    dist.all_reduce(count)
+    return bool(count)
+
+
+def summed(tensor):
+    """The sum of the processes' tensors, which gradients flow back through to all of them."""
+    return all_reduce(tensor) if dist.is_initialized() else tensor
+
+
+def sum_gradients(parameters):
+    """Replaces the gradients of parameters by their sums over the processes."""
+    if not dist.is_initialized():
+        return
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    for gradient, total in zip(gradients, flat.split([gradient.numel() for gradient in gradients])):
+        gradient.copy_(total.view_as(gradient))

@@ -1,0 +1,106 @@
+"""The speech recogniser: lengths, masks, and the loss by all paths."""
+
+import itertools
+
+import pytest
+import torch
+
+from sertk.config import build_model_config
+from sertk.errors import SertkError
+from sertk.models.base import Batch, Padded, Shape
+from sertk.models.deepspeech import SHORTEST, DeepSpeech, output_lengths
+
+TOKENS = 2
+
+
+def make_model(bins=81, **options):
+    torch.manual_seed(0)
+    sizes = {"gru_units": 4, "gru_layers": 2, "channels": 2, **options}
+    config = build_model_config({"name": "deepspeech", **sizes}, "test", "model.")
+    return DeepSpeech(config, Shape({"spectrogram": bins}, TOKENS))
+
+
+def make_batch(values, lengths, texts=None):
+    tokens = None
+    if texts:
+        padded = torch.nn.utils.rnn.pad_sequence([torch.tensor(text) for text in texts], batch_first=True)
+        tokens = Padded(padded, torch.tensor([len(text) for text in texts]))
+    inside = torch.arange(values.shape[1]) < lengths[:, None]
+    return Batch(torch.arange(len(values)), {"spectrogram": Padded(values * inside[..., None], lengths)}, tokens=tokens)
+
+
+def test_sizes_of_the_published_network():
+    config = build_model_config({"name": "deepspeech"}, "test", "model.")
+    model = DeepSpeech(config, Shape({"spectrogram161": 161}, 28))
+    assert model.grus[0].rnn.input_size == 672 and model.output.out_features == 29
+    grus = [2 * 3 * 1000 * (dims + 1000) for dims in (672, 1000, 1000, 1000, 1000)]  # without biases
+    convolutions = 32 * (11 * 41 + 1) + 32 * (32 * 11 * 21 + 1)
+    norms = 2 * (32 + 32 + 5 * 1000)
+    total = sum(parameter.numel() for parameter in model.parameters())
+    assert total == sum(grus) + convolutions + norms + 29 * 1000
+
+
+@pytest.mark.parametrize("frames, expected", [(31, 1), (32, 1), (33, 2), (100, 35), (401, 186)])
+def test_output_lengths(frames, expected):
+    assert output_lengths(frames) == expected
+    model = make_model().eval()
+    output = model(make_batch(torch.randn(1, frames, 81), torch.tensor([frames])))
+    assert output.scores.shape == (1, expected, TOKENS + 1) and output.lengths.tolist() == [expected]
+
+
+def test_an_input_below_one_frame_of_the_output_is_filled_up_with_zeros():
+    model = make_model().eval()
+    values = torch.randn(1, 20, 81)
+    longer = torch.nn.functional.pad(values, (0, 0, 0, SHORTEST - 20))
+    short, long = (
+        model(make_batch(each, torch.tensor([length]))).scores for each, length in ((values, 20), (longer, SHORTEST))
+    )
+    torch.testing.assert_close(short, long)
+
+
+@pytest.mark.parametrize("directions", ["sum", "concat"])
+def test_logits_do_not_depend_on_the_batch(directions):
+    model = make_model(directions=directions)
+    lengths = torch.tensor([90, 140, 33, 12])
+    values = torch.randn(4, 140, 81)
+    model(make_batch(values, lengths))  # in training, so that running statistics are not those of the beginning
+    model.eval()
+    together = model(make_batch(values, lengths))
+    for row, length in enumerate(lengths.tolist()):
+        alone = model(make_batch(values[row : row + 1, :length], lengths[row : row + 1]))
+        frames = int(together.lengths[row])
+        torch.testing.assert_close(together.scores[row, :frames], alone.scores[0], atol=1e-5, rtol=1e-5)
+
+
+def test_loss_is_minus_the_logarithm_of_all_paths():
+    model = make_model().eval()
+    lengths, texts = torch.tensor([37, 35]), [[0, 1], [1, 1]]
+    batch = make_batch(torch.randn(2, 37, 81), lengths, texts)
+    log_probs, frames = (each.detach() for each in model.log_probs(batch))
+    assert frames.tolist() == [4, 3]
+    expected = []
+    for rows, length, text in zip(log_probs.exp().double(), frames.tolist(), texts):
+        total = 0.0
+        for path in itertools.product(range(TOKENS + 1), repeat=length):
+            labels = [symbol for symbol, _ in itertools.groupby(path) if symbol != TOKENS]
+            total += float(rows[range(length), path].prod()) if labels == text else 0.0
+        expected.append(-torch.log(torch.tensor(total)))
+    loss, _ = model.loss(batch)
+    assert float(loss) == pytest.approx(float(sum(expected) / 2), rel=1e-5)
+
+
+def test_layers_are_the_recurrent_ones():
+    model = make_model(gru_layers=3).eval()
+    batch = make_batch(torch.randn(1, 60, 81), torch.tensor([60]))
+    assert model.layers == ("asr1", "asr2", "asr3")
+    assert [model.vectors(batch, layer).shape for layer in model.layers] == [(1, output_lengths(60), 4)] * 3
+    scores = model.output(model.normed(-1, model.vectors(batch, "asr3"), torch.ones(1, output_lengths(60)).bool()))
+    torch.testing.assert_close(scores, model(batch).scores)
+
+
+def test_too_few_bins_and_windows_are_refused():
+    with pytest.raises(SertkError, match="40 bins are too few"):
+        make_model(bins=40)
+    config = build_model_config({"name": "deepspeech"}, "test", "model.")
+    with pytest.raises(SertkError, match="whole utterances"):
+        DeepSpeech(config, Shape({"spectrogram161": 161}, 28, frames=100))
