@@ -3,12 +3,17 @@
 #
 # Stages: 0 get the corpora
 #         1 data folders, tokens
+#         2 features
+#         3 training
+#         4 decoding of the dev and test parts, error rates
 # With --download true stage 0 downloads what the sets name (all: 110 GB); --CORPUS_root DIR takes a copy on disk.
 # ./run.sh --help lists the options.
 set -euo pipefail
 . ./path.sh
 
-stop_stage=1                    # last stage to run
+stop_stage=4                    # last stage to run
+model=deepspeech                # conf/MODEL.yaml
+seed=1
 train_sets="librispeech/train-clean-100 librispeech/train-clean-360 librispeech/train-other-500 tedlium/train voxforge"
 dev_sets="librispeech/dev-clean tedlium/dev"
 test_sets="librispeech/test-clean librispeech/test-other tedlium/test"   # empty: none
@@ -25,16 +30,20 @@ data=data                       # folder of the data folders train, dev and test
 
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--train_sets \"SET ...\"] [--dev_sets \"SET ...\"] [--test_sets \"SET ...\"]
        [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR] [--download true] [--partial true]
-       [--min_seconds S] [--max_seconds S] [--token_type char|bpe] [--vocab_size N] [--data DIR]
+       [--min_seconds S] [--max_seconds S] [--token_type char|bpe] [--vocab_size N] [--data DIR] [--model NAME] [--seed N]
        [--nj N] [--ngpu N] [--num_threads N] [--config FILE] [--set \"key=value ...\"] [--tag NAME]
+models: $(list_names "$(basename -s .yaml conf/*.yaml)")
 SET: librispeech/PART, tedlium/PART or voxforge; PART is a folder of the release, such as train-clean-100"
 
 . utils/parse_options.sh
 . ./cmd.sh
 
-check_numbers 0 stage stop_stage ngpu
+check_numbers 0 stage stop_stage ngpu seed
 check_numbers 1 nj num_threads
-check_names token_type vocab_size tag
+check_names token_type vocab_size tag model
+[ -e "conf/$model.yaml" ] || { echo "$0: no conf/$model.yaml" >&2; exit 1; }
+model_options=(--config "conf/$model.yaml" ${config:+--overlay "$config"} --set "$set")
+[ -n "$tag" ] || tag=$(sertk-make-experiment "${model_options[@]}" --print tag)
 words() { grep -oE '[^[:space:]]+' <<< "$1" || true; }
 mapfile -t train < <(words "$train_sets")
 mapfile -t dev < <(words "$dev_sets")
@@ -44,7 +53,7 @@ for each in "${train[@]}" "${dev[@]}" "${test[@]}"; do
     { echo "$0: $each: expected sets such as librispeech/train-clean-100, tedlium/train, voxforge" >&2; exit 1; }
 done
 [[ ${#train[@]} -gt 0 && ${#dev[@]} -gt 0 ]] || { echo "$0: --train_sets and --dev_sets must name a set each" >&2; exit 1; }
-exp=exp/$token_type$vocab_size${tag:+_$tag}
+exp=exp/${model}_$token_type$vocab_size${tag:+_$tag}
 
 get_corpus() {  # CORPUS
   local given=$1_root parts
@@ -103,5 +112,35 @@ if run_stage 1 "data folders and tokens"; then
   combine_sets dev "${dev[@]}"
   [ ${#test[@]} -eq 0 ] || combine_sets test "${test[@]}"
   refuse_overlap train dev ${test[0]:+test}
+fi
+
+device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
+parts=("$data/train" "$data/dev"); [ ${#test[@]} -eq 0 ] || parts+=("$data/test")
+
+if run_stage 2 "features"; then
+  for each in $(sertk-make-experiment "${model_options[@]}" --print data | sed 's|^feats/||'); do
+    for part in "${parts[@]}"; do
+      need "$part/wav.scp" 1
+      utils/make_feats.sh --type "$each" --nj "$nj" --cmd "$train_cmd" "$part"
+    done
+  done
+fi
+
+if run_stage 3 "training of $model into $exp"; then
+  need "$data/train/text" 1
   sertk-make-tokens --token_type "$token_type" ${vocab_size:+--vocab_size "$vocab_size"} "$data/train" "$exp/tokens.model"
+  echo "$0: follow it with: tail -f $exp/train.log"
+  train=(sertk-train-asr)
+  [ "$ngpu" -le 1 ] || train=(torchrun --standalone --nproc_per_node "$ngpu" --no_python sertk-train-asr)
+  $cuda_cmd --gpu "$ngpu" --num-threads "$num_threads" "$exp/log/train.log" \
+    "${train[@]}" "${model_options[@]}" --train "$data/train" --dev "$data/dev" --seed "$seed" --device "$device" \
+    --num_threads "$num_threads" "$exp"
+fi
+
+if run_stage 4 "decoding"; then
+  for part in "${parts[@]:1}"; do
+    $decode_cmd --gpu "$((ngpu > 0))" --num-threads "$num_threads" "$exp/log/decode_${part##*/}.log" \
+      sertk-decode-asr --data "$part" --device "$device" --num_threads "$num_threads" "$exp"
+  done
+  echo "$0: see $exp/RESULTS.md"
 fi

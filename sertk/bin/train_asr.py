@@ -20,6 +20,7 @@ def build_parser():
         "sertk-train-asr --config conf/deepspeech.yaml --train data/train --dev data/dev exp/char",
     )
     add_config_options(parser)
+    parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
     parser.add_argument("--train", required=True, metavar="DIR", help="data folder to learn from")
     parser.add_argument("--dev", required=True, metavar="DIR", help="data folder that chooses the best epoch")
     parser.add_argument("--seed", type=int, default=1)
@@ -29,7 +30,7 @@ def build_parser():
 
 
 def run(args):
-    steps = load_steps(args.config, args.set)
+    steps = load_steps(args.config, args.set, args.overlay)
     config = list(steps.values())[-1]
     if len(steps) > 1 or config.task != "asr":
         raise SertkError(f"{args.config}: expected one step, with the task asr")
