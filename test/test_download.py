@@ -1,15 +1,18 @@
 import hashlib
 import http.server
+import io
 import logging
 import re
 import stat
+import tarfile
 import threading
 import zipfile
 
 import pytest
 
 from sertk.bin import download as command
-from sertk.download import extract, fetch
+from sertk.bin import download_listed
+from sertk.download import extract, fetch, fetch_listed
 from sertk.errors import SertkError
 
 CONTENT = bytes(range(256)) * 4000
@@ -17,10 +20,16 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """Serves CONTENT; the server's `behaviour` says how badly."""
+    """Serves CONTENT, and a page of links as the root; the server's `behaviour` says how badly."""
 
     def do_GET(self):
         behaviour, requested = self.server.behaviour, self.headers.get("Range")
+        if self.path == "/":
+            self.send_response(200)
+            self.end_headers()
+            return self.wfile.write(behaviour["page"].encode())
+        if self.path in behaviour.get("missing", ()):
+            return self.send_error(404)
         self.server.ranges.append(requested)
         if behaviour.get("status"):
             return self.send_error(behaviour["status"])
@@ -79,6 +88,39 @@ def test_whole_download(server, target):
     assert names_beside(target) == ["corpus.zip"]
     fetch(server.url, target, MD5)
     assert server.ranges == [None]
+
+
+def test_other_checksums(server, target, caplog):
+    caplog.set_level(logging.INFO)
+    fetch(server.url, target, hashlib.sha256(CONTENT).hexdigest())
+    assert "its sha256 is right" in caplog.text
+    with pytest.raises(SertkError, match=f"its sha256 is {hashlib.sha256(CONTENT).hexdigest()}, should be {'0' * 64}"):
+        fetch(server.url, target, "0" * 64)
+    assert names_beside(target) == ["corpus.zip.wrong-sha256"]
+    fetch(server.url, target, None)
+    assert target.read_bytes() == CONTENT
+    assert "downloaded, no checksum of it is known" in caplog.text
+
+
+PAGE = """<html><a href="?C=N;O=D">Name</a> <a HREF="/downloads/">Parent</a> <a href="../up.tgz">x</a>
+<a href="ann-20080318-kdl.tgz">ann</a> <a href="b%2Bc-20090101-x.tgz">b</a> <a href="ann-20080318-kdl.tgz">again</a>
+<a href="%2e%2e%2fevil.tgz">x</a> <a href="http://elsewhere/y.tgz">y</a> <a href="notes.txt">z</a></html>"""
+
+
+def test_files_that_a_page_lists(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    server.behaviour.update(page=PAGE, missing=["/b%2Bc-20090101-x.tgz"])
+    page = server.url.removesuffix("/corpus.zip")
+    with pytest.raises(SertkError, match=r"1 of 2 files could not be had, run the command again: .*x.tgz: .* 404"):
+        fetch_listed(page, ".tgz", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").glob("*.tgz")] == ["ann-20080318-kdl.tgz"]
+    server.behaviour.update(missing=[], cuts=1, cut_after=300_000)
+    fetch_listed(f"{page}/", ".tgz", tmp_path / "out", pause=0)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ann-20080318-kdl.tgz", "b+c-20090101-x.tgz"]
+    assert (tmp_path / "out/b+c-20090101-x.tgz").read_bytes() == CONTENT
+    assert len(server.ranges) == 3  # what is there already is not asked for
+    assert "all 2 files" in caplog.text
+    assert download_listed.main([page, str(tmp_path / "out"), "--suffix", ".ogg"]) == 1
 
 
 def test_cut_connection_is_resumed(server, target):
@@ -237,6 +279,51 @@ def test_damaged_archives_leave_nothing(tmp_path):
     with pytest.raises(SertkError, match="No such file"):
         extract(tmp_path / "none.zip", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+def write_tar(path, members, mode="w:gz"):
+    """`members`: (name, content, type of the member)."""
+    with tarfile.open(path, mode) as archive:
+        for name, content, kind in members:
+            member = tarfile.TarInfo(name)
+            member.type, member.size, member.linkname = kind, len(content), "/etc"
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2"])
+def test_tar(tmp_path, mode):
+    members = [("top", b"", tarfile.DIRTYPE), ("top/one", b"1" * 9999, tarfile.REGTYPE), ("else/where/two", b"", tarfile.REGTYPE)]
+    archive = write_tar(tmp_path / "a.tar.gz", members, mode)
+    extract(archive, tmp_path / "out")
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
+        "a.tar.gz", "out/else/where/two", "out/top/one",
+    ]
+    assert (tmp_path / "out/top/one").read_bytes() == b"1" * 9999
+
+
+@pytest.mark.parametrize("name, kind, message", [
+    ("../evil", tarfile.REGTYPE, "would lie outside"),
+    ("/tmp/evil", tarfile.REGTYPE, "would lie outside"),
+    ("link", tarfile.SYMTYPE, "is a link, or no file at all"),
+    ("link", tarfile.LNKTYPE, "is a link, or no file at all"),
+    ("pipe", tarfile.FIFOTYPE, "is a link, or no file at all"),
+])
+def test_unsafe_tar_members_are_refused(tmp_path, name, kind, message):
+    archive = write_tar(tmp_path / "a.tar.gz", [("good", b"1", tarfile.REGTYPE), (name, b"", kind)])
+    with pytest.raises(SertkError, match=f"the member '{name}' {message}"):
+        extract(archive, tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
+
+
+def test_damaged_tars_leave_nothing(tmp_path):
+    archive = write_tar(tmp_path / "a.tar.gz", [("one", bytes(range(256)) * 99, tarfile.REGTYPE)])
+    content = archive.read_bytes()
+    for damaged in (content[:-300], content[:-8] + bytes(4) + content[-4:], b"no tar", b""):
+        archive.write_bytes(damaged)
+        with pytest.raises(SertkError, match="a.tar.gz: "):
+            extract(archive, tmp_path / "out")
+        assert [path.name for path in tmp_path.iterdir()] == ["a.tar.gz"]
 
 
 def test_command(server, tmp_path, target, capsys):

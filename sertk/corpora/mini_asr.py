@@ -27,7 +27,7 @@ SPEAKERS = (
 )
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 LENGTHS = (4, 7)  # digits of an utterance, at least and at most
-MANNER = EMOTIONS["neutral"]
+MANNER = {**EMOTIONS["neutral"], "rate": 140}
 SPREAD = {"rate": 20, "pitch": 8, "range": 12, "volume": 14}
 
 

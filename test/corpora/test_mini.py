@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertk.corpora import CORPORA, mini
+from sertk.corpora import CORPORA, mini, mini_asr
 from sertk.datadir import DataDir
 from sertk.errors import SertkError
 from sertk.espeak import load_espeak
@@ -96,6 +96,27 @@ def test_data_folder(release, tmp_path):
     assert len(set(data.table("text").values())) == 16
     assert data.table("text")["spk02-sad-1"] == "Die Kinder spielen draußen im Garten"
     assert all(utt.startswith(f"{speaker}-") for utt, speaker in data.table("utt2spk").items())
+
+
+def test_digits_for_asr(tmp_path):
+    assert speak(tmp_path / "asr", "--asr", "2").returncode == 0
+    assert speak(tmp_path / "again", "--asr", "2").returncode == 0
+    names = sorted(path.relative_to(tmp_path / "asr") for path in (tmp_path / "asr").rglob("*") if path.is_file())
+    assert all((tmp_path / "asr" / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
+    used = {}
+    for part, voices in (("train-mini", 8), ("dev-mini", 2), ("test-mini", 2)):
+        CORPORA["librispeech"](tmp_path / "asr", tmp_path / part, part=part)
+        data = DataDir(tmp_path / part)
+        used[part] = set(data.table("spk2utt"))
+        assert (len(data.utterances), len(used[part])) == (2 * voices, voices)
+        assert Counter(data.table("spk2gender").values()) == {"f": voices / 2, "m": voices / 2}
+        words = [word.upper() for text in data.table("text").values() for word in text.split()]
+        assert set(words) <= set(mini_asr.DIGITS)
+    assert not used["train-mini"] & (used["dev-mini"] | used["test-mini"]) and not used["dev-mini"] & used["test-mini"]
+    voices = [voice for *_, voice in (*mini.SPEAKERS, *mini_asr.SPEAKERS)]
+    assert len(set(voices)) == len(voices)
+    assert "something else" in speak(tmp_path / "asr", "--asr", "3").stderr
+    assert "0 utterances of each voice" in speak(tmp_path / "none", "--asr", "0").stderr
 
 
 def test_a_folder_with_something_else_is_refused(release, tmp_path):

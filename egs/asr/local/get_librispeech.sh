@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Stage 0: downloads parts of LibriSpeech to ROOT/PART, those that are not there yet.
+# Stage 0: downloads parts of LibriSpeech to RELEASE/PART, those that are not there yet.
 
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
-  echo "Usage: $0 ROOT PART..." >&2
+  echo "Usage: $0 RELEASE PART..." >&2
   echo " e.g.: $0 downloads/librispeech train-clean-100 dev-clean" >&2
   exit 1
 fi
-root=$1
+release=$1
 shift
 
 # A mirror may be named by LIBRISPEECH_URL; the sha256 sums stay those of the published files, as torchaudio has them.
@@ -27,14 +27,14 @@ declare -A sha256=(
 . ./path.sh
 
 for part; do
-  if [ -d "$root/$part" ]; then
-    echo "$0: $root/$part is there"
+  if [ -d "$release/$part" ]; then
+    echo "$0: $release/$part is there"
     continue
   fi
   [ -n "${sha256[$part]:-}" ] || { echo "$0: $part is not a part of LibriSpeech: ${!sha256[*]}" >&2; exit 1; }
-  sertk-download --extract "$root/$part.unpacked" "$url/$part.tar.gz" "${sha256[$part]}" "$root/$part.tar.gz"
+  sertk-download --extract "$release/$part.unpacked" "$url/$part.tar.gz" "${sha256[$part]}" "$release/$part.tar.gz"
   # What describes the speakers is the same in all archives; the part comes last, as it marks the end.
-  find "$root/$part.unpacked/LibriSpeech" -maxdepth 1 -type f -exec mv -f {} "$root" \;
-  mv "$root/$part.unpacked/LibriSpeech/$part" "$root"
-  rm -r "$root/$part.unpacked"
+  find "$release/$part.unpacked/LibriSpeech" -maxdepth 1 -type f -exec mv -f {} "$release" \;
+  mv "$release/$part.unpacked/LibriSpeech/$part" "$release"
+  rm -r "$release/$part.unpacked"
 done

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Stage 0: downloads TED-LIUM release 2 to ROOT, unless it is there already. It comes as a whole, whatever PART is used.
+# Stage 0: downloads TED-LIUM release 2 to RELEASE, unless it is there already. It comes as a whole, whatever PART is used.
 
 set -euo pipefail
 
 if [ $# -lt 1 ]; then
-  echo "Usage: $0 ROOT [PART...]" >&2
+  echo "Usage: $0 RELEASE [PART...]" >&2
   echo " e.g.: $0 downloads/tedlium" >&2
   exit 1
 fi
-root=$1
+release=$1
 
-if [ -d "$root" ]; then
-  echo "$0: TED-LIUM is in $root"
+if [ -d "$release" ]; then
+  echo "$0: TED-LIUM is in $release"
   exit 0
 fi
 
@@ -23,6 +23,6 @@ sha256=93281b5fcaaae5c88671c9d000b443cb3c7ea3499ad12010b3934ca41a7b9c58
 . ./path.sh
 
 echo "$0: TED-LIUM is published under CC BY-NC-ND 3.0: credit, no commercial use, no derivatives"
-sertk-download --extract "$root.unpacked" "$url" "$sha256" "$(dirname "$root")/TEDLIUM_release2.tar.gz"
-mv "$root.unpacked/TEDLIUM_release2" "$root"
-rm -r "$root.unpacked"
+sertk-download --extract "$release.unpacked" "$url" "$sha256" "$(dirname "$release")/TEDLIUM_release2.tar.gz"
+mv "$release.unpacked/TEDLIUM_release2" "$release"
+rm -r "$release.unpacked"

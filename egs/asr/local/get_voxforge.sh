@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Stage 0: downloads the English submissions to VoxForge, an archive each, to ROOT. Stage 1 unpacks them.
+# Stage 0: downloads the English submissions to VoxForge, an archive each, to RELEASE. Stage 1 unpacks them.
 # No checksums are published; a damaged archive is noticed when it is unpacked.
 
 set -euo pipefail
 
 if [ $# -ne 1 ]; then
-  echo "Usage: $0 ROOT" >&2
+  echo "Usage: $0 RELEASE" >&2
   echo " e.g.: $0 downloads/voxforge" >&2
   exit 1
 fi
