@@ -115,8 +115,9 @@ def test_digits_for_asr(tmp_path):
     assert not used["train-mini"] & (used["dev-mini"] | used["test-mini"]) and not used["dev-mini"] & used["test-mini"]
     voices = [voice for *_, voice in (*mini.SPEAKERS, *mini_asr.SPEAKERS)]
     assert len(set(voices)) == len(voices)
-    assert "something else" in speak(tmp_path / "asr", "--asr", "3").stderr
-    assert "0 utterances of each voice" in speak(tmp_path / "none", "--asr", "0").stderr
+    for utterances, message in ((3, "something else"), (0, "0 utterances of each voice")):
+        with pytest.raises(SertkError, match=message):
+            mini_asr.synthesise(tmp_path / "asr", utterances)
 
 
 def test_a_folder_with_something_else_is_refused(release, tmp_path):
