@@ -11,7 +11,7 @@ from sertk.decoding.means import batches
 from sertk.errors import SertkError
 from sertk.layers.ctc import shortest_input
 from sertk.models.deepspeech import SHORTEST, output_lengths
-from sertk.scoring.errors import ErrorRates
+from sertk.scoring.asr import ErrorRates
 from sertk.tasks.base import Task
 from sertk.tasks.dataset import load_dataset
 from sertk.tokens import text_of

@@ -76,7 +76,7 @@ def part_of(batch, rows):
 
 
 def test_every_model_is_tested_here():
-    assert set(SMALL) == set(MODELS)
+    assert set(SMALL) == {name for name, model in MODELS.items() if model.task != "asr"}  # which has tests of its own
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

@@ -1,0 +1,36 @@
+"""Recognises the words of a data folder."""
+
+import sys
+
+from sertk.command import make_parser, run_command
+from sertk.device import add_device_options, choose_device
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-decode-asr",
+        "Recognises the utterances of DATADIR, by the best path, into EXP_DIR/decode_NAME/text, NAME being the folder's.\n"
+        "Where DATADIR has texts it prints character and word error rates, and brings EXP_DIR/RESULTS.md up to date.",
+        "sertk-decode-asr --data data/test exp/char",
+    )
+    parser.add_argument("--data", required=True, metavar="DATADIR")
+    parser.add_argument("exp_dir", help="what sertk-train-asr trained")
+    add_device_options(parser)
+    return parser
+
+
+def run(args):
+    from sertk.decoding.asr import decode_asr
+    from sertk.tasks.trained import TrainedModel
+
+    results = decode_asr(TrainedModel(args.exp_dir, choose_device(args)), args.data)
+    if results:
+        print(f"CER {100 * results['cer']:.2f} %, WER {100 * results['wer']:.2f} %, {results['utterances']} utterances")
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
