@@ -55,7 +55,7 @@ class DeepSpeech(EmotionModel):
         if shape.frames is not None:
             raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
         self.config, self.blank = config, shape.classes
-        self.layers = self.sequences = tuple(f"asr{number + 1}" for number in range(config.gru_layers))
+        self.layers = self.sequences = tuple(str(number + 1) for number in range(config.gru_layers))
         bins = shape.only_dims()
         self.convolutions, self.convolution_norms = nn.ModuleList(), nn.ModuleList()
         for number, (kernel, stride) in enumerate(CONVOLUTIONS):
