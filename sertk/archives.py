@@ -16,13 +16,19 @@ import numpy as np
 from kaldiio.matio import read_matrix_or_vector, write_array, write_array_ascii
 
 from sertk.errors import SertkError, UsageError
-from sertk.files import write_aside
+from sertk.files import naming, to_disk, write_aside
 
 # Options that only tell Kaldi how to search a table; reading in order needs none of them.
 READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "np", "bg"}
 WRITE_OPTIONS = {"b", "t", "f", "nf", "np"}
 RANGE_SLACK = 3  # rows a range may go past the end, as Kaldi allows
 LONGEST_KEY = 4096
+
+
+def refuse_shared_input(*rspecifiers):
+    """Raises UsageError where more than one of several specifiers or paths is standard input."""
+    if sum(rspecifier.rpartition(":")[2].strip() == "-" for rspecifier in rspecifiers if rspecifier) > 1:
+        raise UsageError("standard input can be read once only: give one '-', files or commands else")
 
 
 def split_rspecifier(rspecifier):
@@ -64,19 +70,22 @@ def load_matrix(location, dtype=np.float32):
 def read_scp(location):
     """The lines `key value` of a table (a path, `-` or `command |`) as a dict in the table's order."""
     table = {}
+    where = _name_of(location)
     with open_input(location) as stream:
         for number, line in enumerate(stream, start=1):
+            if location == "-" and not line.endswith(b"\n"):
+                raise SertkError(f"{where}:{number}: cut off here, the line has no end")
             try:
                 fields = line.decode("utf-8").strip().split(None, 1)
             except UnicodeDecodeError as error:
-                raise SertkError(f"{location}:{number}: not UTF-8 text") from error
+                raise SertkError(f"{where}:{number}: not UTF-8 text") from error
             if len(fields) != 2:
-                raise SertkError(f"{location}:{number}: expected a key and a value, got '{' '.join(fields)}'")
+                raise SertkError(f"{where}:{number}: expected a key and a value, got '{' '.join(fields)}'")
             if fields[0] in table:
-                raise SertkError(f"{location}:{number}: {fields[0]} is there twice")
+                raise SertkError(f"{where}:{number}: {fields[0]} is there twice")
             table[fields[0]] = fields[1]
     if not table:
-        raise SertkError(f"{location}: empty, expected lines of a key and a value")
+        raise SertkError(f"{where}: empty, expected lines of a key and a value")
     return table
 
 
@@ -86,14 +95,15 @@ def read_archive(location, read_object):
     `location` is a path, `-` or `command |`; `where` names the entry for messages.
     """
     seen = set()
+    name = _name_of(location)
     with open_input(location) as stream:
-        while (key := _read_key(stream, location)) is not None:
+        while (key := _read_key(stream, name)) is not None:
             if key in seen:
-                raise SertkError(f"{location}: {key} is there twice")
+                raise SertkError(f"{name}: {key} is there twice")
             seen.add(key)
-            yield key, read_object(stream, f"{key} in {location}")
+            yield key, read_object(stream, f"{key} in {name}")
         if not seen:
-            raise SertkError(f"{location}: empty, expected an archive")
+            raise SertkError(f"{name}: empty, expected an archive")
 
 
 def read_matrix(stream, where, dtype=np.float32):
@@ -132,7 +142,9 @@ def open_input(name):
     """
     name = str(name).strip()
     if name == "-":
-        yield _unpacked(sys.stdin.buffer, name)
+        if sys.stdin is None:
+            raise SertkError("standard input is closed")
+        yield _unpacked(sys.stdin.buffer, "standard input")
     elif name.endswith("|"):
         with _command_output(name[:-1].strip()) as stream:
             yield _unpacked(stream, name)
@@ -176,7 +188,15 @@ class MatrixWriter:
         return self
 
     def __exit__(self, *exception):
-        return self._files.__exit__(*exception)
+        with contextlib.ExitStack() as files:
+            files.push(self._files)
+            ended_well = exception == (None, None, None)
+            if ended_well and self._scp and not (_is_special(self._ark) or _is_special(self._scp)):
+                # An old table must never point into the new archive, wherever this is cut off.
+                to_disk(self._ark_stream, self._ark)
+                to_disk(self._scp_stream, self._scp)
+                Path(self._scp).unlink(missing_ok=True)
+            return files.pop_all().__exit__(*exception)
 
     def write(self, key, matrix):
         """Appends one matrix (rows, columns) or vector; float64 is kept, all else becomes float32."""
@@ -305,19 +325,26 @@ def _unpacked(stream, name):
     return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if packed else stream
 
 
+def _name_of(location):
+    return "standard input" if location == "-" else location
+
+
+def start_command(command, **streams):
+    """A Popen of a command line, which fails where any command of its pipes does."""
+    return subprocess.Popen(["bash", "-o", "pipefail", "-c", command], **streams)
+
+
 @contextlib.contextmanager
 def _command_output(command):
-    process = subprocess.Popen(command, shell=True, stdout=subprocess.PIPE)
+    process = start_command(command, stdout=subprocess.PIPE)
     try:
         yield process.stdout
         while process.stdout.read(1 << 16):
             pass
-        _check_status(command, process.wait())
+        check_status(command, process.wait())
     except SertkError:
         process.stdout.close()
-        status = process.wait()
-        if status not in (-signal.SIGPIPE, 128 + signal.SIGPIPE):
-            _check_status(command, status)
+        check_status(command, process.wait())
         raise
     finally:
         process.stdout.close()
@@ -326,29 +353,42 @@ def _command_output(command):
             process.wait()
 
 
-def _check_status(command, status):
-    if status:
+def check_status(command, status):
+    """Raises SertkError for a failure; that a command's reader wanted no more of its output is none."""
+    if status not in (0, -signal.SIGPIPE, 128 + signal.SIGPIPE):
         raise SertkError(f"the command '{command}' failed with status {status}")
+
+
+def _is_special(name):
+    """Whether an output is no regular file, and cannot be written aside."""
+    return name == "-" or name.startswith("|") or (Path(name).exists() and not Path(name).is_file())
 
 
 @contextlib.contextmanager
 def _open_output(name):
     """Opens `-`, `| command` or a path for writing bytes; a regular file is written aside."""
     if name == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        if sys.stdout is None:
+            raise SertkError("standard output is closed")
+        with naming("standard output"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
     elif name.startswith("|"):
         command = name[1:].strip()
-        process = subprocess.Popen(command, shell=True, stdin=subprocess.PIPE)
+        process = start_command(command, stdin=subprocess.PIPE)
+        ended_early = None
         try:
-            yield process.stdin
+            with process.stdin:
+                yield process.stdin
+        except BrokenPipeError as error:
+            ended_early = error
         finally:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
             status = process.wait()
-        _check_status(command, status)
-    elif Path(name).exists() and not Path(name).is_file():
-        with open(name, "wb") as stream:
+        check_status(command, status)
+        if ended_early:
+            raise SertkError(f"the command '{command}' ended before it had read all") from ended_early
+    elif _is_special(name):
+        with naming(name), open(name, "wb") as stream:
             yield stream
     else:
         with write_aside(name, "wb") as stream:

@@ -172,12 +172,12 @@ def _open_sound(entry):
     entry = entry.strip()
     if entry.endswith("|"):
         command = entry[:-1].strip()
-        done = subprocess.run(command, shell=True, stdout=subprocess.PIPE, check=False)
-        if done.returncode:
-            raise SertkError(f"the command '{command}' failed with status {done.returncode}")
-        if not done.stdout:
+        with archives.start_command(command, stdout=subprocess.PIPE) as process:
+            output = process.communicate()[0]
+        archives.check_status(command, process.returncode)
+        if not output:
             raise SertkError(f"the command '{command}' gave no output")
-        return _sound_of(io.BytesIO(done.stdout), entry)
+        return _sound_of(io.BytesIO(output), entry)
     name, offset, _ = archives.split_location(entry)
     if offset is not None and not Path(entry).exists():
         with archives.open_input(name) as stream:

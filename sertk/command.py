@@ -2,7 +2,9 @@
 
 import argparse
 import logging
+import os
 import shlex
+import signal
 import sys
 
 from tqdm import tqdm
@@ -42,7 +44,7 @@ def add_input_options(parser):
     parser.add_argument("--feats", action="append", default=[], metavar="NAME=RSPECIFIER")
     parser.add_argument("--cmvn", action="append", default=[], metavar="NAME=RSPECIFIER",
                         help="Kaldi CMVN statistics per speaker (default: taken from what is decoded)")
-    parser.add_argument("--utt2spk", help="speakers of the utterances in --feats")
+    parser.add_argument("--utt2spk", help="speakers of the utterances in --feats (also as ark:FILE)")
 
 
 def named_specifiers(options, option):
@@ -61,17 +63,28 @@ def named_specifiers(options, option):
 def run_command(parser, function, argv=None):
     """Parses `argv`, calls `function(args)` and returns the exit status.
 
-    0 is success, 1 an error that is printed as one line, 2 wrong usage.
+    0 is success, 1 an error that is printed as one line, 2 wrong usage, 130 an interruption (Ctrl-C).
     """
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        return function(args) or 0
+        status = function(args) or 0
+        if sys.stdout:
+            sys.stdout.flush()
+        return status
     except SertkError as error:
         if args.debug:
             raise
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # What is still buffered would fail once more when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"{parser.prog}: what reads the output ended before it had read all", file=sys.stderr)
+        return 1
     except OSError as error:
         if args.debug:
             raise

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from sertk.errors import SertkError
-from sertk.files import write_text
+from sertk.files import aside_of, write_text
 
 SPLIT_PARTS = ("train", "valid", "test")
 _SEPARATOR = re.compile("[ \t]+")
@@ -188,7 +188,7 @@ def write_data_dir(path, tables):
     path = Path(os.path.abspath(path))
     if "utt2spk" in tables:
         tables = {**tables, "spk2utt": invert_utt2spk(tables["utt2spk"])}
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = aside_of(path)
     try:
         for name, table in tables.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)

@@ -19,7 +19,7 @@ from sertk.datadir import (
     write_data_dir,
 )
 from sertk.errors import SertkError
-from sertk.files import write_text
+from sertk.files import aside_of, write_text
 
 # Describe the matrices of one feats.scp, so that they mean nothing beside those of another.
 FEATURE_TABLES = ("feats.scp", "cmvn.scp", "vad.scp", "utt2num_frames")
@@ -292,7 +292,7 @@ def copy(source, destination, utt_prefix="", spk_prefix="", feature_type=None):
 def _copy_splits(folder, destination):
     for protocol in {path.parents[1] for path in folder.split_lists()}:
         target = destination / "splits" / protocol.name
-        aside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        aside = aside_of(target)
         try:
             shutil.copytree(protocol, aside)
             shutil.rmtree(target, ignore_errors=True)

@@ -4,11 +4,18 @@ import contextlib
 import hashlib
 import json
 import os
+import platform
 from pathlib import Path
 
 import yaml
 
 from sertk.errors import SertkError
+
+
+def aside_of(path, kind="tmp"):
+    """The hidden name beside `path` under which this process, of all machines, writes it."""
+    path = Path(path)
+    return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.{kind}")
 
 
 @contextlib.contextmanager
@@ -19,16 +26,33 @@ def write_aside(path, mode="w"):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    aside = aside_of(path)
     encoding = None if "b" in mode else "utf-8"
     try:
-        with open(aside, mode, encoding=encoding) as handle:
+        with naming(path), open(aside, mode, encoding=encoding) as handle:
             yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
+            to_disk(handle, path)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def naming(name):
+    """Puts the name of what is written in the block, which the system leaves out, into an OSError."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(error.errno, error.strerror, str(name)) from error
+        raise
+
+
+def to_disk(handle, name):
+    """Writes all that is buffered, so that a disk that is full says so here."""
+    with naming(name):
+        handle.flush()
+        os.fsync(handle.fileno())
 
 
 def write_text(path, text):

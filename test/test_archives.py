@@ -8,6 +8,7 @@ import sys
 import kaldiio
 import numpy as np
 import pytest
+from faults import die_at, full_disk, run_killed
 
 from sertk.archives import MatrixWriter, load_matrix, open_matrices, read_scp, split_location
 from sertk.errors import SertkError, UsageError
@@ -247,3 +248,37 @@ def test_specifiers_that_cannot_be_read(specifier):
 def test_specifiers_that_cannot_be_written(specifier):
     with pytest.raises(UsageError, match="cannot be written"):
         MatrixWriter(specifier)
+
+
+def write_pair(folder, value, size=5):
+    with MatrixWriter(f"ark,scp:{folder}/x.ark,{folder}/x.scp") as writer:
+        for number in range(3):
+            writer.write("k" * (number + 1), np.full((size, 2), value))
+
+
+def write_pair_killed(folder, *place):
+    die_at(*place)
+    write_pair(folder, 2.0, size=7)
+
+
+@pytest.mark.parametrize(
+    ("place", "left", "value"),
+    [(("fsync", 1), ["x.ark", "x.scp"], 1), (("replace", 1), ["x.ark"], 1), (("replace", 2), ["x.ark"], 2)],
+)
+def test_a_killed_writer_leaves_no_table_of_another_archive(tmp_path, place, left, value):
+    write_pair(tmp_path, 1.0)
+    run_killed(write_pair_killed, tmp_path, *place)
+    assert sorted(path.name for path in tmp_path.glob("x.*")) == left
+    read = dict(open_matrices(f"ark:{tmp_path}/x.ark"))
+    assert len(read) == 3 and all((matrix == value).all() for matrix in read.values())
+    write_pair(tmp_path, 3.0)
+    assert all((matrix == 3).all() for _, matrix in open_matrices(f"scp:{tmp_path}/x.scp"))
+
+
+@pytest.mark.parametrize("size", [60, 5000])
+def test_a_full_disk_keeps_archive_and_table(tmp_path, size):
+    write_pair(tmp_path, 1.0)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with full_disk(size), pytest.raises(OSError, match=r"File too large.*/x\.(ark|scp)'"):
+        write_pair(tmp_path, 2.0, size=2000)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -33,6 +33,7 @@ def build_parser():
 
 
 def run(args):
+    archives.refuse_shared_input(args.spk2utt, args.rspecifier)
     features = archives.open_matrices(args.rspecifier)
     if not SPECIFIER.match(args.wspecifier):
         if args.spk2utt:

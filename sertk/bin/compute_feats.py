@@ -72,6 +72,7 @@ def run(args):
 
 def utterances(args, on_error):
     """Yields `(utterance, samples, rate)` of the command's input."""
+    archives.refuse_shared_input(args.segments, args.rspecifier)
     kind, location = archives.split_rspecifier(args.rspecifier)
     if kind == "scp":
         return audio.read_utterances(location, args.segments, args.channel, on_error)

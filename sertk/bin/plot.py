@@ -124,12 +124,14 @@ def _tsne(args):
         raise UsageError("--perplexity and --max_points are above 0, --seed at least 0")
     import numpy as np
 
+    from sertk.archives import refuse_shared_input
     from sertk.datadir import read_table
     from sertk.plots.embedding import draw_points, embed, read_points, write_embedding
     from sertk.plots.scatter import group_points, scatter_figure
 
     labels = read_table(args.utt2label) if args.utt2label else None
     archives = named_specifiers(args.archives, "tsne")
+    refuse_shared_input(*archives.values())
     points = draw_points(read_points(archives, labels), args.max_points, args.seed)
     groups = group_points(points, by)
     coordinates = embed(np.stack([point.vector for point in points]), args.perplexity, args.seed)

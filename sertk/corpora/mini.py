@@ -16,7 +16,7 @@ from sertk.command import progress
 from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
 from sertk.errors import SertkError
 from sertk.espeak import load_espeak
-from sertk.files import read_yaml, write_text, write_yaml
+from sertk.files import aside_of, read_yaml, write_text, write_yaml
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ def write_release(root, settings, write):
             logger.info("%s is there already", root)
             return
         raise SertkError(f"{root}: there is something else in this folder; remove it or name another one")
-    aside = root.with_name(f".{root.name}.{os.getpid()}.tmp")
+    aside = aside_of(root)
     try:
         write(aside)
         write_yaml(aside / "release.yaml", settings)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sertk.archives import open_matrices
+from sertk.archives import open_matrices, read_scp, refuse_shared_input
 from sertk.command import named_specifiers
-from sertk.datadir import DataDir, read_table
+from sertk.datadir import DataDir
 from sertk.errors import SertkError, UsageError
 from sertk.experiment import check_lists
 from sertk.labels import Labels
@@ -30,6 +30,7 @@ def check_input_options(args):
         raise UsageError("give either --data or --feats")
     if args.splits and not (args.fold and args.labels and args.data):
         raise UsageError("--splits needs --data, --fold and --labels")
+    refuse_shared_input(args.utt2spk, *(text.partition("=")[2] for text in args.feats + args.cmvn))
     if args.splits and args.cmvn:
         raise UsageError("--splits takes a part's own statistics: no --cmvn")
 
@@ -85,7 +86,7 @@ def read_archives(trained, feats, utt2spk, cmvn):
     if trained.needs_speakers() and not utt2spk:
         raise SertkError("the model normalises per speaker: give --utt2spk")
     dataset = dataset_of_rspecifiers(trained.config, feats)
-    table = read_table(utt2spk) if utt2spk else {}
+    table = read_scp(utt2spk.removeprefix("ark:")) if utt2spk else {}
     missing = [utterance for utterance in dataset.utterances if utt2spk and utterance not in table]
     if missing:
         raise SertkError(f"{utt2spk}: no speaker for {missing[0]}")

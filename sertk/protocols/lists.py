@@ -8,7 +8,7 @@ from pathlib import Path
 from sertk.config import differing_keys
 from sertk.datadir import SPLIT_PARTS, by_bytes, read_lines
 from sertk.errors import SertkError
-from sertk.files import file_digest, read_yaml, write_text, write_yaml
+from sertk.files import aside_of, file_digest, read_yaml, write_text, write_yaml
 from sertk.protocols.rules import Fold
 
 
@@ -21,7 +21,7 @@ def write_splits(outdir, folds, corpus, card):
     """
     if outdir.exists() and not (outdir / "card.yaml").exists() and any(outdir.iterdir()):
         raise SertkError(f"{outdir}: not a folder of fold lists (no card.yaml), name another one")
-    aside, old = (outdir.with_name(f".{outdir.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
+    aside, old = aside_of(outdir), aside_of(outdir, "old")
     try:
         described = []
         for number, fold in enumerate(folds, 1):

@@ -130,7 +130,7 @@ def test_streams_of_waves_and_features(folder):
     assert b"features of 3 utterances, 0 left out" in done.stderr
     done = subprocess.run(command, input=waves[:-7], capture_output=True, check=False)
     assert done.returncode == 1
-    assert b"u2 in -: the archive is cut off" in done.stderr
+    assert b"u2 in standard input: the archive is cut off" in done.stderr
 
 
 @pytest.mark.parametrize(
