@@ -1,5 +1,6 @@
 """Experiment folders: created once, refused when anything about them differs, self-explaining."""
 
+import contextlib
 import os
 import platform
 import shlex
@@ -11,6 +12,7 @@ from sertk import config as configs
 from sertk.errors import SertkError
 from sertk.files import read_yaml, write_json, write_text, write_yaml
 from sertk.labels import Labels
+from sertk.locks import LEASE, locked
 from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
 
 SELECTIONS = {
@@ -29,8 +31,9 @@ def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names):
     Raises SertkError with the keys that differ from what is stored.
     """
     card = experiment_card(steps, data_dir, splits_dir, label_set, names)
-    store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
-    store(Path(exp_dir) / "card.yaml", card, essence=without_repeats)
+    with locked(Path(exp_dir) / ".lock", patience=LEASE):
+        store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
+        store(Path(exp_dir) / "card.yaml", card, essence=without_repeats)
 
 
 def store(path, mapping, essence=dict):
@@ -114,6 +117,17 @@ def start_run(run_dir, config, seed, splits_dir, fold, device):
     write_command(run_dir)
     write_json(run_dir / "environment.json", environment(device))
     return lists
+
+
+@contextlib.contextmanager
+def hold_run(run_dir):
+    """Keeps other trainings out of a run folder in the block; removes what killed ones were writing."""
+    with locked(Path(run_dir) / ".lock"):
+        for pattern in (".*.tmp", "checkpoints/.*.tmp", "feats/.*.tmp", "steps/**/.*.tmp"):
+            for path in Path(run_dir).glob(pattern):
+                if path.is_file():  # and not the folder of a decoding that goes on
+                    path.unlink()
+        yield
 
 
 def check_earlier_steps(run_dir, steps, name, splits_dir, fold, seed):

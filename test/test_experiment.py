@@ -1,5 +1,7 @@
 """Experiment folders: what they store, what they refuse, which jobs they list."""
 
+import os
+
 import pytest
 
 from sertk.bin import make_experiment
@@ -7,6 +9,7 @@ from sertk.config import Normalise
 from sertk.errors import SertkError
 from sertk.experiment import describe_normalisation, describe_numbers, list_jobs
 from sertk.files import read_yaml, write_text, write_yaml
+from sertk.locks import locked
 
 
 def make(corpus, config, exp_dir, *options):
@@ -39,6 +42,15 @@ def test_more_seeds_may_be_added_but_no_other_settings(small_corpus, toy_config,
     message = capsys.readouterr().err
     assert "other settings (optimiser.lr)" in message and "--tag" in message
     assert (exp_dir / "config.yaml").read_text() == stored
+
+
+def test_two_that_make_an_experiment_take_turns(small_corpus, toy_config, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("sertk.experiment.LEASE", 0)
+    with locked(tmp_path / "exp" / ".lock"):
+        assert make(small_corpus, toy_config, tmp_path / "exp") == 1
+    assert f"{tmp_path}/exp: in use by process {os.getpid()} on " in capsys.readouterr().err
+    assert not (tmp_path / "exp" / "config.yaml").exists()
+    assert make(small_corpus, toy_config, tmp_path / "exp") == 0
 
 
 def test_wrong_usage_is_told_from_errors(small_corpus, toy_config, tmp_path, capsys):

@@ -60,9 +60,15 @@ source=$feats/.$type.source
 mkdir -p "$feats"
 # Held until the last job ends. Where nothing can be written, nothing needs it.
 if [ -w "$feats" ] && command -v flock > /dev/null; then
-    exec 9> "$feats/.$type.lock"
-    flock -n 9 || { echo "make_feats.sh: waiting for another run that makes $feats/$type.scp" && flock 9; } ||
-        fail "$feats/.$type.lock cannot be locked"
+    lock=$feats/.$type.lock
+    exec 9>> "$lock"
+    holder="process $$ on $(uname -n) since $(date '+%F %T %z')"
+    flock -w 0.5 9 || {
+        echo "make_feats.sh: waiting for another run that makes $feats/$type.scp: $(cat "$lock")"
+        flock 9
+    } || fail "$lock cannot be locked"
+    echo "$holder" > "$lock"
+    rm -f "$feats/.$type".[0-9]*.ark.*.tmp "$feats/.$type".scp.*.tmp   # what killed runs were writing
 fi
 if [ -e "$source" ] && { read -r _ && read -r made_compress && read -r made_channel && read -r made_config; } < "$source"; then
     compress=${compress:-$made_compress} channel=${channel:-$made_channel} feats_config=${feats_config:-$made_config}

@@ -39,13 +39,14 @@ def run(args):
     name = args.step or last
     if name not in steps:
         raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
-    from sertk.experiment import check_earlier_steps
+    from sertk.experiment import check_earlier_steps, hold_run
     from sertk.training.loop import Interrupted
     from sertk.training.step import train_step
 
-    check_earlier_steps(args.run_dir, steps, name, args.splits, args.fold, args.seed)
     try:
-        train_step(args, steps[name], None if name == last else name, choose_device(args))
+        with hold_run(args.run_dir):
+            check_earlier_steps(args.run_dir, steps, name, args.splits, args.fold, args.seed)
+            train_step(args, steps[name], None if name == last else name, choose_device(args))
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")
         return PREEMPTED

@@ -8,10 +8,16 @@ from sertk.archives import MatrixWriter
 from sertk.decoding.frames import write_frames
 from sertk.experiment import write_command
 from sertk.files import write_text
+from sertk.locks import locked
 
 
 def write_decoded_part(trained, part_input, out_dir):
     """Decodes the Input of a fold's part into the folder `out_dir`, which appears whole or not at all."""
+    with locked(out_dir.with_name(f".{out_dir.name}.lock")):
+        _write_decoded_part(trained, part_input, out_dir)
+
+
+def _write_decoded_part(trained, part_input, out_dir):
     posteriors = trained.posteriors(part_input.dataset).numpy()
     aside = out_dir.with_name(f".{out_dir.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)

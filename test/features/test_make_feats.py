@@ -1,9 +1,13 @@
 """The step script over a small data folder, with real jobs."""
 
+import contextlib
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +40,17 @@ def data(tmp_path):
     return folder
 
 
-def start_make_feats(data, *options):
+def processes_in(session):
+    """The ids of the processes of a session; run.pl gives its jobs process groups of their own."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if int(path.read_text().rpartition(")")[2].split()[3]) == session:
+                found.append(int(path.parent.name))
+    return found
+
+
+def start_make_feats(data, *options, **more):
     environment = {
         **os.environ,
         "PATH": f"{data.parent}/bin:{os.environ['PATH']}",
@@ -50,6 +64,7 @@ def start_make_feats(data, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        **more,
     )
 
 
@@ -177,7 +192,28 @@ def test_two_runs_take_turns(data):
     assert [run.returncode for run in runs] == [0, 0], output
     assert output.count("5 of 5 utterances in data/feats/fbank40.scp") == 1
     assert output.count("data/feats/fbank40.scp is up to date") == 1
-    assert "waiting for another run that makes data/feats/fbank40.scp" in output
+    holder = r"process \d+ on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
+    assert re.search(f"waiting for another run that makes data/feats/fbank40.scp: {holder}", output)
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="the lock needs flock")
+def test_a_killed_run_leaves_no_lock_and_its_pieces_are_removed(data):
+    (data.parent / "bin/sertk-compute-feats").write_text(
+        f"#!/bin/sh\ntouch {data}/feats/.fbank40.1.ark.host.1.tmp\nexec sleep 60\n"
+    )
+    run = start_make_feats(data, "--type", "fbank40", "--nj", "1", "data", start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list((data / "feats").glob(".*.tmp")):
+        assert time.monotonic() < deadline and run.poll() is None
+        time.sleep(0.01)
+    for pid in processes_in(run.pid):
+        os.kill(pid, signal.SIGKILL)
+    run.communicate()
+    assert "process" in (data / "feats/.fbank40.lock").read_text()
+    (data.parent / "bin/sertk-compute-feats").write_text(QUICK_STAND_IN)
+    done = make_feats(data, "--type", "fbank40", "--nj", "1", "data")
+    assert "waiting" not in done.stdout and "5 of 5 utterances" in done.stdout
+    assert not list((data / "feats").glob(".*.tmp"))
 
 
 @pytest.mark.parametrize(
