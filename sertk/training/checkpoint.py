@@ -44,7 +44,10 @@ def save_best(path, task, model, epoch):
 
 def save(path, content):
     with write_aside(path, "wb") as handle:
-        torch.save(content, handle)
+        try:
+            torch.save(content, handle)
+        except RuntimeError as error:  # torch's own, which hides that the disk is full
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def load_checkpoint(path, task, optimiser, average):

@@ -1,6 +1,7 @@
 """One step of a model on one fold: its training, and the features it leaves for the steps after it."""
 
 import logging
+import sys
 
 import torch
 
@@ -8,6 +9,7 @@ from sertk.datadir import DataDir
 from sertk.decoding.vectors import extract_features
 from sertk.errors import SertkError
 from sertk.experiment import start_run, step_folder
+from sertk.files import naming
 from sertk.models.base import FittedModel
 from sertk.protocols.rules import Fold
 from sertk.tasks import FOLD_TASKS
@@ -66,7 +68,15 @@ def crossfit_parts(data_dir, utterances, parts):
     return [[utt for utt in utterances if part_of[utt2spk[utt]] == number] for number in range(parts)]
 
 
+class RunLog(logging.FileHandler):
+    """A log in which a line that cannot be written, as on a full disk, is an error."""
+
+    def handleError(self, record):
+        with naming(self.baseFilename):
+            raise sys.exc_info()[1]
+
+
 def log_to(path):
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logging.getLogger().addHandler(handler)

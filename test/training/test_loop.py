@@ -1,6 +1,8 @@
 """The training loop: interrupted training ends with the same bits, early stopping, bad losses."""
 
+import itertools
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -10,11 +12,15 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from faults import die_at, full_disk, run_killed
 
+from sertk.bin import train as train_command
 from sertk.config import Training
 from sertk.errors import SertkError
+from sertk.experiment import hold_run
 from sertk.training.checkpoint import Progress
 from sertk.training.loop import Run, choose_precision, make_optimiser, train
+from sertk.training.step import RunLog
 
 # Training that stops before one step and waits as long as the marker is there.
 PAUSING = """
@@ -192,6 +198,65 @@ def test_best_is_written_anew_when_training_was_killed_before_it(tmp_path):
     again = torch.load(best, weights_only=True)
     assert again["epoch"] == kept["epoch"] == 2
     assert torch.equal(again["model"]["weight"], kept["model"]["weight"])
+
+
+def train_two_epochs(folder, *place):
+    if place:
+        die_at(*place)
+    run_loop(folder, make_task([0.3, 0.5]), max_epochs=2)
+
+
+# The files of the second epoch, in their order: metrics.jsonl, latest.pt, best.pt.
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+@pytest.mark.parametrize("number", [4, 5, 6])
+def test_training_that_was_killed_while_it_wrote_goes_on(tmp_path, call, number):
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder, place in ((whole, ()), (cut, (call, number))):
+        torch.manual_seed(0)
+        (run_killed if place else lambda run, *args: run(*args))(train_two_epochs, folder, *place)
+    left, = cut.rglob(".*.tmp")
+    with hold_run(cut):
+        assert not left.exists()
+    run_loop(cut, make_task([0.5] if number < 6 else []), max_epochs=2)
+    assert_same_training(whole, cut)
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(tmp_path):
+    run_loop(tmp_path, make_task([0.3]), max_epochs=1)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "checkpoints").iterdir()}
+    with full_disk(1000), pytest.raises(OSError, match=r"File too large.*(best|latest)\.pt"):
+        run_loop(tmp_path, make_task([0.5]), max_epochs=2)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "checkpoints").iterdir()} == before
+    assert len(run_loop(tmp_path, make_task([0.5]), max_epochs=2)) == 2
+
+
+def test_a_log_that_cannot_be_written_stops_training(tmp_path):
+    log = RunLog(tmp_path / "train.log")
+    with full_disk(10), pytest.raises(OSError, match="File too large.*train.log"):
+        log.handle(logging.makeLogRecord({"msg": "a line of more than ten bytes"}))
+    log.close()
+
+
+def test_a_run_folder_takes_one_training_at_a_time(small_corpus, toy_config, tmp_path, capsys):
+    command = ["--config", toy_config, "--data", small_corpus, "--labels", "3", "--fold", "1", "--device", "cpu",
+               "--splits", small_corpus / "splits" / "toy", tmp_path / "run"]
+    with hold_run(tmp_path / "run"):
+        assert train_command.main([str(word) for word in command]) == 1
+    assert f"{tmp_path}/run: in use by process {os.getpid()} on " in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+
+
+def test_checkpoints_are_due_by_a_clock_that_is_never_set(tmp_path, monkeypatch):
+    """The clock of the day jumps by a day with every look, forwards and back; the other one goes on by 10 s."""
+    monkeypatch.setattr(time, "time", itertools.cycle([1e9, 1e9 + 86400]).__next__)
+    monkeypatch.setattr(time, "monotonic", itertools.count(0, 10).__next__)
+    saved = []
+    monkeypatch.setattr(Run, "save", lambda run: saved.append((run.state.epoch, run.state.step)))
+    task = make_task([0.3])
+    task.epoch_batches = lambda generator, epoch: torch.arange(9).split(1)
+    run_loop(tmp_path, task, max_epochs=1, checkpoint_seconds=25)
+    assert saved[-1] == (1, 0)
+    assert 1 < len(saved) < 5
 
 
 def test_a_models_own_figures_are_logged_as_means(tmp_path):
