@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from edits import edit
 
@@ -50,6 +52,7 @@ def test_a_good_folder_passes(folder):
     validate(folder)
 
 
+EVERY_OTHER_UTTERANCE = b"s1-b 1\ns2-a 1\ns2-b 1\ns3-a 1\ns3-b 1\n"
 DAMAGES = [
     ("utt2spk", b"s1-a s1\ns1-b s1", b"s1-b s1\ns1-a s1", r"utt2spk:2: 's1-a' comes after 's1-b'"),
     ("utt2spk", b"s1-b s1\n", b"s1-b s1\ns1-b s1\n", r"utt2spk:3: the key 's1-b' is there twice"),
@@ -122,6 +125,33 @@ DAMAGES = [
         b"".join(b"s%d-%c 1.5\n" % (n, c) for n in (1, 2, 3) for c in b"ab"),
         "whole number",
     ),
+    ("utt2spk", b"s1-a s1\n", "\ufeffs1-a s1\n".encode(), r"utt2spk:2: 's1-b' comes after '\ufeffs1-a'"),
+    ("utt2spk", b"s2-a s2\n", b"s2-a\x00 s2\n", r"utt2spk:3: 's2-a\x00' has the invisible character U\+0000"),
+    ("utt2spk", b"s2-a s2\n", b"  s2-a s2\n", r"utt2spk:3: the line is blank or starts with white space"),
+    ("spk2utt", b"s2 s2-a", b"s2", r"spk2utt:2: 's2' has other utterances"),
+    ("spk2utt", b"s2 s2-a", b"s1 s2-a", r"spk2utt:2: the key 's1' is there twice"),
+    ("wav.scp", b"s2-b /", b"s2-a /", r"wav.scp:3: the key 's2-a' is there twice"),
+    ("wav.scp", b"s2-a /wav/s2-a.wav\ns2-b /wav/s2-b.wav", b"s2-b /wav/s2-b.wav\ns2-a /wav/s2-a.wav",
+     r"wav.scp:3: 's2-a' comes after 's2-b'"),
+    ("segments", b"s2-a s2-a 0 2.25\n", b"", r"segments: no line for the utterance 's2-a'"),
+    ("segments", b"s2-a s2-a 0 2.25", b"s2-a s2-a 0 -2",
+     r"segments:3: 's2-a' needs 0 <= start .* not '0 -2'"),
+    ("spk2gender", b"s2 f\n", b"s1 f\n", r"spk2gender:2: the key 's1' is there twice"),
+    ("utt2dur", b"s1-b 1.7500", b"s1-b 1,75",
+     r"utt2dur:2: 's1-b' needs a positive number of seconds, not '1,75'"),
+    ("utt2dims", b"s2-b 2.5 3 -0.1", b"s2-b 2.5 3 nan", r"utt2dims:4: 's2-b' needs three numbers"),
+    ("labels/4", b"s2-a happy\ns2-b", b"s2-b happy\ns2-a", r"labels/4:3: 's2-a' comes after 's2-b'"),
+    ("labels/4", b"s2-a happy", b"s2-a ha\xffppy", r"labels/4:2: not UTF-8"),
+    ("feats/fbank40.scp", b"s2-b f.ark:3\n", b"s2-b\n",
+     r"feats/fbank40.scp:4: no value after the key 's2-b'"),
+    ("feats/fbank40.scp", None, b"", r"feats/fbank40.scp: the file is empty"),
+    ("utt2num_words", None, b"s1-a 0\n" + EVERY_OTHER_UTTERANCE,
+     r"utt2num_words:1: 's1-a' needs a positive whole number, not '0'"),
+    ("utt2num_phones", None, b"s1-a -3\n" + EVERY_OTHER_UTTERANCE,
+     r"utt2num_phones:1: 's1-a' needs a positive whole number"),
+    ("reco2dur", None, b"s1-rec 0\ns2-a 1\ns2-b 1\ns3-a 1\ns3-b 1\n",
+     r"reco2dur:1: 's1-rec' needs a positive number of seconds, not '0'"),
+    ("splits/p/fold1/test", b"s1-b\n", b"s1-a\n", r"fold1/test:2: the key 's1-a' is there twice"),
     ("splits/p/fold1/test", b"s1-b\n", b"s2-a\n", r"fold1/test:2: 's2-a' is in train too"),
     ("splits/p/fold1/test", b"s1-b\n", b"s9-b\n", r"fold1/test:2: 's9-b' is not in utt2spk"),
     ("splits/p/fold1/test", b"s1-a\ns1-b", b"s1-b\ns1-a", r"fold1/test:2: 's1-a' comes after 's1-b'"),
@@ -143,7 +173,11 @@ def test_each_damage_is_named(folder, name, old, new, message):
         (folder / name).write_bytes(new)
     with pytest.raises(SertkError, match=message) as error:
         validate(folder)
-    assert "\n" not in str(error.value)
+    message = str(error.value)
+    assert "\n" not in message
+    # A line is named wherever there is one: not for what lacks, as a file, a line in it, or all its lines.
+    lacking = "no such|no line for|no feats|the file is empty|the list is empty"
+    assert bool(re.search(r":\d+: ", message)) is not bool(re.search(lacking, message))
 
 
 def test_a_speaker_whose_name_begins_another_is_refused(tmp_path):

@@ -39,6 +39,22 @@ def test_validate(run_script, data):
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("utt2spk", b"s1-a s1\ns1-b s1 s2\n", "utt2spk:2: 's1-b' has more than one speaker"),
+        ("text", b"s1-a words\r\n", "text:1: Windows line end"),
+        ("wav.scp", b"s1-a \xff\n", "wav.scp:1: not UTF-8 text"),
+        ("labels/2", b"s2-b x\ns1-a x\n", "labels/2:2: 's1-a' comes after 's2-b'"),
+    ],
+)
+def test_validate_names_file_and_line(run_script, data, name, content, message):
+    (data / name).write_bytes(content)
+    done = run_script("validate_data_dir.sh", "data")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"sertk-data-dir: data/{message}") and done.stderr.count("\n") == 1
+
+
 def test_fix(run_script, data):
     (data / "text").write_text("s2-b x\ns1-a x\ns1-b x\n")
     done = run_script("fix_data_dir.sh", "data")
