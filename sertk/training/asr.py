@@ -1,5 +1,6 @@
 """The training of a speech recogniser in an experiment folder."""
 
+import contextlib
 import logging
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import torch
 
 from sertk.config import to_mapping
 from sertk.datadir import DataDir
-from sertk.experiment import environment, store, write_command
+from sertk.experiment import environment, hold_run, store, write_command
 from sertk.files import file_digest, write_json, write_yaml
 from sertk.tasks.asr import AsrTask
 from sertk.tokens import Tokens
@@ -26,6 +27,11 @@ def train_asr(config, train_dir, dev_dir, exp_dir, seed, device):
     """
     exp_dir = Path(exp_dir)
     start(device)
+    with hold_run(exp_dir) if is_first() else contextlib.nullcontext():
+        train_in(exp_dir, config, train_dir, dev_dir, seed, device)
+
+
+def train_in(exp_dir, config, train_dir, dev_dir, seed, device):
     if is_first():
         folders = {"train": train_dir, "dev": dev_dir}
         digests = {part: file_digest(Path(folder) / "text", "sha256") for part, folder in folders.items()}
