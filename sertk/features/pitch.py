@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyworld
 import torch
+import torch.nn.functional as F
 
 from sertk.config import require
 from sertk.features.kaldi import Mfcc, add_differences
@@ -45,12 +46,14 @@ class MfccPitch(Mfcc):
     """
 
     delta_order: int = 2
+    smooth: int = 1  # frames over which everything is averaged, those that are there at the edges
     f0_floor: float = 60.0  # Hz
     f0_ceil: float = 600.0  # Hz
 
     def __post_init__(self):
         super().__post_init__()
         require(0 <= self.delta_order <= 4, "delta_order", "0 to 4")
+        require(self.smooth >= 1 and self.smooth % 2 == 1, "smooth", "an odd number of frames")
         require(20 <= self.f0_floor < self.f0_ceil, "f0_floor", "20 Hz or more, below f0_ceil")
         require(self.f0_ceil < self.sample_frequency / 2, "f0_ceil", "below half of sample_frequency")
 
@@ -62,7 +65,8 @@ class MfccPitch(Mfcc):
         with torch.inference_mode():
             cepstra = add_differences(self.cepstra(waveform), self.delta_order)
             f0 = torch.from_numpy(self.log_f0(waveform, len(cepstra)))
-            return torch.cat([f0.unsqueeze(1), cepstra], dim=1).numpy()
+            values = torch.cat([f0.unsqueeze(1), cepstra], dim=1)
+            return smoothed(values, self.smooth).numpy() if self.smooth > 1 else values.numpy()
 
     def log_f0(self, waveform, frames):
         """The natural log of F0 in Hz at the centres of the frames, (frames,) float32.
@@ -79,3 +83,9 @@ class MfccPitch(Mfcc):
         if not len(voiced):
             return np.full(frames, 0.5 * math.log(self.f0_floor * self.f0_ceil), dtype=np.float32)
         return np.interp(np.arange(frames), voiced, np.log(f0[voiced])).astype(np.float32)
+
+
+def smoothed(values, width):
+    """Means of values (frames, dims) over `width` frames around each, or those of them that exist."""
+    means = F.avg_pool1d(values.T[None], width, 1, width // 2, count_include_pad=False)
+    return means[0].T.contiguous()

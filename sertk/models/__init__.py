@@ -3,6 +3,7 @@
 from sertk.models.deepspeech import DeepSpeech
 from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
+from sertk.models.lakomkin import Gru, MeanPool, Progressive
 from sertk.models.latif import Autoencoder, ConditionalAutoencoder, Lstm, VariationalAutoencoder
 from sertk.models.li import AttentionCnn, AverageCnn, BilinearCnn
 from sertk.models.vectors import Svm, VectorCnn
@@ -20,9 +21,12 @@ MODELS = {
     "cnn_attpool": AttentionCnn,
     "cnn_bilinear": BilinearCnn,
     "cnn_gap": AverageCnn,
-    "deepspeech": DeepSpeech,
     "cvae": ConditionalAutoencoder,
+    "deepspeech": DeepSpeech,
+    "gru": Gru,
     "lstm": Lstm,
+    "mean_pool": MeanPool,
+    "progressive": Progressive,
     "svm": Svm,
     "vae": VariationalAutoencoder,
     "vector_cnn": VectorCnn,

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from sertk.features.kaldi import add_differences
-from sertk.features.pitch import MfccPitch
+from sertk.features.pitch import MfccPitch, smoothed
 from sertk.features.registry import load_extractor
 
 
@@ -76,3 +77,14 @@ def test_other_framing():
     assert features.shape == (1 + (32000 - 512) // 128, extractor.dims) == (247, 27)
     expected = f0[256 + 128 * np.arange(247)]
     assert np.abs(np.exp(features[20:-20, 0]) - expected[20:-20]).max() < 2
+
+
+def test_everything_is_averaged_over_the_frames_around():
+    values = torch.arange(12.0).view(6, 2) ** 2
+    means = smoothed(values, 3)
+    assert means.shape == (6, 2)
+    torch.testing.assert_close(means[2], values[1:4].mean(0))
+    torch.testing.assert_close(means[0], values[:2].mean(0))
+    extractor = load_extractor("mfcc13_pitch")
+    waveform = 0.3 * np.sin(2 * np.pi * 150 * np.arange(8000) / 16000).astype(np.float32)
+    assert extractor(waveform).shape == (49, 27) and extractor.dims == 27
