@@ -180,6 +180,11 @@ class MatrixWriter:
         self._keys = set()
         self._files = contextlib.ExitStack()
 
+    @property
+    def path(self):
+        """The archive's file, or None where it goes to standard output or a command."""
+        return None if self._ark == "-" or self._ark.startswith("|") else Path(self._ark)
+
     def __enter__(self):
         with contextlib.ExitStack() as files:
             self._scp_stream = files.enter_context(_open_output(self._scp)) if self._scp else None

@@ -1,11 +1,14 @@
 """Audio of a data folder: any format, rate and number of channels, files, commands and segments."""
 
+import contextlib
 import functools
 import io
 import math
+import os
 import re
 import struct
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +36,44 @@ def load_audio(entry, channel=None):
     """
     with _open_sound(entry) as sound:
         return _samples_of(sound, entry, channel), sound.samplerate
+
+
+@contextlib.contextmanager
+def open_recording(path, channel=None):
+    """Opens an audio file, whose name is taken for nothing else, as a Recording; the errors are load_audio's."""
+    if not Path(path).exists():
+        raise SertkError(f"{path}: no such file")
+    if not Path(path).is_file():
+        raise SertkError(f"{path}: not a file with a beginning and an end")
+    try:
+        open(path, "rb").close()
+    except OSError as error:
+        raise SertkError(f"{path}: {error.strerror}") from error
+    with _sound_of(os.fspath(path), path) as sound:
+        yield Recording(sound, path, channel)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An open audio file; `blocks` can be gone through once."""
+
+    sound: soundfile.SoundFile
+    path: str
+    channel: int | None
+
+    @property
+    def rate(self):
+        """Hz."""
+        return self.sound.samplerate
+
+    @property
+    def seconds(self):
+        """As the file's header says."""
+        return self.sound.frames / self.sound.samplerate
+
+    def blocks(self, seconds):
+        """Yields the samples (samples,) as float32 in [-1, 1] in blocks of at most `seconds`."""
+        return _blocks_of(self.sound, self.path, self.channel, max(1, int(seconds * self.rate)))
 
 
 def resample(samples, rate, target):
@@ -135,21 +176,33 @@ def cut_segment(samples, rate, start, end):
 
 
 def _samples_of(sound, where, channel):
+    return np.concatenate([*_blocks_of(sound, where, channel)])
+
+
+def _blocks_of(sound, where, channel, size=-1):
+    """Yields the samples of one channel, or of all averaged, in blocks of `size`, or in one; checks all of them."""
     if channel is not None and not 0 <= channel < sound.channels:
         raise SertkError(f"{where}: there is no channel {channel}, it has {sound.channels} (from 0)")
-    try:
-        samples = sound.read(dtype="float32")
-    except (RuntimeError, MemoryError) as error:
-        raise SertkError(f"{where}: cut off or damaged: {error}") from error
-    if not len(samples):
-        raise SertkError(f"{where}: no samples")
-    if len(samples) < sound.frames or _is_cut_off(sound):
-        raise SertkError(f"{where}: cut off, its header says that it is longer")
-    if samples.ndim == 2:
-        samples = samples.mean(axis=1) if channel is None else np.ascontiguousarray(samples[:, channel])
-    if not max(samples.max(), -samples.min()) < LOUDEST:
-        raise SertkError(f"{where}: NaN or infinite samples, or some above {LOUDEST:g} where full scale is 1")
-    return samples
+    read, block = 0, None
+    while block is None or 0 < size == len(block):
+        try:
+            block = sound.read(size, dtype="float32")
+        except (RuntimeError, MemoryError) as error:
+            raise SertkError(f"{where}: cut off or damaged: {error}") from error
+        read += len(block)
+        if not read:
+            raise SertkError(f"{where}: no samples")
+        if len(block) < size or size < 0:
+            if read < sound.frames or _is_cut_off(sound):
+                raise SertkError(f"{where}: cut off, its header says that it is longer")
+        if not len(block):
+            return
+        samples = block
+        if samples.ndim == 2:
+            samples = samples.mean(axis=1) if channel is None else np.ascontiguousarray(samples[:, channel])
+        if not max(samples.max(), -samples.min()) < LOUDEST:
+            raise SertkError(f"{where}: NaN or infinite samples, or some above {LOUDEST:g} where full scale is 1")
+        yield samples
 
 
 def _is_cut_off(sound):

@@ -94,5 +94,7 @@ def run_command(parser, function, argv=None):
 
 
 def progress(items, description, total=None):
-    """`items` with a bar on a terminal, and silently elsewhere."""
+    """`items` with a bar on a terminal, and silently elsewhere, or without a description."""
+    if description is None:
+        return items
     return tqdm(items, desc=description, total=total, disable=not sys.stderr.isatty(), leave=False)

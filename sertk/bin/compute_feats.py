@@ -15,7 +15,8 @@ LOGGER = logging.getLogger(__name__)
 def build_parser():
     parser = make_parser(
         "sertk-compute-feats",
-        "Features of recordings: any audio format, sampling rate and number of channels.",
+        "Features of recordings: any audio format, sampling rate and number of channels.\n"
+        "Beside an archive FILE, FILE.yaml says with which options it was made.",
         "sertk-compute-feats --type fbank40 scp:data/wav.scp ark,scp:feats.ark,feats.scp",
     )
     parser.add_argument("--type", metavar="T", help="feature type, for example fbank40 or mfcc_pitch")
@@ -43,7 +44,7 @@ def run(args):
 
     from sertk.device import keep_freed_memory
     from sertk.features.functionals import OpenSmile
-    from sertk.features.registry import load_extractor
+    from sertk.features.registry import load_extractor, note_options
 
     if not args.type and not args.config:
         raise UsageError("give a feature type as --type, or one of your own as --config")
@@ -67,6 +68,8 @@ def run(args):
                 f"{len(bad)} of {written + len(bad)} utterances cannot be used, more than --max_bad "
                 f"{args.max_bad}: {', '.join(bad)}"
             )
+    if writer.path and writer.path.is_file():
+        note_options(writer.path, extractor, args.channel)
     LOGGER.info("features of %d utterances, %d left out", written, len(bad))
 
 

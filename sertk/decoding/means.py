@@ -11,7 +11,7 @@ BATCH_FRAMES = 24_000  # decoding batches hold about this many frames
 def batches(dataset, segment, device, hop_of, what="decoding"):
     """Yields the Batches of all windows of a normalised Dataset, or of its utterances without a `segment`, in order.
 
-    `hop_of` is the field of `segment` that says how far apart the windows are, `what` the progress bar's name.
+    `hop_of` is the field of `segment` that says how far apart the windows are, `what` the progress bar's name or None.
     """
     sampler = make_sampler(dataset, segment, hop_of)
     frames = segment.frames if segment else int(dataset.lengths().max())
@@ -20,11 +20,11 @@ def batches(dataset, segment, device, hop_of, what="decoding"):
 
 
 @torch.inference_mode()
-def utterance_rows(function, dataset, segment, device):
+def utterance_rows(function, dataset, segment, device, what="extraction"):
     """What function(batch) (windows, 1, dims) gives for each utterance's windows, in order: a list of (windows, dims)."""
     rows, items = zip(*(
         (function(batch)[:, 0].cpu(), batch.items)
-        for batch in batches(dataset, segment, device, "decode_hop", "extraction")
+        for batch in batches(dataset, segment, device, "decode_hop", what)
     ))
     return torch.cat(rows).split(torch.cat(items).bincount(minlength=len(dataset.utterances)).tolist())
 

@@ -28,6 +28,7 @@ class OpenSmile:
     sample_frequency: float = 16000.0  # Hz
     feature_set: Literal["eGeMAPSv02", "eGeMAPSv01b", "GeMAPSv01b", "ComParE_2016"] = "eGeMAPSv02"
     feature_level: Literal["functionals", "lld"] = "functionals"  # one frame in all, or one each 10 ms
+    context = None  # the whole recording
 
     def __post_init__(self):
         require(8000 <= self.sample_frequency <= 192000, "sample_frequency", "8000 to 192000 Hz")

@@ -36,6 +36,7 @@ class MelFrames:
     low_freq: float = 20.0  # Hz
     high_freq: float = 0.0  # Hz; 0 and below count from the Nyquist frequency
     num_mel_bins: int = 40
+    context = 0.0  # seconds on either side of a frame that it depends on, here none
 
     def __post_init__(self):
         nyquist = self.sample_frequency / 2

@@ -1,14 +1,17 @@
 """Feature types: small YAML files over the extractors."""
 
+import dataclasses
+import os
 from pathlib import Path
 
+from sertk.archives import read_scp, split_location
 from sertk.config import build
 from sertk.errors import SertkError
 from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
 from sertk.features.pitch import MfccPitch
 from sertk.features.spectrogram import Spectrogram
-from sertk.files import read_yaml
+from sertk.files import read_yaml, write_yaml
 
 EXTRACTORS = {
     "fbank": Fbank,
@@ -40,8 +43,32 @@ def load_extractor(feature_type=None, config=None):
                 f"no feature type '{feature_type}': there are {', '.join(feature_types())}; "
                 "describe another one in a YAML file and pass it as --config"
             )
-    options = read_yaml(config)
+    return make_extractor(read_yaml(config), config)
+
+
+def make_extractor(options, where):
+    """The extractor that a mapping `extractor: NAME` with its options describes; `where` is named in errors."""
     if not isinstance(options, dict) or options.get("extractor") not in list(EXTRACTORS):
-        raise SertkError(f"{config}: extractor: expected one of {', '.join(EXTRACTORS)}")
-    extractor = EXTRACTORS[options.pop("extractor")]
-    return build(extractor, options, config, "")
+        raise SertkError(f"{where}: extractor: expected one of {', '.join(EXTRACTORS)}")
+    own = {key: value for key, value in options.items() if key != "extractor"}
+    return build(EXTRACTORS[options["extractor"]], own, where, "")
+
+
+def describe_extractor(extractor):
+    """The mapping with all options from which `make_extractor` makes the extractor again."""
+    name = next(name for name, kind in EXTRACTORS.items() if kind is type(extractor))
+    return {"extractor": name, **dataclasses.asdict(extractor)}
+
+
+def note_options(archive, extractor, channel=None):
+    """Writes how the features in an archive were made into ARCHIVE.yaml beside it."""
+    write_yaml(f"{archive}.yaml", {**describe_extractor(extractor), **({} if channel is None else {"channel": channel})})
+
+
+def noted_options(scp):
+    """How the features in a table's archives were made, a mapping, or None where that is not noted or not one way."""
+    notes = {f"{split_location(location)[0]}.yaml" for location in read_scp(scp).values()}
+    if not all(map(os.path.isfile, notes)):
+        return None
+    first, *others = (read_yaml(note) for note in sorted(notes))
+    return first if all(other == first for other in others) else None

@@ -22,6 +22,7 @@ class Spectrogram:
     fft_size: int = 1600  # points
     bins: int = 400
     log1p: float = 0.0  # log(1 + log1p * magnitude) takes the magnitude's place; 0: it stays
+    context = 0.0  # as kaldi.MelFrames
 
     def __post_init__(self):
         require(self.sample_frequency >= 100, "sample_frequency", "100 Hz or more")

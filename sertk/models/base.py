@@ -72,6 +72,7 @@ class EmotionModel(nn.Module):
     layers = ("output",)  # whose vectors `sertk-extract` can write
     sequences = ()  # those of the layers that give a row for each window, instead of a mean over the windows
     needs_labels = False  # of what vectors are extracted from
+    needs_numbers = False  # of what is classified
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError

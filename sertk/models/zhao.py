@@ -53,6 +53,10 @@ class BlstmCtc(EmotionModel):
         self.attention = make_attention(config, dims)
         self.output = nn.Linear(dims, shape.classes + 1)
 
+    @property
+    def needs_numbers(self):
+        return self.config.decision == "likelihood"
+
     def hidden(self, batch):
         """(batch, frames, 2 * units), and the lengths."""
         stream = batch.only_stream()

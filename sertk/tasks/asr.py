@@ -13,7 +13,7 @@ from sertk.layers.ctc import shortest_input
 from sertk.models.deepspeech import SHORTEST, output_lengths
 from sertk.scoring.asr import ErrorRates
 from sertk.tasks.base import Task
-from sertk.tasks.dataset import load_dataset
+from sertk.tasks.dataset import feature_options, load_dataset
 from sertk.tokens import text_of
 from sertk.training.distributed import summed, world
 
@@ -28,6 +28,7 @@ class AsrTask(Task):
 
     def __init__(self, config, train_dir, valid_dir, tokens, device):
         train, valid = (load_transcribed(config, folder, tokens) for folder in (train_dir, valid_dir))
+        self.feature_options = feature_options(config, train_dir)
         speakers = {**DataDir(train_dir).table("utt2spk"), **DataDir(valid_dir).table("utt2spk")}
         super().__init__(config, train, valid, speakers, tokens.pieces, device)
 

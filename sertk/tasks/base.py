@@ -8,8 +8,9 @@ from sertk.training.data import make_sampler
 
 
 class Task:
-    """Training of one model on the Datasets `train` and `valid`; subclasses have `validate(model)`, a dict of metrics.
+    """Training of one model on the Datasets `train` and `valid`.
 
+    Subclasses have `validate(model)`, a dict of metrics, and `feature_options`, how the features were made.
     `speakers` is the speaker of every utterance. The global normalisation is fitted on `train` alone, and
     speakers' statistics are taken within each Dataset.
     """
@@ -41,5 +42,6 @@ class Task:
             "config": to_mapping(self.config),
             "classes": self.classes,
             "dims": self.shape.dims,
+            "feature_options": self.feature_options,
             "normalisers": {name: normaliser.state() for name, normaliser in self.normalisers.items()},
         }

@@ -7,6 +7,7 @@ import torch
 from sertk.archives import open_matrices
 from sertk.datadir import DataDir, read_counts
 from sertk.errors import SertkError
+from sertk.features.registry import describe_extractor, load_extractor, noted_options
 from sertk.training.data import Dataset, load_stream, stack_matrices
 from sertk.training.waves import load_waves
 
@@ -39,6 +40,21 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
         numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
         conditions=load_vectors(find_feats(config.conditions, data_dir, run_dir), utterances) if config.conditions else None,
     )
+
+
+def feature_options(config, data_dir, run_dir=None):
+    """How the features were made that a config takes from the data folder: {feature type: options or None}.
+
+    The options are for features.registry.make_extractor, with `channel` where one was chosen; None where nobody
+    knows, as of archives that other tools made.
+    """
+    names = (*config.features, *([config.conditions] if config.conditions else ()))
+    if config.on_the_fly:
+        return {name: describe_extractor(load_extractor(name)) for name in names}
+    return {
+        name: noted_options(find_feats(name, data_dir))
+        for name in names if not (run_dir and own_feats(run_dir, name).exists())
+    }
 
 
 def load_vectors(scp, utterances):

@@ -5,7 +5,7 @@ from sertk.errors import SertkError
 from sertk.labels import Labels
 from sertk.models.base import FittedModel
 from sertk.tasks.base import Task
-from sertk.tasks.dataset import load_dataset
+from sertk.tasks.dataset import feature_options, load_dataset
 from sertk.training.data import balanced_weights
 
 
@@ -30,6 +30,7 @@ class FoldTask(Task):
             for part in (fold.train, fold.valid)
         )
         check_classes(train, labels.classes)
+        self.feature_options = feature_options(config, data_dir, run_dir)
         super().__init__(config, train, valid, DataDir(data_dir).table("utt2spk"), labels.classes, device)
         if config.training.imbalance == "upsample" and isinstance(self.model, FittedModel):
             raise SertkError(f"training.imbalance is upsample, but {config.model.name} has no epochs: take weights")

@@ -12,31 +12,27 @@ from sertk.models.base import Shape
 from sertk.training.checkpoint import read_checkpoint
 
 
-class TrainedModel:
-    """The trained model of a run folder, or of one of its earlier steps; raises SertkError when there is none."""
+class LoadedModel:
+    """A trained model with its config, classes and normalisation, as a checkpoint holds them; `where` is for errors."""
 
-    def __init__(self, run_dir, device, step=None):
-        self.run_dir, self.step, self.folder = Path(run_dir), step, step_folder(run_dir, step)
-        path = self.folder / "checkpoints" / "best.pt"
-        checkpoint = read_checkpoint(path)
+    def __init__(self, checkpoint, where, device):
         exported = checkpoint["task"]
-        self.config = build(Config, exported["config"], path)
-        self.classes, self.device = exported["classes"], device
+        self.config = build(Config, exported["config"], where)
+        self.classes, self.device, self.where = exported["classes"], device, where
         self.normalisers = {
             name: Normaliser.from_state(self.config.normalise, state)
             for name, state in exported["normalisers"].items()
         }
         self.dims = exported["dims"]
-        segment = self.config.segment
-        shape = Shape(self.dims, len(self.classes), segment.frames if segment else None)
-        self.model = MODELS[self.config.model.name](self.config.model, shape)
+        self.feature_options = exported.get("feature_options", {})
+        self.model = self.build_model()
         self.model.load_state_dict(checkpoint["model"])
         self.model.to(device).eval()
 
-    def crossfit(self, number):
-        """The model that the same step trained without a part of the training part."""
-        return TrainedModel(self.run_dir, self.device, f"{self.step}/crossfit{number}")
-
+    def build_model(self):
+        segment = self.config.segment
+        shape = Shape(self.dims, len(self.classes), segment.frames if segment else None)
+        return MODELS[self.config.model.name](self.config.model, shape)
     def needs_speakers(self):
         return any(step.scope == "speaker" for step in self.config.normalise)
 
@@ -63,3 +59,16 @@ class TrainedModel:
             raise SertkError(f"{self.config.model.name} has no layer {layer!r} (there are: {', '.join(layers)})")
         gather = utterance_rows if layer in self.model.sequences else utterance_means
         return gather(lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device)
+
+
+class TrainedModel(LoadedModel):
+    """The trained model of a run folder, or of one of its earlier steps; raises SertkError when there is none."""
+
+    def __init__(self, run_dir, device, step=None):
+        self.run_dir, self.step, self.folder = Path(run_dir), step, step_folder(run_dir, step)
+        path = self.folder / "checkpoints" / "best.pt"
+        super().__init__(read_checkpoint(path), path, device)
+
+    def crossfit(self, number):
+        """The model that the same step trained without a part of the training part."""
+        return TrainedModel(self.run_dir, self.device, f"{self.step}/crossfit{number}")
