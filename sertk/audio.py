@@ -192,9 +192,8 @@ def _blocks_of(sound, where, channel, size=-1):
         read += len(block)
         if not read:
             raise SertkError(f"{where}: no samples")
-        if len(block) < size or size < 0:
-            if read < sound.frames or _is_cut_off(sound):
-                raise SertkError(f"{where}: cut off, its header says that it is longer")
+        if (len(block) < size or size < 0) and (read < sound.frames or _is_cut_off(sound)):
+            raise SertkError(f"{where}: cut off, its header says that it is longer")
         if not len(block):
             return
         samples = block

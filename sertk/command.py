@@ -47,6 +47,14 @@ def add_input_options(parser):
     parser.add_argument("--utt2spk", help="speakers of the utterances in --feats (also as ark:FILE)")
 
 
+def add_model_options(parser):
+    """Which trained system of an experiment folder is meant, and what is not recorded of its features."""
+    parser.add_argument("--fold", type=int, help="of an experiment folder with several")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--feats_config", action="append", default=[], metavar="TYPE=FILE",
+                        help="YAML file of a feature type, or a shipped type, where no record says how it was made")
+
+
 def named_specifiers(options, option):
     """{name: rspecifier} of NAME=RSPECIFIER arguments; `option` is named in errors."""
     named = {}

@@ -24,12 +24,18 @@ def choose_device(args):
         raise UsageError(f"--num_threads {args.num_threads}: expected 0 (all cores) or more")
     if args.num_threads:
         torch.set_num_threads(args.num_threads)
-    name = args.device
+    return find_device(args.device)
+
+
+def find_device(name):
+    """The torch device `auto`, `cpu`, `cuda` or `cuda:N`; raises SertkError for one that is not there."""
+    import torch
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise SertkError(f"--device {name}: expected auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SertkError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs that torch can use")

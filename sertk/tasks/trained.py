@@ -12,6 +12,12 @@ from sertk.models.base import Shape
 from sertk.training.checkpoint import read_checkpoint
 
 
+def build_model(config, dims, classes):
+    """The model of a config, with new weights, for streams of `dims` {feature type: dims}."""
+    shape = Shape(dims, len(classes), config.segment.frames if config.segment else None)
+    return MODELS[config.model.name](config.model, shape)
+
+
 class LoadedModel:
     """A trained model with its config, classes and normalisation, as a checkpoint holds them; `where` is for errors."""
 
@@ -25,7 +31,7 @@ class LoadedModel:
         }
         self.dims = exported["dims"]
         self.feature_options = exported.get("feature_options", {})
-        self.model = self.build_model()
+        self.model = build_model(self.config, self.dims, self.classes)
         self.model.load_state_dict(checkpoint["model"])
         self.model.to(device).eval()
 

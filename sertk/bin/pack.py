@@ -1,0 +1,39 @@
+"""Packs a trained system into one file."""
+
+import sys
+
+from sertk.command import add_model_options, make_parser, named_specifiers, run_command
+from sertk.errors import UsageError
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-pack",
+        "Packs a trained system into one zip, with which sertk-predict and sertk.load_recognizer recognise without the\n"
+        "recipe: weights, config, normalisation, classes, the options of its features, the protocol card and scores.",
+        "sertk-pack --fold 1 exp/ravdess_8_emobox/blstm_capsule ravdess.zip",
+    )
+    add_model_options(parser)
+    parser.add_argument("exp", help="run folder (EXP/fold1/seed1), or experiment folder")
+    parser.add_argument("zip", help="file to write")
+    return parser
+
+
+def run(args):
+    import torch
+
+    from sertk.predicting.load import load_system
+    from sertk.predicting.package import write_package
+
+    if not args.zip.endswith(".zip"):
+        raise UsageError(f"{args.zip}: the file to write ends with .zip")
+    options = named_specifiers(args.feats_config, "--feats_config")
+    write_package(args.zip, *load_system(args.exp, torch.device("cpu"), args.fold, args.seed, options))
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""Recognises the emotion of recordings."""
+
+import logging
+import sys
+
+from sertk.command import add_model_options, make_parser, named_specifiers, progress, run_command
+from sertk.device import add_device_options, choose_device
+from sertk.errors import SertkError, UsageError
+
+FORMATS = ("table", "tsv", "json", "ark")
+
+log = logging.getLogger(__name__)
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-predict",
+        "Recognises the emotion of recordings, of any format, rate and number of channels that libsndfile reads.\n\n"
+        "MODEL is a packed model (sertk-pack), a run folder, or an experiment folder. A file that cannot be used is\n"
+        "named, the others go on, and the exit status is 1. A system that classifies windows does so in recordings of\n"
+        "any length; another one takes up to --window seconds (30) as one utterance, and cuts longer recordings into\n"
+        "windows of that length. The posteriors of a recording are the mean over its windows.",
+        "sertk-predict --format tsv ravdess.zip recordings/ > emotions.tsv",
+    )
+    add_model_options(parser)
+    parser.add_argument("--format", default="table", choices=FORMATS, help="default: %(default)s")
+    parser.add_argument("--out", metavar="WSPECIFIER", help="where the archives of --format ark go, such as ark,t:-")
+    parser.add_argument("--segments", action="store_true", help="each window with its start and end in seconds")
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="of systems without windows of their own")
+    parser.add_argument("--hop", type=float, metavar="SECONDS", help="between two windows (default: --window)")
+    parser.add_argument("--channel", type=int, metavar="N", help="take this channel, from 0; all are averaged by default")
+    parser.add_argument("--spk", metavar="all|folder|FILE", help="whose the recordings are, for systems that normalise by "
+                        "speaker: one speaker's, one's in each folder, or as lines `file speaker` tell")
+    parser.add_argument("--plot", metavar="DIR", help="also draw waveform, log-mel and posteriors of each file into DIR")
+    parser.add_argument("--mic", action="store_true", help="listen to the microphone, instead of files")
+    parser.add_argument("--card", action="store_true", help="only print what the system was trained and measured on")
+    parser.add_argument("model")
+    parser.add_argument("recordings", nargs="*", metavar="FILE-OR-FOLDER")
+    add_device_options(parser)
+    return parser
+
+
+def check_options(args):
+    if (args.format == "ark") != bool(args.out):
+        raise UsageError("--format ark and --out WSPECIFIER go together")
+    if bool(args.recordings) == (args.mic or args.card):
+        raise UsageError("give files or folders, or else --mic or --card")
+    if args.channel is not None and args.channel < 0:
+        raise UsageError("--channel counts from 0")
+
+
+def run(args):
+    from sertk.predicting.load import load_recognizer
+
+    check_options(args)
+    options = named_specifiers(args.feats_config, "--feats_config")
+    recognizer = load_recognizer(args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options)
+    if args.card:
+        import yaml
+
+        print(yaml.safe_dump(recognizer.card, sort_keys=False, allow_unicode=True), end="")
+        return 0
+    if args.mic:
+        from sertk.predicting.mic import listen_to_microphone
+
+        return listen_to_microphone(recognizer)
+    return predict(recognizer, args)
+
+
+def predict(recognizer, args):
+    """Recognises what the arguments name; 1 if any of it could not be used."""
+    from sertk.predicting.output import shown
+    from sertk.predicting.sources import find_recordings, find_speakers
+
+    paths, errors = find_recordings(args.recordings)
+    for error in errors:
+        log.warning("sertk-predict: %s", error)
+    speakers = find_speakers(paths, args.spk)
+    if recognizer.chain.pools_speakers and not args.spk:
+        log.warning("sertk-predict: the system normalises by speaker; each file is taken for a speaker of its own (--spk)")
+    bad = len(errors)
+    results = recognizer.recognize(list(paths), args.window, args.hop, speakers, args.channel)
+    with open_output(recognizer, args, paths) as output:
+        for path, result in progress(results, "recognising", len(paths)):
+            try:
+                if isinstance(result, SertkError):
+                    raise result
+                output.write(path, result)
+                if args.plot:
+                    draw(args, path, result)
+            except SertkError as error:
+                bad += 1
+                named = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
+                log.warning("sertk-predict: %s", shown(named))
+    if bad:
+        log.warning("sertk-predict: %d of %d could not be used", bad, len(paths) + len(errors))
+    return int(bad > 0)
+
+
+def open_output(recognizer, args, paths):
+    from sertk.predicting.output import Archive, Json, Table, Tsv
+
+    if args.format == "ark":
+        return Archive(args.out, args.segments)
+    lines = {"table": Table, "tsv": Tsv, "json": Json}[args.format]
+    return lines(recognizer.classes, paths, args.segments, sys.stdout)
+
+
+def draw(args, path, result):
+    from sertk.plots.pictures import save_figure
+    from sertk.plots.prediction import prediction_figure
+    from sertk.predicting.overview import overview_of, picture_path
+
+    save_figure(prediction_figure(path, overview_of(path, args.channel), result), [picture_path(args.plot, path)])
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Recognising the emotion of recordings with a trained system, outside the recipe it comes from."""

@@ -1,0 +1,159 @@
+"""From waveforms to posteriors: the extractors and all trained steps of a system."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sertk.audio import resample
+from sertk.decoding.means import utterance_rows
+from sertk.errors import SertkError
+from sertk.features.functionals import OpenSmile
+from sertk.features.registry import make_extractor
+from sertk.training.data import Dataset, Stream, make_sampler
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A recording or a part of one that is seen as an utterance: its features {type: (frames, dims)}, in seconds."""
+
+    features: dict[str, np.ndarray]
+    start: float
+    seconds: float
+    speaker: str | None = None
+
+
+class Chain:
+    """The steps {name: LoadedModel} of a system in order; the last one classifies, the others make its features.
+
+    Raises SertkError for a system that cannot recognise what is not labelled or counted, and for feature types whose
+    options are not known.
+    """
+
+    def __init__(self, steps, where):
+        self.steps = needed_steps(steps)
+        *self.earlier, self.final = self.steps.values()
+        self.classes = self.final.classes
+        made = {model.config.extract for model in self.earlier}
+        self.extractors, self.channel = {}, None
+        for name, model in self.steps.items():
+            check_needs(model, where)
+            for feature_type in sorted(taken_types(model.config) - made):
+                self.add_extractor(feature_type, model.feature_options.get(feature_type), f"{where}: {name}")
+
+    def add_extractor(self, feature_type, options, where):
+        if options is None:
+            raise SertkError(
+                f"{where}: nothing says how its {feature_type} features were made; describe them with "
+                f"--feats_config {feature_type}=FILE, or name a shipped type in the place of FILE"
+            )
+        self.channel = options.get("channel", self.channel)
+        own = {key: value for key, value in options.items() if key != "channel"}
+        self.extractors[feature_type] = make_extractor(own, f"{where}: {feature_type}")
+
+    @property
+    def pools_speakers(self):
+        return any(model.needs_speakers() for model in self.steps.values())
+
+    @property
+    def has_threads(self):
+        """Whether features can be computed in several threads."""
+        return not any(isinstance(extractor, OpenSmile) for extractor in self.extractors.values())
+
+    @property
+    def slides(self):
+        """Whether windows of a recording of any length are the same without knowing the rest of it."""
+        config = self.final.config
+        scopes = {step.scope for step in config.normalise}
+        contexts = [extractor.context for extractor in self.extractors.values()]
+        return bool(config.segment) and len(self.steps) == len(contexts) == 1 and scopes <= {"global", "window"} and None not in contexts
+
+    def piece(self, samples, rate, start=0.0, speaker=None):
+        """The Piece of samples (samples,) at `rate` Hz; raises SertkError for one without a frame."""
+        features = {}
+        for feature_type, extractor in self.extractors.items():
+            wave = resample(samples, rate, int(extractor.sample_frequency))
+            check_length(len(wave), extractor)
+            features[feature_type] = extractor(wave)
+        return Piece(features, start, len(samples) / rate, speaker)
+
+    def windows(self, pieces):
+        """For each of `pieces` the times (windows, 2), start and end in seconds, and posteriors (windows, classes)."""
+        dataset = self.normalised(pieces)
+        final = self.final
+        rows = utterance_rows(
+            lambda batch: final.model.posteriors(batch).double()[:, None], dataset, final.config.segment, final.device, None
+        )
+        return [(times, own.numpy()) for times, own in zip(self.times(dataset, pieces), rows)]
+
+    def normalised(self, pieces):
+        """What the last step sees of `pieces`."""
+        names, speakers = [str(place) for place in range(len(pieces))], [piece.speaker for piece in pieces]
+        matrices = {name: [piece.features[name] for piece in pieces] for name in self.extractors}
+        for model in self.steps.values():
+            streams = {name: Stream(matrices[name]) for name in model.config.features}
+            conditions = model.config.conditions
+            conditions = torch.from_numpy(np.concatenate(matrices[conditions])) if conditions else None
+            dataset = model.normalise(Dataset(names, streams, {}, conditions=conditions), speakers)
+            if model is not self.final:
+                rows = model.vectors(dataset, model.config.extract)
+                matrices[model.config.extract] = [matrix.numpy().astype(np.float32) for matrix in rows]
+        return dataset
+
+    def times(self, dataset, pieces):
+        """Start and end in seconds of each window of each piece: a list of (windows, 2)."""
+        segment, feature_type = self.final.config.segment, self.final.config.features[0]
+        if segment is None or feature_type not in self.extractors:
+            counts = window_counts(dataset, segment)
+            return [
+                np.tile([piece.start, piece.start + piece.seconds], (count, 1)) for piece, count in zip(pieces, counts)
+            ]
+        windows = make_sampler(dataset, segment, "decode_hop").all_windows()
+        items, places = windows.numpy().T
+        starts, ends = np.array([(piece.start, piece.seconds) for piece in pieces]).T
+        times = window_times(places, segment, self.extractors[feature_type]).clip(0, ends[items, None]) + starts[items, None]
+        return np.split(times, np.cumsum(np.bincount(items, minlength=len(pieces)))[:-1])
+
+
+def window_counts(dataset, segment):
+    if segment is None:
+        return [1] * len(dataset.utterances)
+    items = make_sampler(dataset, segment, "decode_hop").all_windows()[:, 0]
+    return items.bincount(minlength=len(dataset.utterances)).tolist()
+
+
+def window_times(places, segment, extractor):
+    """Start and end in seconds (windows, 2) of the windows at frames `places` (windows,), not cut at any edge."""
+    first = places - (0 if segment.pad == "zero" else segment.frames // 2)
+    step, length = extractor.shift / extractor.sample_frequency, extractor.shortest / extractor.sample_frequency
+    return np.stack([first * step, (first + segment.frames - 1) * step + length], 1)
+
+
+def taken_types(config):
+    return {*config.features, *([config.conditions] if config.conditions else ())}
+
+
+def needed_steps(steps):
+    """Those of {name: model} on whose features the last one depends, in order."""
+    kept, wanted = [], set()
+    for place, (name, model) in enumerate(reversed(steps.items())):
+        if place == 0 or model.config.extract in wanted:
+            kept.append(name)
+            wanted |= taken_types(model.config)
+    return {name: steps[name] for name in reversed(kept)}
+
+
+def check_needs(model, where):
+    if model.model.needs_labels:
+        raise SertkError(f"{where}: {model.config.model.name} is told the labels of what it recognises (condition oracle)")
+    if model.model.needs_numbers:
+        raise SertkError(
+            f"{where}: {model.config.model.name} decides by the numbers of words or phonemes (decision likelihood), "
+            "which a recording does not tell; model.decision=greedy needs none"
+        )
+
+
+def check_length(samples, extractor):
+    if samples < extractor.shortest:
+        rate = extractor.sample_frequency
+        raise SertkError(f"too short: {samples / rate:.4f} s, one window of its features is {extractor.shortest / rate:.4f} s")

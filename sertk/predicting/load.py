@@ -1,0 +1,91 @@
+"""Systems that can recognise, from where they are: packed models, run folders, experiment folders."""
+
+from pathlib import Path
+
+from sertk.device import find_device
+from sertk.errors import SertkError
+from sertk.experiment import step_folder
+from sertk.features.registry import describe_extractor, feature_types, load_extractor
+from sertk.files import read_yaml
+from sertk.predicting.chain import Chain, taken_types
+from sertk.predicting.package import read_package
+from sertk.predicting.recognizer import Recognizer
+from sertk.scoring.experiment import run_folders
+from sertk.scoring.metrics import METRICS
+from sertk.scoring.results import is_scored, read_results
+from sertk.tasks.trained import TrainedModel
+
+
+def load_recognizer(path, device="auto", fold=None, seed=None, feats_config=None):
+    """The Recognizer of a packed model, a run folder (EXP/fold1/seed1), or an experiment folder with `fold` and `seed`.
+
+    `device` is auto (a GPU if there is one), cpu, cuda or cuda:N. `feats_config` is {feature type: YAML file or shipped
+    type} for features of which no record says how they were made. Raises SertkError for what cannot be loaded.
+    """
+    return Recognizer(*load_system(path, find_device(device), fold, seed, feats_config), path)
+
+
+def load_system(path, device, fold=None, seed=None, feats_config=None):
+    """({step name: LoadedModel}, card) of what `load_recognizer` takes."""
+    if Path(path).is_dir():
+        run_dir = find_run(path, fold, seed)
+        steps, card = load_run(run_dir, device), run_card(run_dir)
+    else:
+        if fold is not None or seed is not None:
+            raise SertkError(f"{path}: a packed model is of one fold and seed: no --fold, no --seed")
+        steps, card = read_package(path, device)
+    for feature_type, description in (feats_config or {}).items():
+        shipped = description in feature_types()
+        extractor = load_extractor(description) if shipped else load_extractor(config=description)
+        for model in steps.values():
+            if feature_type in model.feature_options:
+                model.feature_options[feature_type] = describe_extractor(extractor)
+    return Chain(steps, path).steps, card
+
+
+def find_run(path, fold=None, seed=None):
+    """The run folder that is `path`, or the only one of the experiment there that has this fold and seed."""
+    if fold is None and seed is None and (Path(path) / "checkpoints").is_dir():
+        return Path(path)
+    runs = [
+        (number, own, folder) for number, own, folder in run_folders(path)
+        if fold in (None, number) and seed in (None, own)
+    ]
+    if len(runs) != 1:
+        which = ", ".join(f"fold{number}/seed{own}" for number, own, _ in (runs or run_folders(path)))
+        raise SertkError(f"{path}: choose one of its trainings with --fold and --seed: {which}")
+    return runs[0][2]
+
+
+def load_run(run_dir, device):
+    """{step name: TrainedModel} of a run, each after those whose features it takes; the last one is `model`."""
+    names = sorted(folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir())
+    makers = {read_yaml(step_folder(run_dir, name) / "config.yaml")["extract"]: name for name in names}
+    models = {}
+
+    def load(name=None):
+        model = TrainedModel(run_dir, device, name)
+        for feature_type in taken_types(model.config) & makers.keys():
+            if makers[feature_type] not in models:
+                load(makers[feature_type])
+        models[name] = model
+
+    load()
+    return {f"steps/{name}" if name else "model": model for name, model in models.items()}
+
+
+def run_card(run_dir):
+    """The experiment's card with the run's fold and seed, and the scores where the experiment has some."""
+    config, experiment = read_yaml(Path(run_dir) / "config.yaml"), Path(run_dir).resolve().parents[1]
+    run = config.get("run", {})
+    card = {"model": config["model"]["name"], "trained": {"fold": run.get("fold"), "seed": run.get("seed")}}
+    if (experiment / "card.yaml").is_file():
+        card |= read_yaml(experiment / "card.yaml") | {"trained": card["trained"]}
+    if is_scored(experiment):
+        results = read_results(experiment)
+        card["scores"] = {name: results[name] for name in METRICS} | {
+            "intervals": results["intervals"], "folds_scored": results["folds_scored"], "warnings": results["warnings"],
+        }
+        own = [each for each in results["folds"] if (each["fold"], each["seed"]) == (run.get("fold"), run.get("seed"))]
+        card["trained"] |= {name: each[name] for each in own for name in METRICS}
+    return card

@@ -1,0 +1,94 @@
+"""Results as text and archives."""
+
+import contextlib
+import json
+import os
+import re
+
+from sertk.archives import MatrixWriter
+
+
+def shown(path):
+    """A path as text that any terminal and file can hold, on one line."""
+    text = os.fsencode(path).decode("utf-8", "backslashreplace")
+    return re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match[0]):02x}", text)
+
+
+class Lines:
+    """Writes one line for each recording or, with `segments`, for each of its windows; subclasses have `line`."""
+
+    def __init__(self, classes, paths, segments, out):
+        self.classes, self.segments, self.out = classes, segments, out
+        self.width = max([len("file"), *(len(shown(path)) for path in paths)])
+        self.widths = [max(6, len(name)) for name in classes]
+        self.label_width = max(len("label"), *map(len, classes))
+
+    def __enter__(self):
+        self.print(self.line("file", ("start", "end"), "label", self.classes))
+        return self
+
+    def __exit__(self, *exception):
+        """Nothing is left to do."""
+
+    def print(self, line):
+        print(line, file=self.out, flush=True)
+
+    def write(self, path, result):
+        if not self.segments:
+            posteriors = result.posteriors
+            self.print(self.line(shown(path), ("", ""), result.label, [f"{value:.4f}" for value in posteriors.values()]))
+            return
+        for (start, end), row in zip(result.times, result.rows):
+            times = f"{start:.3f}", f"{end:.3f}"
+            self.print(self.line(shown(path), times, self.classes[int(row.argmax())], [f"{value:.4f}" for value in row]))
+
+
+class Table(Lines):
+    """Columns for people."""
+
+    def line(self, path, times, label, values):
+        times = [f"{time:>9}" for time in times] if self.segments else []
+        columns = [f"{value:>{width}}" for value, width in zip(values, self.widths)]
+        return "  ".join([f"{path:{self.width}}", *times, f"{label:{self.label_width}}", *columns])
+
+
+class Tsv(Lines):
+    """Columns between tabs."""
+
+    def line(self, path, times, label, values):
+        return "\t".join([path, *(times if self.segments else ()), label, *values])
+
+
+class Json(Lines):
+    """A JSON object on each line, of a recording, with its windows if there are `segments`."""
+
+    def __enter__(self):
+        return self
+
+    def write(self, path, result):
+        line = {
+            "file": shown(path), "seconds": round(result.seconds, 4), "label": result.label,
+            "posteriors": result.posteriors,
+        }
+        if self.segments:
+            line["windows"] = [vars(window) for window in result.windows]
+        self.print(json.dumps(line, ensure_ascii=False))
+
+
+class Archive:
+    """A vector (classes,) for each recording or, with `segments`, a matrix (windows, classes); keys have no spaces."""
+
+    def __init__(self, wspecifier, segments):
+        self.segments, self.writer, self.files = segments, MatrixWriter(wspecifier), contextlib.ExitStack()
+
+    def __enter__(self):
+        self.files.enter_context(self.writer)
+        return self
+
+    def __exit__(self, *exception):
+        return self.files.__exit__(*exception)
+
+    def write(self, path, result):
+        rows = result.rows if self.segments else result.rows.mean(0)
+        self.writer.write(re.sub(r"\s", "_", shown(path)), rows.astype("float32"))
+

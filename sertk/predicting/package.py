@@ -1,0 +1,164 @@
+"""Packed models: one zip with all that recognising needs, and nothing that is executed when it is read.
+
+`model.json` has the format's number, name and card of the system, and of each step config, classes, dims and feature
+options; `model.pt` and, of earlier steps, `steps/STEP.pt` have its weights and normalisation statistics, for torch.load with weights_only.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import zipfile
+
+import torch
+
+from sertk import __version__
+from sertk.config import Config, build, to_mapping
+from sertk.errors import SertkError
+from sertk.files import write_aside
+from sertk.tasks.trained import LoadedModel, build_model
+
+FORMAT = 1
+MANIFEST = "model.json"
+LARGEST_MANIFEST = 2**24  # bytes
+
+
+def write_package(path, steps, card):
+    """Writes {step name: LoadedModel} and a card; the same content gives the same bytes."""
+    contents = {f"{name}.pt": weights_of(model) for name, model in steps.items()}
+    manifest = {
+        "format": FORMAT,
+        "sertk": __version__,
+        "card": card,
+        "steps": {name: description_of(model) for name, model in steps.items()},
+        "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
+    with write_aside(path, "wb") as handle, zipfile.ZipFile(handle, "w") as package:
+        for name, content in {MANIFEST: text.encode(), **contents}.items():
+            package.writestr(zipfile.ZipInfo(name), content)  # of 1980, not compressed
+
+
+def description_of(model):
+    return {
+        "config": to_mapping(model.config), "classes": model.classes, "dims": model.dims,
+        "feature_options": model.feature_options,
+    }
+
+
+def weights_of(model):
+    content = io.BytesIO()
+    # tensors in memory of their own, as those that share some would be written with all of it
+    weights = {name: value.cpu().clone() for name, value in model.model.state_dict().items()}
+    normalisers = {name: normaliser.state() for name, normaliser in model.normalisers.items()}
+    torch.save({"model": weights, "normalisers": normalisers}, content)
+    return content.getvalue()
+
+
+def read_package(path, device):
+    """({step name: LoadedModel}, card) of a packed model.
+
+    Raises SertkError for what is none, is damaged, of another format, holds other files, or whose parts do not fit
+    each other.
+    """
+    try:
+        with zipfile.ZipFile(path) as package:
+            check_entries(package, path)
+            manifest = read_manifest(package, path)
+            contents = {name: package.read(name) for name in manifest["files"]}
+    except OSError as error:
+        raise SertkError(f"{path}: {error.strerror or error}") from error
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise SertkError(f"{path}: not a packed model, or a damaged one: {error}") from error
+    for name, digest in manifest["files"].items():
+        if hashlib.sha256(contents[name]).hexdigest() != digest:
+            raise SertkError(f"{path}: {name} is damaged: its checksum is another")
+    steps = {
+        name: load_step(f"{path}: {name}", description, contents[f"{name}.pt"], device)
+        for name, description in manifest["steps"].items()
+    }
+    return steps, manifest["card"]
+
+
+def check_entries(package, path):
+    """Raises SertkError for entries that are compressed, which could unpack to anything, twice there, or too large."""
+    names = [entry.filename for entry in package.infolist()]
+    if MANIFEST not in names:
+        raise SertkError(f"{path}: no {MANIFEST} in it, so not a model that sertk-pack made")
+    if len(set(names)) < len(names):
+        raise SertkError(f"{path}: a file is in it twice")
+    for entry in package.infolist():
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise SertkError(f"{path}: {entry.filename!r} is compressed, which sertk-pack never does")
+    if package.getinfo(MANIFEST).file_size > LARGEST_MANIFEST:
+        raise SertkError(f"{path}: {MANIFEST} is above {LARGEST_MANIFEST} bytes")
+
+
+def read_manifest(package, path):
+    try:
+        manifest = json.loads(package.read(MANIFEST))
+    except (ValueError, RecursionError) as error:
+        raise SertkError(f"{path}: {MANIFEST} is no JSON: {error}") from error
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        raise SertkError(f"{path}: of the format {found!r}, this version of sertk ({__version__}) reads {FORMAT}")
+    steps, files = manifest.get("steps"), manifest.get("files")
+    if not isinstance(manifest.get("card"), dict) or not isinstance(steps, dict) or not steps or not isinstance(files, dict):
+        raise SertkError(f"{path}: {MANIFEST} lacks card, steps or files")
+    expected = {f"{name}.pt" for name in steps}
+    extra = sorted({*package.namelist()} - {MANIFEST} - expected)
+    if extra or any(not re.fullmatch(r"(steps/)?\w[\w-]*\.pt", name) for name in expected):
+        raise SertkError(f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible step names")
+    if set(files) != expected or not expected <= {*package.namelist()}:
+        raise SertkError(f"{path}: not the weights of exactly the steps {', '.join(steps)}")
+    return manifest
+
+
+def load_step(where, description, content, device):
+    """The LoadedModel of a step; raises SertkError where weights, sizes and config do not fit each other."""
+    if not isinstance(description, dict) or set(description) != {"config", "classes", "dims", "feature_options"}:
+        raise SertkError(f"{where}: config, classes, dims and feature_options expected")
+    check_description(where, description)
+    try:
+        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise SertkError(f"{where}: not readable weights: {' '.join(str(error).split())[:200]}") from error
+    with refused(where):
+        checkpoint = {"model": weights["model"], "task": {**description, "normalisers": weights["normalisers"]}}
+        check_sizes(checkpoint, where)
+        return LoadedModel(checkpoint, where, device)
+
+
+def check_description(where, description):
+    classes, dims, options = (description[key] for key in ("classes", "dims", "feature_options"))
+    if not (isinstance(classes, list) and len(set(map(str, classes))) == len(classes) >= 2):
+        raise SertkError(f"{where}: classes: expected two names or more")
+    if not (isinstance(dims, dict) and all(isinstance(size, int) and 0 < size < 2**20 for size in dims.values())):
+        raise SertkError(f"{where}: dims: expected numbers above 0")
+    if not isinstance(options, dict):
+        raise SertkError(f"{where}: feature_options: expected a mapping")
+
+
+def check_sizes(checkpoint, where):
+    """Raises ValueError unless the weights are finite and, before memory is taken, of the config's sizes."""
+    weights = checkpoint["model"]
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} is not finite")
+    with torch.device("meta"):
+        task = checkpoint["task"]
+        expected = build_model(build(Config, task["config"], where), task["dims"], task["classes"]).state_dict()
+    if expected and {name: value.shape for name, value in expected.items()} != {name: value.shape for name, value in weights.items()}:
+        raise ValueError("the weights are not of the sizes that the config says")
+
+
+@contextlib.contextmanager
+def refused(where):
+    """Turns what goes wrong with content that sertk-pack did not write into one line."""
+    try:
+        yield
+    except SertkError:
+        raise
+    except Exception as error:
+        raise SertkError(f"{where}: its parts do not fit: {' '.join(str(error).split())[:200]}") from error

@@ -1,0 +1,222 @@
+"""The object that recognises recordings; see load.load_recognizer."""
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sertk.audio import open_recording
+from sertk.errors import SertkError, UsageError
+from sertk.predicting.chain import Chain, Piece
+from sertk.predicting.live import PieceListener, SlidingListener
+
+LONGEST = 30.0  # seconds of a recording that is taken as one utterance, or read at once
+BLOCK = 10.0  # seconds of a longer one that are held at a time
+GROUP_FRAMES = 24_000  # frames of recordings whose windows are classified together, about
+AHEAD = 4  # recordings for each thread whose features may wait
+
+
+@dataclass(frozen=True)
+class Window:
+    """Part of a recording, start and end in seconds, with its posteriors {class: posterior}."""
+
+    start: float
+    end: float
+    posteriors: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a recording was recognised as: `times` (windows, 2) in seconds, posteriors `rows` (windows, classes)."""
+
+    classes: list[str]
+    seconds: float
+    times: np.ndarray
+    rows: np.ndarray
+
+    @property
+    def posteriors(self):
+        """{class: posterior}, the mean over the windows."""
+        return dict(zip(self.classes, self.rows.mean(0).tolist()))
+
+    @property
+    def label(self):
+        return self.classes[int(self.rows.mean(0).argmax())]
+
+    @property
+    def windows(self):
+        return [
+            Window(*times, dict(zip(self.classes, row))) for times, row in zip(self.times.tolist(), self.rows.tolist())
+        ]
+
+
+class Recognizer:
+    """A trained system as a function of a recording.
+
+    `classes` are its labels, `card` says what it was trained and measured on. A system that has no windows of its own
+    takes a recording of up to `window` seconds as one utterance, and a longer one in windows of that length, `hop`
+    seconds apart (default: `window`).
+    """
+
+    def __init__(self, steps, card, where):
+        self.chain, self.card = Chain(steps, where), card
+        self.classes = self.chain.classes
+
+    def __call__(self, audio, window=None, hop=None):
+        """The Result of a recording: a path, or (samples, rate) with the rate in Hz.
+
+        Samples are floats in [-1, 1] or 16-bit integers, (samples,) or (samples, channels), the channels averaged.
+        Raises SertkError for what is unreadable, not finite, or too short.
+        """
+        if isinstance(audio, (str, os.PathLike)):
+            (_, result), = self.recognize([audio], window, hop)
+        else:
+            samples, rate = as_samples(*audio)
+            result = self.guarded(lambda: self.of_samples(samples, rate, window, hop))
+        if isinstance(result, SertkError):
+            raise result
+        return result
+
+    def listen(self, rate, window=None, hop=None):
+        """A listener for samples at `rate` Hz that come in pieces; see live.SlidingListener and live.PieceListener."""
+        if self.chain.slides:
+            if window or hop:
+                raise UsageError("the model has windows of its own: no --window, no --hop")
+            return SlidingListener(self.chain, rate)
+        window = LONGEST if window is None else window
+        hop = window if hop is None else hop
+        if not 0 < hop <= window:
+            raise UsageError(f"windows of {window:g} s, {hop:g} s apart: expected more than 0, and no gaps")
+        return PieceListener(self.chain, rate, window, hop)
+
+    def recognize(self, paths, window=None, hop=None, speakers=None, channel=None):
+        """Yields (path, Result, or the SertkError that says why there is none) of each of `paths`.
+
+        They come in order; those of a model that normalises by speaker, speaker by speaker: `speakers` is
+        {path: speaker}, and a path that is not in it is a speaker of its own. `channel` is taken, from 0, instead of
+        the mean.
+        """
+        self.listen(16000, window, hop)  # refuses what cannot be asked for
+        channel = self.chain.channel if channel is None else channel
+        if self.chain.pools_speakers:
+            yield from self.by_speaker(paths, window, hop, speakers or {}, channel)
+            return
+        group, frames = [], 0
+        for path, found in self.ahead(paths, window, channel):
+            if found is not None:
+                group.append((path, found))
+                frames += frames_of(found)
+            if found is None or frames >= GROUP_FRAMES:
+                yield from self.of_pieces(group)
+                group, frames = [], 0
+            if found is None:
+                yield path, self.guarded(lambda path=path: self.of_long_file(path, window, hop, channel))
+        yield from self.of_pieces(group)
+
+    def ahead(self, paths, window, channel):
+        """Yields (path, Piece, None for a long recording, or an error); several are read and computed meanwhile."""
+        threads = torch.get_num_threads() if self.chain.has_threads else 1
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            waiting = deque()
+            for path in paths:
+                waiting.append((path, pool.submit(self.guarded, lambda path=path: self.of_short_file(path, window, channel))))
+                if len(waiting) > AHEAD * threads:
+                    path, future = waiting.popleft()
+                    yield path, future.result()
+            for path, future in waiting:
+                yield path, future.result()
+
+    def of_short_file(self, path, window, channel):
+        """The Piece of a file, or None for a long one."""
+        with open_recording(path, channel) as recording:
+            if recording.seconds > (window or LONGEST):
+                return None
+            samples = np.concatenate([*recording.blocks(LONGEST)])
+            return self.chain.piece(samples, recording.rate)
+
+    def of_long_file(self, path, window, hop, channel):
+        with open_recording(path, channel) as recording:
+            return self.listened(self.listen(recording.rate, window, hop), recording.blocks(BLOCK))
+
+    def of_samples(self, samples, rate, window, hop):
+        listener = self.listen(rate, window, hop)
+        if len(samples) > (window or LONGEST) * rate:
+            return self.listened(listener, np.split(samples, range(int(BLOCK * rate), len(samples), int(BLOCK * rate))))
+        (_, result), = self.of_pieces([(None, self.chain.piece(samples, rate))])
+        return result
+
+    def listened(self, listener, blocks):
+        heard, parts = 0, []
+        for block in blocks:
+            heard += len(block)
+            parts.append(listener.push(block))
+        parts.append(listener.close())
+        times, rows = map(np.concatenate, zip(*parts))
+        return Result(self.classes, heard / listener.rate, times, rows)
+
+    def of_pieces(self, group):
+        """Yields (path, Result or error) of (path, Piece or error) pairs, whose windows are classified together."""
+        pieces = [found for _, found in group if isinstance(found, Piece)]
+        windows = iter(self.chain.windows(pieces) if pieces else ())
+        for path, found in group:
+            yield path, Result(self.classes, found.seconds, *next(windows)) if isinstance(found, Piece) else found
+
+    def by_speaker(self, paths, window, hop, speakers, channel):
+        """What `recognize` yields; all features of a speaker are held at a time."""
+        members = {}
+        for path in paths:
+            members.setdefault(speakers.get(path, path), []).append(path)
+        for own in members.values():
+            found = {
+                path: self.guarded(lambda path=path: self.pieces_of_file(path, window, hop, channel)) for path in own
+            }
+            pieces = [piece for each in found.values() if isinstance(each, list) for piece in each]
+            windows = iter(self.chain.windows(pieces) if pieces else ())
+            for path, each in found.items():
+                yield path, self.of_parts(each, [next(windows) for _ in each]) if isinstance(each, list) else each
+
+    def pieces_of_file(self, path, window, hop, channel):
+        """All pieces of a file of any length, in windows if it is a long one."""
+        window = window or LONGEST
+        with open_recording(path, channel) as recording:
+            cutter = PieceListener(self.chain, recording.rate, window, hop or window)
+            parts = [part for block in recording.blocks(BLOCK) for part in cutter.cut(block)]
+            return [self.chain.piece(samples, recording.rate, start) for start, samples in (*parts, *cutter.rest())]
+
+    def of_parts(self, pieces, windows):
+        """The Result of the pieces of one recording, with a window for each if they are several."""
+        seconds = pieces[-1].start + pieces[-1].seconds
+        if len(pieces) == 1:
+            return Result(self.classes, seconds, *windows[0])
+        times = np.array([[piece.start, piece.start + piece.seconds] for piece in pieces])
+        return Result(self.classes, seconds, times, np.array([rows.mean(0) for _, rows in windows]))
+
+    def guarded(self, function):
+        """What `function` returns, or the SertkError that it raises."""
+        try:
+            return function()
+        except UsageError:
+            raise
+        except SertkError as error:
+            return error
+
+
+def frames_of(found):
+    return max(map(len, found.features.values())) if isinstance(found, Piece) else 0
+
+
+def as_samples(samples, rate):
+    """Anybody's samples as float32 (samples,) in [-1, 1], and the rate; raises SertkError for what are none."""
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
+        raise SertkError(f"expected samples (samples,) or (samples, channels), got {samples.dtype} {samples.shape}")
+    if rate != int(rate) or rate < 100:
+        raise SertkError(f"a sampling rate of {rate} Hz: expected a whole number from 100")
+    scale = 1.0 if samples.dtype.kind == "f" else 1.0 / (np.iinfo(samples.dtype).max + 1)
+    samples = samples.astype(np.float32) * np.float32(scale)
+    if not np.isfinite(samples).all():
+        raise SertkError("NaN or infinite samples")
+    return samples.mean(1) if samples.ndim == 2 else samples, int(rate)

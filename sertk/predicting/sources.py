@@ -1,0 +1,63 @@
+"""Which recordings a command's arguments stand for, and whose they are."""
+
+import os
+from pathlib import Path
+
+from sertk.datadir import read_lines
+from sertk.errors import SertkError
+
+SUFFIXES = {
+    ".aac", ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd",
+    ".sph", ".voc", ".w64", ".wav", ".wave",
+}
+
+
+def find_recordings(arguments):
+    """({path: folder or None}, [error]): the files named, and those with a suffix of audio in the folders named.
+
+    Folders are gone through in sorted order, links to folders in them are not followed, and hidden files are left out.
+    """
+    found, errors = {}, []
+    for argument in arguments:
+        if not os.path.isdir(argument):
+            found.setdefault(argument, None)
+            continue
+        own = sorted(files_below(argument, errors))
+        if not own:
+            errors.append(SertkError(f"{argument}: no recording in this folder ({' '.join(sorted(SUFFIXES))})"))
+        for path in own:
+            found.setdefault(path, os.path.dirname(path))
+    return found, errors
+
+
+def files_below(folder, errors):
+    def note(error):
+        errors.append(SertkError(f"{error.filename}: {error.strerror}"))
+
+    for where, _, names in os.walk(folder, onerror=note):
+        for name in names:
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+                yield os.path.join(where, name)
+
+
+def find_speakers(paths, spk):
+    """{path: speaker} of `--spk`: `all` (one speaker), `folder` (one for each folder), or a table of `path speaker`.
+
+    The table's speakers are the last words of its lines; raises SertkError for a path that is not in it.
+    """
+    if spk is None:
+        return {}
+    if spk == "all":
+        return dict.fromkeys(paths, spk)
+    if spk == "folder":
+        return {path: os.path.dirname(os.path.abspath(path)) for path in paths}
+    table = {}
+    for number, line in enumerate(read_lines(spk), 1):
+        fields = line.rsplit(None, 1)
+        if len(fields) != 2:
+            raise SertkError(f"{spk}:{number}: expected a file and its speaker, got '{line}'")
+        table[os.path.abspath(fields[0])] = fields[1]
+    for path in paths:
+        if os.path.abspath(path) not in table:
+            raise SertkError(f"{spk}: no line for {path}")
+    return {path: table[os.path.abspath(path)] for path in paths}
