@@ -24,19 +24,38 @@ def build_parser():
     )
     add_model_options(parser)
     parser.add_argument("--format", default="table", choices=FORMATS, help="default: %(default)s")
-    parser.add_argument("--out", metavar="WSPECIFIER", help="where the archives of --format ark go, such as ark,t:-")
-    parser.add_argument("--segments", action="store_true", help="each window with its start and end in seconds")
-    parser.add_argument("--window", type=float, metavar="SECONDS", help="of systems without windows of their own")
-    parser.add_argument("--hop", type=float, metavar="SECONDS", help="between two windows (default: --window)")
-    parser.add_argument("--channel", type=int, metavar="N", help="take this channel, from 0; all are averaged by default")
-    parser.add_argument("--spk", metavar="all|folder|FILE", help="whose the recordings are, for systems that normalise by "
-                        "speaker: one speaker's, one's in each folder, or as lines `file speaker` tell")
-    parser.add_argument("--plot", metavar="DIR", help="also draw waveform, log-mel and posteriors of each file into DIR")
+    parser.add_argument(
+        "--out", metavar="WSPECIFIER", help="where the archives of --format ark go, such as ark,t:-"
+    )
+    parser.add_argument(
+        "--segments", action="store_true", help="each window with its start and end in seconds"
+    )
+    parser.add_argument(
+        "--window", type=float, metavar="SECONDS", help="of systems without windows of their own"
+    )
+    parser.add_argument(
+        "--hop", type=float, metavar="SECONDS", help="between two windows (default: --window)"
+    )
+    parser.add_argument(
+        "--channel", type=int, metavar="N", help="take this channel, from 0; all are averaged by default"
+    )
+    parser.add_argument(
+        "--spk",
+        metavar="all|folder|FILE",
+        help="whose the recordings are, for systems that normalise by "
+        "speaker: one speaker's, one's in each folder, or as lines `file speaker` tell",
+    )
+    parser.add_argument(
+        "--plot", metavar="DIR", help="also draw waveform, log-mel and posteriors of each file into DIR"
+    )
     parser.add_argument("--mic", action="store_true", help="listen to the microphone, instead of files")
-    parser.add_argument("--card", action="store_true", help="only print what the system was trained and measured on")
+    parser.add_argument(
+        "--card", action="store_true", help="only print what the system was trained and measured on"
+    )
     parser.add_argument("model")
     parser.add_argument("recordings", nargs="*", metavar="FILE-OR-FOLDER")
     add_device_options(parser)
+    parser.parse_args = parser.parse_intermixed_args  # options may stand between the files
     return parser
 
 
@@ -54,7 +73,9 @@ def run(args):
 
     check_options(args)
     options = named_specifiers(args.feats_config, "--feats_config")
-    recognizer = load_recognizer(args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options)
+    recognizer = load_recognizer(
+        args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options
+    )
     if args.card:
         import yaml
 
@@ -77,7 +98,9 @@ def predict(recognizer, args):
         log.warning("sertk-predict: %s", error)
     speakers = find_speakers(paths, args.spk)
     if recognizer.chain.pools_speakers and not args.spk:
-        log.warning("sertk-predict: the system normalises by speaker; each file is taken for a speaker of its own (--spk)")
+        log.warning(
+            "sertk-predict: the system normalises by speaker; each file is taken for a speaker of its own (--spk)"
+        )
     bad = len(errors)
     results = recognizer.recognize(list(paths), args.window, args.hop, speakers, args.channel)
     with open_output(recognizer, args, paths) as output:
@@ -111,7 +134,9 @@ def draw(args, path, result):
     from sertk.plots.prediction import prediction_figure
     from sertk.predicting.overview import overview_of, picture_path
 
-    save_figure(prediction_figure(path, overview_of(path, args.channel), result), [picture_path(args.plot, path)])
+    save_figure(
+        prediction_figure(path, overview_of(path, args.channel), result), [picture_path(args.plot, path)]
+    )
 
 
 def main(argv=None):

@@ -17,7 +17,13 @@ def prediction_figure(title, overview, result):
     wave.fill_between(times, low, high, color="0.3", linewidth=0.4)
     wave.set_ylabel("amplitude")
     bins = overview.log_mel.shape[1]
-    picture.imshow(overview.log_mel.T, cmap="gray_r", origin="lower", aspect="auto", extent=(0, overview.seconds, 0, bins))
+    picture.imshow(
+        overview.log_mel.T,
+        cmap="gray_r",
+        origin="lower",
+        aspect="auto",
+        extent=(0, overview.seconds, 0, bins),
+    )
     picture.set_ylabel("mel bin")
     middles = result.times.mean(1)
     for place, (name, shade) in enumerate(zip(result.classes, shades(len(result.classes)))):
@@ -25,7 +31,9 @@ def prediction_figure(title, overview, result):
             level, where = [result.rows[0, place]] * 2, result.times[0]
         else:
             level, where = result.rows[:, place], middles
-        curves.plot(where, level, color=shade, linestyle=DASHES[place % len(DASHES)], linewidth=1.4, label=name)
+        curves.plot(
+            where, level, color=shade, linestyle=DASHES[place % len(DASHES)], linewidth=1.4, label=name
+        )
     curves.set(xlabel="time (s)", ylabel="posterior", ylim=(-0.02, 1.02), xlim=(0, overview.seconds))
     curves.grid(alpha=0.3)
     figure.legend(fontsize=SMALL, handlelength=4, loc="outside right lower")

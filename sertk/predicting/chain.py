@@ -66,7 +66,12 @@ class Chain:
         config = self.final.config
         scopes = {step.scope for step in config.normalise}
         contexts = [extractor.context for extractor in self.extractors.values()]
-        return bool(config.segment) and len(self.steps) == len(contexts) == 1 and scopes <= {"global", "window"} and None not in contexts
+        return (
+            bool(config.segment)
+            and len(self.steps) == len(contexts) == 1
+            and scopes <= {"global", "window"}
+            and None not in contexts
+        )
 
     def piece(self, samples, rate, start=0.0, speaker=None):
         """The Piece of samples (samples,) at `rate` Hz; raises SertkError for one without a frame."""
@@ -82,7 +87,11 @@ class Chain:
         dataset = self.normalised(pieces)
         final = self.final
         rows = utterance_rows(
-            lambda batch: final.model.posteriors(batch).double()[:, None], dataset, final.config.segment, final.device, None
+            lambda batch: final.model.posteriors(batch).double()[:, None],
+            dataset,
+            final.config.segment,
+            final.device,
+            None,
         )
         return [(times, own.numpy()) for times, own in zip(self.times(dataset, pieces), rows)]
 
@@ -106,12 +115,16 @@ class Chain:
         if segment is None or feature_type not in self.extractors:
             counts = window_counts(dataset, segment)
             return [
-                np.tile([piece.start, piece.start + piece.seconds], (count, 1)) for piece, count in zip(pieces, counts)
+                np.tile([piece.start, piece.start + piece.seconds], (count, 1))
+                for piece, count in zip(pieces, counts)
             ]
         windows = make_sampler(dataset, segment, "decode_hop").all_windows()
         items, places = windows.numpy().T
         starts, ends = np.array([(piece.start, piece.seconds) for piece in pieces]).T
-        times = window_times(places, segment, self.extractors[feature_type]).clip(0, ends[items, None]) + starts[items, None]
+        times = (
+            window_times(places, segment, self.extractors[feature_type]).clip(0, ends[items, None])
+            + starts[items, None]
+        )
         return np.split(times, np.cumsum(np.bincount(items, minlength=len(pieces)))[:-1])
 
 
@@ -125,7 +138,10 @@ def window_counts(dataset, segment):
 def window_times(places, segment, extractor):
     """Start and end in seconds (windows, 2) of the windows at frames `places` (windows,), not cut at any edge."""
     first = places - (0 if segment.pad == "zero" else segment.frames // 2)
-    step, length = extractor.shift / extractor.sample_frequency, extractor.shortest / extractor.sample_frequency
+    step, length = (
+        extractor.shift / extractor.sample_frequency,
+        extractor.shortest / extractor.sample_frequency,
+    )
     return np.stack([first * step, (first + segment.frames - 1) * step + length], 1)
 
 
@@ -145,7 +161,9 @@ def needed_steps(steps):
 
 def check_needs(model, where):
     if model.model.needs_labels:
-        raise SertkError(f"{where}: {model.config.model.name} is told the labels of what it recognises (condition oracle)")
+        raise SertkError(
+            f"{where}: {model.config.model.name} is told the labels of what it recognises (condition oracle)"
+        )
     if model.model.needs_numbers:
         raise SertkError(
             f"{where}: {model.config.model.name} decides by the numbers of words or phonemes (decision likelihood), "
@@ -156,4 +174,6 @@ def check_needs(model, where):
 def check_length(samples, extractor):
     if samples < extractor.shortest:
         rate = extractor.sample_frequency
-        raise SertkError(f"too short: {samples / rate:.4f} s, one window of its features is {extractor.shortest / rate:.4f} s")
+        raise SertkError(
+            f"too short: {samples / rate:.4f} s, one window of its features is {extractor.shortest / rate:.4f} s"
+        )

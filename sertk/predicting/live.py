@@ -20,7 +20,10 @@ class Resampler:
         self.rate, self.target = rate, target
         self.period = rate // math.gcd(rate, target)  # samples after which the kernel repeats itself
         self.margin = self.period * math.ceil(TAPS * max(1, rate / target) / self.period)
-        self.kept, self.done = np.zeros(0, np.float32), 0  # samples from a whole period on; those that are resampled
+        self.kept, self.done = (
+            np.zeros(0, np.float32),
+            0,
+        )  # samples from a whole period on; those that are resampled
 
     def push(self, samples, last=False):
         """The samples that can be told now; of the `last` call, all that are left."""
@@ -76,12 +79,17 @@ class SlidingListener:
 
     def __init__(self, chain, rate):
         self.model, self.segment = chain.final, chain.final.config.segment
-        (self.name, self.extractor), = chain.extractors.items()
+        ((self.name, self.extractor),) = chain.extractors.items()
         self.resampler = Resampler(rate, int(self.extractor.sample_frequency))
         self.framer = Framer(self.extractor)
         self.delay = self.resampler.delay + self.extractor.context
         self.frames = np.zeros((0, self.extractor.dims), np.float32)
-        self.rate, self.heard, self.first, self.next = rate, 0, 0, 0  # samples; the kept frames' place; the next window's
+        self.rate, self.heard, self.first, self.next = (
+            rate,
+            0,
+            0,
+            0,
+        )  # samples; the kept frames' place; the next window's
 
     @property
     def before(self):
@@ -126,7 +134,8 @@ class SlidingListener:
             for chunk in windows.split(max(1, BATCH_FRAMES // self.segment.frames))
         ]
         self.next = int(places[-1]) + self.segment.decode_hop
-        drop = max(0, min(self.next - self.before - self.first, len(self.frames) - 1))
+        # The last window of those that lie inside may begin before the next one
+        drop = max(0, min(self.next - self.before - self.first, len(self.frames) - self.segment.frames))
         self.frames, self.first = self.frames[drop:], self.first + drop
         times = window_times(places, self.segment, self.extractor).clip(0, self.heard / self.rate)
         return times, torch.cat(rows).numpy()
@@ -144,7 +153,11 @@ class PieceListener:
     def __init__(self, chain, rate, window, hop):
         self.chain, self.rate = chain, rate
         self.size, self.hop = max(1, round(window * rate)), max(1, round(hop * rate))
-        self.kept, self.first, self.next = np.zeros(0, np.float32), 0, 0  # samples, their place, the next window's
+        self.kept, self.first, self.next = (
+            np.zeros(0, np.float32),
+            0,
+            0,
+        )  # samples, their place, the next window's
 
     def push(self, samples):
         """What is complete, of the samples (samples,) that follow those before."""

@@ -38,7 +38,7 @@ def load_system(path, device, fold=None, seed=None, feats_config=None):
         shipped = description in feature_types()
         extractor = load_extractor(description) if shipped else load_extractor(config=description)
         for model in steps.values():
-            if feature_type in model.feature_options:
+            if feature_type in taken_types(model.config):
                 model.feature_options[feature_type] = describe_extractor(extractor)
     return Chain(steps, path).steps, card
 
@@ -48,7 +48,8 @@ def find_run(path, fold=None, seed=None):
     if fold is None and seed is None and (Path(path) / "checkpoints").is_dir():
         return Path(path)
     runs = [
-        (number, own, folder) for number, own, folder in run_folders(path)
+        (number, own, folder)
+        for number, own, folder in run_folders(path)
         if fold in (None, number) and seed in (None, own)
     ]
     if len(runs) != 1:
@@ -59,7 +60,9 @@ def find_run(path, fold=None, seed=None):
 
 def load_run(run_dir, device):
     """{step name: TrainedModel} of a run, each after those whose features it takes; the last one is `model`."""
-    names = sorted(folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir())
+    names = sorted(
+        folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir()
+    )
     makers = {read_yaml(step_folder(run_dir, name) / "config.yaml")["extract"]: name for name in names}
     models = {}
 
@@ -84,8 +87,14 @@ def run_card(run_dir):
     if is_scored(experiment):
         results = read_results(experiment)
         card["scores"] = {name: results[name] for name in METRICS} | {
-            "intervals": results["intervals"], "folds_scored": results["folds_scored"], "warnings": results["warnings"],
+            "intervals": results["intervals"],
+            "folds_scored": results["folds_scored"],
+            "warnings": results["warnings"],
         }
-        own = [each for each in results["folds"] if (each["fold"], each["seed"]) == (run.get("fold"), run.get("seed"))]
+        own = [
+            each
+            for each in results["folds"]
+            if (each["fold"], each["seed"]) == (run.get("fold"), run.get("seed"))
+        ]
         card["trained"] |= {name: each[name] for each in own for name in METRICS}
     return card

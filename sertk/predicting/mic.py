@@ -20,21 +20,30 @@ def listen_to_microphone(recognizer, device=None, out=sys.stdout):
     try:
         rate = int(sounddevice.query_devices(device, "input")["default_samplerate"])
         stream = sounddevice.InputStream(
-            samplerate=rate, device=device, channels=1, dtype="float32", blocksize=int(PERIOD * rate),
+            samplerate=rate,
+            device=device,
+            channels=1,
+            dtype="float32",
+            blocksize=int(PERIOD * rate),
             callback=lambda samples, *_: heard.put((time.monotonic(), samples[:, 0].copy())),
         )
     except (sounddevice.PortAudioError, ValueError) as error:
         raise SertkError(f"no microphone that can be used: {error}") from error
     windows = {} if recognizer.chain.slides else {"window": WINDOW, "hop": PERIOD}
     listener = recognizer.listen(rate, **windows)
-    print(f"listening, Ctrl-C ends; posteriors lag {listener.delay:.2f} s and what computing takes", file=sys.stderr)
+    print(
+        f"listening, Ctrl-C ends; posteriors lag {listener.delay:.2f} s and what computing takes",
+        file=sys.stderr,
+    )
     with stream:
         try:
             while True:
                 came, samples = heard.get()
                 _, rows = listener.push(samples)
                 if len(rows):
-                    print(bars(recognizer.classes, rows.mean(0), time.monotonic() - came), file=out, flush=True)
+                    print(
+                        bars(recognizer.classes, rows.mean(0), time.monotonic() - came), file=out, flush=True
+                    )
         except KeyboardInterrupt:
             return
 

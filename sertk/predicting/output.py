@@ -36,11 +36,19 @@ class Lines:
     def write(self, path, result):
         if not self.segments:
             posteriors = result.posteriors
-            self.print(self.line(shown(path), ("", ""), result.label, [f"{value:.4f}" for value in posteriors.values()]))
+            self.print(
+                self.line(
+                    shown(path), ("", ""), result.label, [f"{value:.4f}" for value in posteriors.values()]
+                )
+            )
             return
         for (start, end), row in zip(result.times, result.rows):
             times = f"{start:.3f}", f"{end:.3f}"
-            self.print(self.line(shown(path), times, self.classes[int(row.argmax())], [f"{value:.4f}" for value in row]))
+            self.print(
+                self.line(
+                    shown(path), times, self.classes[int(row.argmax())], [f"{value:.4f}" for value in row]
+                )
+            )
 
 
 class Table(Lines):
@@ -67,7 +75,9 @@ class Json(Lines):
 
     def write(self, path, result):
         line = {
-            "file": shown(path), "seconds": round(result.seconds, 4), "label": result.label,
+            "file": shown(path),
+            "seconds": round(result.seconds, 4),
+            "label": result.label,
             "posteriors": result.posteriors,
         }
         if self.segments:
@@ -91,4 +101,3 @@ class Archive:
     def write(self, path, result):
         rows = result.rows if self.segments else result.rows.mean(0)
         self.writer.write(re.sub(r"\s", "_", shown(path)), rows.astype("float32"))
-

@@ -28,14 +28,19 @@ def overview_of(path, channel=None):
     """The Overview of an audio file, in memory that does not grow with its length."""
     with open_recording(path, channel) as recording:
         resampler, framer = Resampler(recording.rate, RATE), Framer(Fbank(float(RATE)))
-        envelope, log_mel = Columns(recording.seconds * recording.rate), Columns(recording.seconds * RATE / framer.extractor.shift)
+        envelope, log_mel = (
+            Columns(recording.seconds * recording.rate),
+            Columns(recording.seconds * RATE / framer.extractor.shift),
+        )
         heard = 0
         for block in recording.blocks(BLOCK):
             heard += len(block)
             envelope.add(block[:, None])
             log_mel.add(framer.push(resampler.push(block)))
         log_mel.add(framer.push(resampler.push(np.zeros(0, np.float32), last=True), last=True))
-    return Overview(heard / recording.rate, np.stack([envelope.low[:, 0], envelope.high[:, 0]], 1), log_mel.means())
+    return Overview(
+        heard / recording.rate, np.stack([envelope.low[:, 0], envelope.high[:, 0]], 1), log_mel.means()
+    )
 
 
 class Columns:

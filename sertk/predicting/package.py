@@ -11,6 +11,7 @@ import json
 import re
 import zipfile
 
+import numpy as np
 import torch
 
 from sertk import __version__
@@ -18,10 +19,12 @@ from sertk.config import Config, build, to_mapping
 from sertk.errors import SertkError
 from sertk.files import write_aside
 from sertk.tasks.trained import LoadedModel, build_model
+from sertk.training.data import Dataset, Stream
 
 FORMAT = 1
 MANIFEST = "model.json"
 LARGEST_MANIFEST = 2**24  # bytes
+LARGEST_WINDOW = 2**26  # values
 
 
 def write_package(path, steps, card):
@@ -42,7 +45,9 @@ def write_package(path, steps, card):
 
 def description_of(model):
     return {
-        "config": to_mapping(model.config), "classes": model.classes, "dims": model.dims,
+        "config": to_mapping(model.config),
+        "classes": model.classes,
+        "dims": model.dims,
         "feature_options": model.feature_options,
     }
 
@@ -102,14 +107,23 @@ def read_manifest(package, path):
         raise SertkError(f"{path}: {MANIFEST} is no JSON: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise SertkError(f"{path}: of the format {found!r}, this version of sertk ({__version__}) reads {FORMAT}")
+        raise SertkError(
+            f"{path}: of the format {found!r}, this version of sertk ({__version__}) reads {FORMAT}"
+        )
     steps, files = manifest.get("steps"), manifest.get("files")
-    if not isinstance(manifest.get("card"), dict) or not isinstance(steps, dict) or not steps or not isinstance(files, dict):
+    if (
+        not isinstance(manifest.get("card"), dict)
+        or not isinstance(steps, dict)
+        or not steps
+        or not isinstance(files, dict)
+    ):
         raise SertkError(f"{path}: {MANIFEST} lacks card, steps or files")
     expected = {f"{name}.pt" for name in steps}
     extra = sorted({*package.namelist()} - {MANIFEST} - expected)
     if extra or any(not re.fullmatch(r"(steps/)?\w[\w-]*\.pt", name) for name in expected):
-        raise SertkError(f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible step names")
+        raise SertkError(
+            f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible step names"
+        )
     if set(files) != expected or not expected <= {*package.namelist()}:
         raise SertkError(f"{path}: not the weights of exactly the steps {', '.join(steps)}")
     return manifest
@@ -117,7 +131,12 @@ def read_manifest(package, path):
 
 def load_step(where, description, content, device):
     """The LoadedModel of a step; raises SertkError where weights, sizes and config do not fit each other."""
-    if not isinstance(description, dict) or set(description) != {"config", "classes", "dims", "feature_options"}:
+    if not isinstance(description, dict) or set(description) != {
+        "config",
+        "classes",
+        "dims",
+        "feature_options",
+    }:
         raise SertkError(f"{where}: config, classes, dims and feature_options expected")
     check_description(where, description)
     try:
@@ -125,16 +144,23 @@ def load_step(where, description, content, device):
     except Exception as error:
         raise SertkError(f"{where}: not readable weights: {' '.join(str(error).split())[:200]}") from error
     with refused(where):
-        checkpoint = {"model": weights["model"], "task": {**description, "normalisers": weights["normalisers"]}}
+        checkpoint = {
+            "model": weights["model"],
+            "task": {**description, "normalisers": weights["normalisers"]},
+        }
         check_sizes(checkpoint, where)
-        return LoadedModel(checkpoint, where, device)
+        model = LoadedModel(checkpoint, where, device)
+        try_out(model)
+    return model
 
 
 def check_description(where, description):
     classes, dims, options = (description[key] for key in ("classes", "dims", "feature_options"))
     if not (isinstance(classes, list) and len(set(map(str, classes))) == len(classes) >= 2):
         raise SertkError(f"{where}: classes: expected two names or more")
-    if not (isinstance(dims, dict) and all(isinstance(size, int) and 0 < size < 2**20 for size in dims.values())):
+    if not (
+        isinstance(dims, dict) and all(isinstance(size, int) and 0 < size < 2**20 for size in dims.values())
+    ):
         raise SertkError(f"{where}: dims: expected numbers above 0")
     if not isinstance(options, dict):
         raise SertkError(f"{where}: feature_options: expected a mapping")
@@ -148,9 +174,27 @@ def check_sizes(checkpoint, where):
             raise ValueError(f"{name} is not finite")
     with torch.device("meta"):
         task = checkpoint["task"]
-        expected = build_model(build(Config, task["config"], where), task["dims"], task["classes"]).state_dict()
-    if expected and {name: value.shape for name, value in expected.items()} != {name: value.shape for name, value in weights.items()}:
+        expected = build_model(
+            build(Config, task["config"], where), task["dims"], task["classes"]
+        ).state_dict()
+    if expected and {name: value.shape for name, value in expected.items()} != {
+        name: value.shape for name, value in weights.items()
+    }:
         raise ValueError("the weights are not of the sizes that the config says")
+
+
+def try_out(model):
+    """Raises ValueError, or what the model raises, unless it makes finite values of the right size of silence."""
+    frames, extract = model.config.segment.frames if model.config.segment else 1, model.config.extract
+    if frames * sum(model.dims.values()) > LARGEST_WINDOW:
+        raise ValueError(f"windows of {frames} frames")
+    streams = {name: Stream([np.zeros((frames, dims), np.float32)]) for name, dims in model.dims.items()}
+    ones = torch.ones(1, dtype=torch.int64)
+    silence = Dataset(["silence"], streams, {}, 0 * ones, None, ones, torch.zeros(1, len(model.classes)))
+    model.normalise(silence, ["nobody"])
+    made = model.vectors(silence, extract)[0] if extract else model.posteriors(silence)
+    if not bool(torch.isfinite(made).all()) or not (extract or made.shape == (1, len(model.classes))):
+        raise ValueError("the model makes no posteriors of its classes")
 
 
 @contextlib.contextmanager

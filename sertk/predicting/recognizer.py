@@ -49,7 +49,8 @@ class Result:
     @property
     def windows(self):
         return [
-            Window(*times, dict(zip(self.classes, row))) for times, row in zip(self.times.tolist(), self.rows.tolist())
+            Window(*times, dict(zip(self.classes, row)))
+            for times, row in zip(self.times.tolist(), self.rows.tolist())
         ]
 
 
@@ -72,7 +73,7 @@ class Recognizer:
         Raises SertkError for what is unreadable, not finite, or too short.
         """
         if isinstance(audio, (str, os.PathLike)):
-            (_, result), = self.recognize([audio], window, hop)
+            ((_, result),) = self.recognize([audio], window, hop)
         else:
             samples, rate = as_samples(*audio)
             result = self.guarded(lambda: self.of_samples(samples, rate, window, hop))
@@ -122,7 +123,14 @@ class Recognizer:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
             waiting = deque()
             for path in paths:
-                waiting.append((path, pool.submit(self.guarded, lambda path=path: self.of_short_file(path, window, channel))))
+                waiting.append(
+                    (
+                        path,
+                        pool.submit(
+                            self.guarded, lambda path=path: self.of_short_file(path, window, channel)
+                        ),
+                    )
+                )
                 if len(waiting) > AHEAD * threads:
                     path, future = waiting.popleft()
                     yield path, future.result()
@@ -144,8 +152,10 @@ class Recognizer:
     def of_samples(self, samples, rate, window, hop):
         listener = self.listen(rate, window, hop)
         if len(samples) > (window or LONGEST) * rate:
-            return self.listened(listener, np.split(samples, range(int(BLOCK * rate), len(samples), int(BLOCK * rate))))
-        (_, result), = self.of_pieces([(None, self.chain.piece(samples, rate))])
+            return self.listened(
+                listener, np.split(samples, range(int(BLOCK * rate), len(samples), int(BLOCK * rate)))
+            )
+        ((_, result),) = self.of_pieces([(None, self.chain.piece(samples, rate))])
         return result
 
     def listened(self, listener, blocks):
@@ -162,7 +172,10 @@ class Recognizer:
         pieces = [found for _, found in group if isinstance(found, Piece)]
         windows = iter(self.chain.windows(pieces) if pieces else ())
         for path, found in group:
-            yield path, Result(self.classes, found.seconds, *next(windows)) if isinstance(found, Piece) else found
+            yield (
+                path,
+                Result(self.classes, found.seconds, *next(windows)) if isinstance(found, Piece) else found,
+            )
 
     def by_speaker(self, paths, window, hop, speakers, channel):
         """What `recognize` yields; all features of a speaker are held at a time."""
@@ -171,12 +184,16 @@ class Recognizer:
             members.setdefault(speakers.get(path, path), []).append(path)
         for own in members.values():
             found = {
-                path: self.guarded(lambda path=path: self.pieces_of_file(path, window, hop, channel)) for path in own
+                path: self.guarded(lambda path=path: self.pieces_of_file(path, window, hop, channel))
+                for path in own
             }
             pieces = [piece for each in found.values() if isinstance(each, list) for piece in each]
             windows = iter(self.chain.windows(pieces) if pieces else ())
             for path, each in found.items():
-                yield path, self.of_parts(each, [next(windows) for _ in each]) if isinstance(each, list) else each
+                yield (
+                    path,
+                    self.of_parts(each, [next(windows) for _ in each]) if isinstance(each, list) else each,
+                )
 
     def pieces_of_file(self, path, window, hop, channel):
         """All pieces of a file of any length, in windows if it is a long one."""
@@ -184,7 +201,10 @@ class Recognizer:
         with open_recording(path, channel) as recording:
             cutter = PieceListener(self.chain, recording.rate, window, hop or window)
             parts = [part for block in recording.blocks(BLOCK) for part in cutter.cut(block)]
-            return [self.chain.piece(samples, recording.rate, start) for start, samples in (*parts, *cutter.rest())]
+            return [
+                self.chain.piece(samples, recording.rate, start)
+                for start, samples in (*parts, *cutter.rest())
+            ]
 
     def of_parts(self, pieces, windows):
         """The Result of the pieces of one recording, with a window for each if they are several."""
@@ -212,7 +232,9 @@ def as_samples(samples, rate):
     """Anybody's samples as float32 (samples,) in [-1, 1], and the rate; raises SertkError for what are none."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
-        raise SertkError(f"expected samples (samples,) or (samples, channels), got {samples.dtype} {samples.shape}")
+        raise SertkError(
+            f"expected samples (samples,) or (samples, channels), got {samples.dtype} {samples.shape}"
+        )
     if rate != int(rate) or rate < 100:
         raise SertkError(f"a sampling rate of {rate} Hz: expected a whole number from 100")
     scale = 1.0 if samples.dtype.kind == "f" else 1.0 / (np.iinfo(samples.dtype).max + 1)

@@ -7,8 +7,25 @@ from sertk.datadir import read_lines
 from sertk.errors import SertkError
 
 SUFFIXES = {
-    ".aac", ".aif", ".aifc", ".aiff", ".au", ".caf", ".flac", ".mp3", ".nist", ".oga", ".ogg", ".opus", ".rf64", ".snd",
-    ".sph", ".voc", ".w64", ".wav", ".wave",
+    ".aac",
+    ".aif",
+    ".aifc",
+    ".aiff",
+    ".au",
+    ".caf",
+    ".flac",
+    ".mp3",
+    ".nist",
+    ".oga",
+    ".ogg",
+    ".opus",
+    ".rf64",
+    ".snd",
+    ".sph",
+    ".voc",
+    ".w64",
+    ".wav",
+    ".wave",
 }
 
 
@@ -24,7 +41,9 @@ def find_recordings(arguments):
             continue
         own = sorted(files_below(argument, errors))
         if not own:
-            errors.append(SertkError(f"{argument}: no recording in this folder ({' '.join(sorted(SUFFIXES))})"))
+            errors.append(
+                SertkError(f"{argument}: no recording in this folder ({' '.join(sorted(SUFFIXES))})")
+            )
         for path in own:
             found.setdefault(path, os.path.dirname(path))
     return found, errors

@@ -1,84 +1,10 @@
-"""Tiny systems of each kind, trained on tones, with what sertk-decode makes of the tones."""
-
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import numpy as np
 import pytest
 import soundfile
+from tone_systems import OWN_TYPE, RATE, Systems, tone
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
-from sertk.archives import open_matrices
-from sertk.bin import compute_feats, decode, train
+from sertk.bin import compute_feats
 from sertk.datadir import write_data_dir
-
-RATE = 16000
-CPU = ["--device", "cpu", "--num_threads", "1"]
-OWN_TYPE = "extractor: fbank\nnum_mel_bins: 12\nwindow_type: hamming\n"
-QUICK = "training: {max_epochs: 1, precision: float32}\n"
-CONFIGS = {
-    "windows": "features: [own]\nsegment: {frames: 31, train_hop: 15, decode_hop: 10}\n"
-               "model: {name: blstm, lstm_units: 4}\n" + QUICK,
-    "inside": "features: [own]\nnormalise: [{how: minmax, scope: window}]\n"
-              "segment: {frames: 40, train_hop: 20, decode_hop: 15, pad: zero}\nmodel: {name: blstm, lstm_units: 4}\n" + QUICK,
-    "pitch": "features: [mfcc_pitch]\nsegment: {frames: 31, train_hop: 15, decode_hop: 10}\n"
-             "model: {name: blstm, lstm_units: 4}\n" + QUICK,
-    "ctc": "features: [own]\nnormalise: utterance\nnumbers: utt2num_words\n"
-           "model: {name: blstm_ctc, lstm_units: 4}\n" + QUICK,
-    "speaker": "features: [own]\nnormalise: speaker\nmodel: {name: blstm, lstm_units: 4}\n" + QUICK,
-    "svm": "features: [own]\nsteps:\n  gmm: {model: {name: class_gmms, components: 2}, extract: supervector}\n"
-           "  classifier: {features: [supervector], model: {name: svm}}\n",
-    "latents": QUICK + "steps:\n"
-               "  vae: {task: autoencoder, features: [own], segment: {frames: 10, pad: zero}, extract: vae_latents,\n"
-               "    model: {name: vae, hidden: [8], latent: 3}, training: {select: last}}\n"
-               "  lstm: {features: [vae_latents], model: {name: lstm, lstm_units: 4}}\n",
-}
-
-
-def tone(number, seconds, rate=RATE):
-    """A voice-like buzz, (samples,) float32, other for each number."""
-    random = np.random.default_rng(number)
-    time = np.arange(int(seconds * rate)) / rate
-    pitch = 100 + 15 * number + 20 * np.sin(2 * np.pi * 3 * time)
-    phase = 2 * np.pi * np.cumsum(pitch) / rate
-    voice = sum(np.sin(order * phase) / order for order in range(1, 9))
-    return (0.1 * voice + 0.003 * random.standard_normal(len(time))).astype(np.float32)
-
-
-@dataclass
-class Systems:
-    """Run folders of the systems of CONFIGS, each trained when it is asked for, and the recordings."""
-
-    folder: Path
-    runs: dict = field(default_factory=dict)
-
-    @property
-    def data(self):
-        return self.folder / "data"
-
-    @property
-    def wavs(self):
-        return {path.stem: path for path in sorted((self.folder / "wav").glob("*.wav"))}
-
-    def options(self):
-        splits = ["--splits", f"{self.data}/splits/toy", "--fold", "1"]
-        return ["--data", str(self.data), *splits, "--labels", "3", *CPU]
-
-    def run(self, name, *settings):
-        if name not in self.runs:
-            config, run_dir = self.folder / f"{name}.yaml", self.folder / "exp" / name / "fold1" / "seed1"
-            config.write_text(CONFIGS[name])
-            steps = {"svm": ("gmm", "classifier"), "latents": ("vae", "lstm")}.get(name, ("train",))
-            for step in steps:
-                options = ["--config", str(config), "--step", step, "--seed", "1", *self.options(), str(run_dir)]
-                assert train.main(options) == 0
-            assert decode.main([*self.options(), str(run_dir)]) == 0
-            self.runs[name] = run_dir
-        return self.runs[name]
-
-    def decoded(self, name):
-        """{utterance: posteriors} of the test part."""
-        return dict(open_matrices(f"scp:{self.run(name)}/decode_test/posteriors.scp"))
 
 
 @pytest.fixture(scope="session")
@@ -89,16 +15,22 @@ def systems(tmp_path_factory):
     for number, utterance in enumerate(utterances):
         soundfile.write(folder / "wav" / f"{utterance}.wav", tone(number, 0.5 + 0.04 * number), RATE)
     data = folder / "data"
-    write_data_dir(data, {
-        "wav.scp": {utterance: f"{folder}/wav/{utterance}.wav" for utterance in utterances},
-        "utt2spk": {utterance: speaker for utterance, (speaker, _) in utterances.items()},
-        "utt2num_words": dict.fromkeys(utterances, "2"),
-        "labels/3": {utterance: label for utterance, (_, label) in utterances.items()},
-    })
+    write_data_dir(
+        data,
+        {
+            "wav.scp": {utterance: f"{folder}/wav/{utterance}.wav" for utterance in utterances},
+            "utt2spk": {utterance: speaker for utterance, (speaker, _) in utterances.items()},
+            "utt2num_words": dict.fromkeys(utterances, "2"),
+            "labels/3": {utterance: label for utterance, (_, label) in utterances.items()},
+        },
+    )
     write_splits(data, {utterance: speaker for utterance, (speaker, _) in utterances.items()})
     (folder / "own_type.yaml").write_text(OWN_TYPE)
     (data / "feats").mkdir()
-    for name, options in {"own": ["--config", f"{folder}/own_type.yaml"], "mfcc_pitch": ["--type", "mfcc_pitch"]}.items():
+    for name, options in {
+        "own": ["--config", f"{folder}/own_type.yaml"],
+        "mfcc_pitch": ["--type", "mfcc_pitch"],
+    }.items():
         archives = f"ark,scp:{data}/feats/{name}.ark,{data}/feats/{name}.scp"
         assert compute_feats.main([*options, f"scp:{data}/wav.scp", archives]) == 0
     return Systems(folder)

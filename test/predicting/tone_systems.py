@@ -1,0 +1,92 @@
+"""Tiny systems of each kind, trained on tones, with what sertk-decode makes of the tones."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sertk.archives import open_matrices
+from sertk.bin import decode, train
+
+RATE = 16000
+CPU = ["--device", "cpu", "--num_threads", "1"]
+OWN_TYPE = "extractor: fbank\nnum_mel_bins: 12\nwindow_type: hamming\n"
+QUICK = "training: {max_epochs: 1, precision: float32}\n"
+CONFIGS = {
+    "windows": "features: [own]\nsegment: {frames: 31, train_hop: 15, decode_hop: 10}\n"
+    "model: {name: blstm, lstm_units: 4}\n" + QUICK,
+    "inside": "features: [own]\nnormalise: [{how: minmax, scope: window}]\n"
+    "segment: {frames: 40, train_hop: 20, decode_hop: 15, pad: zero}\nmodel: {name: blstm, lstm_units: 4}\n"
+    + QUICK,
+    "pitch": "features: [mfcc_pitch]\nsegment: {frames: 31, train_hop: 15, decode_hop: 10}\n"
+    "model: {name: blstm, lstm_units: 4}\n" + QUICK,
+    "ctc": "features: [own]\nnormalise: utterance\nnumbers: utt2num_words\n"
+    "model: {name: blstm_ctc, lstm_units: 4}\n" + QUICK,
+    "likelihood": "features: [own]\nnumbers: utt2num_words\n"
+    "model: {name: blstm_ctc, lstm_units: 4, decision: likelihood}\n" + QUICK,
+    "speaker": "features: [own]\nnormalise: speaker\nmodel: {name: blstm, lstm_units: 4}\n" + QUICK,
+    "svm": "features: [own]\nsteps:\n  gmm: {model: {name: class_gmms, components: 2}, extract: supervector}\n"
+    "  classifier: {features: [supervector], model: {name: svm}}\n",
+    "latents": QUICK + "steps:\n"
+    "  vae: {task: autoencoder, features: [own], segment: {frames: 10, pad: zero}, extract: vae_latents,\n"
+    "    model: {name: vae, hidden: [8], latent: 3}, training: {select: last}}\n"
+    "  lstm: {features: [vae_latents], model: {name: lstm, lstm_units: 4}}\n",
+}
+CONFIGS["oracle"] = (
+    CONFIGS["latents"].replace("vae", "cvae").replace("latent: 3", "latent: 3, condition: oracle")
+)
+STEPS = {"svm": ("gmm", "classifier"), "latents": ("vae", "lstm"), "oracle": ("cvae", "lstm")}
+
+
+def tone(number, seconds, rate=RATE):
+    """A voice-like buzz, (samples,) float32, other for each number."""
+    random = np.random.default_rng(number)
+    time = np.arange(int(seconds * rate)) / rate
+    pitch = 100 + 15 * number + 20 * np.sin(2 * np.pi * 3 * time)
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    voice = sum(np.sin(order * phase) / order for order in range(1, 9))
+    return (0.1 * voice + 0.003 * random.standard_normal(len(time))).astype(np.float32)
+
+
+@dataclass
+class Systems:
+    """Run folders of the systems of CONFIGS, each trained when it is asked for, and the recordings."""
+
+    folder: Path
+    runs: dict = field(default_factory=dict)
+
+    @property
+    def data(self):
+        return self.folder / "data"
+
+    @property
+    def wavs(self):
+        return {path.stem: path for path in sorted((self.folder / "wav").glob("*.wav"))}
+
+    def options(self):
+        splits = ["--splits", f"{self.data}/splits/toy", "--fold", "1"]
+        return ["--data", str(self.data), *splits, "--labels", "3", *CPU]
+
+    def run(self, name):
+        if name not in self.runs:
+            config, run_dir = self.folder / f"{name}.yaml", self.folder / "exp" / name / "fold1" / "seed1"
+            config.write_text(CONFIGS[name])
+            for step in STEPS.get(name, ("train",)):
+                options = [
+                    "--config",
+                    str(config),
+                    "--step",
+                    step,
+                    "--seed",
+                    "1",
+                    *self.options(),
+                    str(run_dir),
+                ]
+                assert train.main(options) == 0
+            assert decode.main([*self.options(), str(run_dir)]) == 0
+            self.runs[name] = run_dir
+        return self.runs[name]
+
+    def decoded(self, name):
+        """{utterance: posteriors} of the test part."""
+        return dict(open_matrices(f"scp:{self.run(name)}/decode_test/posteriors.scp"))
