@@ -49,7 +49,7 @@ def open_recording(path, channel=None):
         open(path, "rb").close()
     except OSError as error:
         raise SertkError(f"{path}: {error.strerror}") from error
-    with _sound_of(os.fspath(path), path) as sound:
+    with _sound_of(os.fsencode(path), path) as sound:  # bytes, as names need not be UTF-8
         yield Recording(sound, path, channel)
 
 
@@ -213,7 +213,7 @@ def _is_cut_off(sound):
 
 
 def _head_of(source):
-    if not isinstance(source, str):
+    if isinstance(source, io.BytesIO):
         return bytes(source.getbuffer()[:1024])
     with open(source, "rb") as stream:
         return stream.read(1024)
@@ -258,7 +258,7 @@ def _sound_of(source, where):
     try:
         return soundfile.SoundFile(source)
     except (RuntimeError, TypeError, ValueError, OSError) as error:
-        size = Path(source).stat().st_size if isinstance(source, str) else len(source.getbuffer())
+        size = len(source.getbuffer()) if isinstance(source, io.BytesIO) else os.stat(source).st_size
         raise SertkError(f"{where}: {'not readable as audio' if size else 'an empty file'}") from error
 
 

@@ -1,16 +1,14 @@
 """Recognises the emotion of recordings."""
 
-import logging
 import sys
+
+from tqdm import tqdm
 
 from sertk.command import add_model_options, make_parser, named_specifiers, progress, run_command
 from sertk.device import add_device_options, choose_device
 from sertk.errors import SertkError, UsageError
 
 FORMATS = ("table", "tsv", "json", "ark")
-
-log = logging.getLogger(__name__)
-
 
 def build_parser():
     parser = make_parser(
@@ -95,11 +93,11 @@ def predict(recognizer, args):
 
     paths, errors = find_recordings(args.recordings)
     for error in errors:
-        log.warning("sertk-predict: %s", error)
+        say(error)
     speakers = find_speakers(paths, args.spk)
     if recognizer.chain.pools_speakers and not args.spk:
-        log.warning(
-            "sertk-predict: the system normalises by speaker; each file is taken for a speaker of its own (--spk)"
+        say(
+            "the system normalises by speaker: each file is taken for a speaker of its own, without --spk"
         )
     bad = len(errors)
     results = recognizer.recognize(list(paths), args.window, args.hop, speakers, args.channel)
@@ -114,10 +112,14 @@ def predict(recognizer, args):
             except SertkError as error:
                 bad += 1
                 named = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
-                log.warning("sertk-predict: %s", shown(named))
+                say(shown(named))
     if bad:
-        log.warning("sertk-predict: %d of %d could not be used", bad, len(paths) + len(errors))
+        say(f"{bad} of {len(paths) + len(errors)} could not be used")
     return int(bad > 0)
+
+
+def say(text):
+    tqdm.write(f"sertk-predict: {text}", file=sys.stderr)
 
 
 def open_output(recognizer, args, paths):

@@ -5,6 +5,8 @@ import json
 import os
 import re
 
+from tqdm import tqdm
+
 from sertk.archives import MatrixWriter
 
 
@@ -31,7 +33,8 @@ class Lines:
         """Nothing is left to do."""
 
     def print(self, line):
-        print(line, file=self.out, flush=True)
+        tqdm.write(line, file=self.out)
+        self.out.flush()
 
     def write(self, path, result):
         if not self.segments:

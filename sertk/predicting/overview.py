@@ -56,7 +56,7 @@ class Columns:
         places = (self.rows + np.arange(len(rows))) // self.size
         first, self.rows = places[0], self.rows + len(rows)
         columns, dims = places[-1] + 1, rows.shape[1]
-        starts = np.flatnonzero(np.diff(places, prefix=-1))
+        starts = np.flatnonzero(np.diff(places, prepend=first - 1))
         self.low = widened(self.low, columns, dims, np.inf)
         self.high = widened(self.high, columns, dims, -np.inf)
         self.sums = widened(self.sums, columns, dims, 0.0)

@@ -1,7 +1,8 @@
 """Packed models: one zip with all that recognising needs, and nothing that is executed when it is read.
 
-`model.json` has the format's number, name and card of the system, and of each step config, classes, dims and feature
-options; `model.pt` and, of earlier steps, `steps/STEP.pt` have its weights and normalisation statistics, for torch.load with weights_only.
+`model.json` has the format's number, name and card of the system, and of each step config, classes, dims and
+feature options; `model.pt` and, of earlier steps, `steps/STEP.pt` have weights and normalisation statistics, for
+torch.load with weights_only.
 """
 
 import contextlib

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
+import soundfile
 
+from sertk.bin import compute_feats
 from sertk.errors import SertkError
-from sertk.features.registry import feature_types, load_extractor
+from sertk.features.registry import feature_types, load_extractor, make_extractor, noted_options
 
 FRAMED = {"fbank40": 40, "fbank80": 80, "fbank128": 128, "mfcc23": 23, "mfcc_pitch": 70}
 
@@ -58,3 +60,23 @@ def test_configs_that_are_refused(tmp_path, content, message):
 def test_unknown_type():
     with pytest.raises(SertkError, match="no feature type 'fbank41': there are egemaps, fbank128, fbank40"):
         load_extractor("fbank41")
+
+
+def test_how_archives_were_made_is_noted_beside_them(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, (4000, 2)), 16000)
+    (tmp_path / "wav.scp").write_text(f"a {tmp_path}/a.wav\n")
+    own = tmp_path / "own.yaml"
+    own.write_text("extractor: fbank\nnum_mel_bins: 12\n")
+    for name, options in (("one", ["--channel", "1"]), ("two", [])):
+        specifiers = f"scp:{tmp_path}/wav.scp", f"ark,scp:{tmp_path}/{name}.ark,{tmp_path}/{name}.scp"
+        assert compute_feats.main(["--config", str(own), *options, *specifiers]) == 0
+    noted = noted_options(tmp_path / "one.scp")
+    assert noted.pop("channel") == 1
+    assert make_extractor(noted, "noted") == load_extractor(config=own)
+    assert noted_options(tmp_path / "two.scp") == noted
+    assert own.read_text().startswith("extractor")  # which an archive beside it does not overwrite
+    both = tmp_path / "both.scp"
+    both.write_text(f"a {tmp_path}/one.ark:2\nb {tmp_path}/two.ark:2\n")
+    assert noted_options(both) is None
+    (tmp_path / "two.ark.yaml").unlink()
+    assert noted_options(tmp_path / "two.scp") is None

@@ -131,7 +131,7 @@ def bad_packages(packed):
         (
             "other dims",
             changed(contents, lambda manifest: manifest["steps"]["model"].update(dims={"supervector": 5})),
-            "dims",
+            "do not fit",
         ),
         ("weights that run", changed(contents, lambda manifest: None, Evil()), "not readable weights"),
         ("no weights", changed(contents, lambda manifest: None, {"a": 1}), "parts do not fit"),
