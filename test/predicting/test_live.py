@@ -19,9 +19,9 @@ def pieces_of(samples, seed=0):
         place += size
 
 
-@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000, 96000, 15999])
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000, 96000])
 def test_resampling_in_pieces(rate):
-    samples = tone(1, 0.8 if rate == 15999 else 1.3, rate)
+    samples = tone(1, 1.3, rate)
     resampler = Resampler(rate, RATE)
     made = [resampler.push(piece) for piece in pieces_of(samples)]
     made = np.concatenate([*made, resampler.push(samples[:0], last=True)])
