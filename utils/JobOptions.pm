@@ -12,7 +12,8 @@ use File::Basename qw(basename dirname);
 use File::Path qw(make_path);
 use POSIX qw(strftime setlocale LC_TIME);
 
-our @EXPORT_OK = qw(parse_command_line log_of command_of fail report_failures make_log_folders now);
+our @EXPORT_OK = qw(parse_command_line log_of command_of template_of_command substitute single_quoted fail
+  report_failures make_log_folders make_folder now);
 
 my $program = basename($0);
 my $whole   = qr/^[1-9]\d*$/;
@@ -35,9 +36,9 @@ sub now {
     return strftime( "%a %b %e %H:%M:%S %Z %Y", localtime );
 }
 
-# parse_command_line(\@words, \@known) reads options, "--name value" or "--name=value"; only those that $known
-# names are allowed (undef: all). Returns a reference to a hash: options (name to value), name (undef
-# without a range), first and last, log, and command (a reference to its words).
+# parse_command_line(\@words, \@known) reads options, "--name value" or "--name=value", with - or _ in the
+# name; only those that $known names are allowed (undef: all). Returns a reference to a hash: options (name to
+# value), name (undef without a range), first and last, log, and command (a reference to its words).
 sub parse_command_line {
     my ( $words, $known ) = @_;
     my @words = @$words;
@@ -68,6 +69,7 @@ sub take_option {
     my ( $words, $options, $known ) = @_;
     my $word = shift @$words;
     my ( $name, $value ) = $word =~ /^--([A-Za-z][\w-]*)(?:=(.*))?$/s;
+    $name =~ tr/_/-/ if defined $name;
     my $is_known = defined $name && ( !$known || grep { $_ eq $name } @$known );
     if ( !$is_known ) {
         my $there_are = $known ? "; there are: " . join( " ", map { "--$_" } @$known ) : "";
@@ -89,19 +91,26 @@ sub log_of {
 
 sub command_of {
     my ( $job, $number ) = @_;
-    return substitute( $job, $number, join " ", map { quoted($_) } @{ $job->{command} } );
+    return substitute( $job, $number, template_of_command($job) );
 }
 
+# A word without white space goes to the shell raw, so that | and > work; another arrives as it is.
+# template_of_command($job): the shell command that still has NAME in it.
+sub template_of_command {
+    my ($job) = @_;
+    return join " ", map { /^\S+$/ ? $_ : single_quoted($_) } @{ $job->{command} };
+}
+
+# substitute($job, $number, $text): the text with $number for NAME.
 sub substitute {
     my ( $job, $number, $text ) = @_;
     $text =~ s/\Q$job->{name}\E/$number/g if defined $job->{name};
     return $text;
 }
 
-# A word without white space goes to the shell raw, so that | and > work; another arrives as it is.
-sub quoted {
+# single_quoted($word): the word as a shell must read it to have it as it is.
+sub single_quoted {
     my ($word) = @_;
-    return $word if $word =~ /^\S+$/;
     $word =~ s/'/'\\''/g;
     return "'$word'";
 }
@@ -109,10 +118,15 @@ sub quoted {
 sub make_log_folders {
     my ($job) = @_;
     for my $number ( $job->{first} .. $job->{last} ) {
-        my $folder = dirname( log_of( $job, $number ) );
-        make_path( $folder, { error => \my $errors } );
-        fail( "cannot make the folder $folder: " . join ", ", map { values %$_ } @$errors ) if !-d $folder;
+        make_folder( dirname( log_of( $job, $number ) ) );
     }
+    return;
+}
+
+sub make_folder {
+    my ($folder) = @_;
+    make_path( $folder, { error => \my $errors } );
+    fail( "cannot make the folder $folder: " . join ", ", map { values %$_ } @$errors ) if !-d $folder;
     return;
 }
 
