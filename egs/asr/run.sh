@@ -31,12 +31,11 @@ data=data                       # folder of the data folders train, dev and test
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--train_sets \"SET ...\"] [--dev_sets \"SET ...\"] [--test_sets \"SET ...\"]
        [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR] [--download true] [--partial true]
        [--min_seconds S] [--max_seconds S] [--token_type char|bpe] [--vocab_size N] [--data DIR] [--model NAME] [--seed N]
-       [--nj N] [--ngpu N] [--num_threads N] [--config FILE] [--set \"key=value ...\"] [--tag NAME]
+       [--nj N] [--ngpu N] [--num_threads N] [--mem 8G] [--config FILE] [--set \"key=value ...\"] [--tag NAME]
 models: $(list_names "$(basename -s .yaml conf/*.yaml)")
 SET: librispeech/PART, tedlium/PART or voxforge; PART is a folder of the release, such as train-clean-100"
 
 . utils/parse_options.sh
-. ./cmd.sh
 
 check_numbers 0 stage stop_stage ngpu seed
 check_numbers 1 nj num_threads
@@ -132,7 +131,7 @@ if run_stage 3 "training of $model into $exp"; then
   echo "$0: follow it with: tail -f $exp/train.log"
   train=(sertk-train-asr)
   [ "$ngpu" -le 1 ] || train=(torchrun --standalone --nproc_per_node "$ngpu" --no_python sertk-train-asr)
-  $cuda_cmd --gpu "$ngpu" --num-threads "$num_threads" "$exp/log/train.log" \
+  $cuda_cmd --gpu "$ngpu" --num-threads "$num_threads" ${mem:+--mem "$mem"} "$exp/log/train.log" \
     "${train[@]}" "${model_options[@]}" --train "$data/train" --dev "$data/dev" --seed "$seed" --device "$device" \
     --num_threads "$num_threads" "$exp"
 fi

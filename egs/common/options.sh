@@ -15,14 +15,13 @@ print_exp=false                 # true: print the experiment's folder and run no
 
 models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.yaml | grep -vE '^(protocols|published)$')")
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol NAME] [--labels NAME] [--db_root DIR]
-       [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N] [--compress true]
-       [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true] [--language en-us|de]${own_options:+ $own_options}
+       [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N] [--mem 8G]
+       [--compress true] [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true] [--language en-us|de]${own_options:+ $own_options}
 models:    $models
 protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')
 labels:    ${label_sets:-}"
 
 . utils/parse_options.sh
-. ./cmd.sh
 
 check_numbers 0 stage stop_stage seed ngpu
 check_numbers 1 repeats nj num_threads

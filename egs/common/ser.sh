@@ -49,11 +49,13 @@ run_jobs() {  # ACTION COMMAND OPTION...: fold.sh on every line of the jobs file
     "$action" JOB "$exp" "$data" "$splits" "$labels"
 }
 
-# One GPU for each job, or as many CPU jobs at a time as have their threads.
-if [ "$ngpu" -gt 0 ]; then
-  resources=(--gpu 1 --max-jobs-run "$ngpu")
-else
-  resources=(--max-jobs-run $((num_threads < $(nproc) ? $(nproc) / num_threads : 1)))
+# One GPU for each job, or as many CPU jobs at a time as have their threads. A cluster minds its limits itself.
+resources=(${mem:+--mem "$mem"})
+[ "$ngpu" -eq 0 ] || resources+=(--gpu 1)
+if [ "$on_this_machine" = true ]; then
+  at_once=$((num_threads < $(nproc) ? $(nproc) / num_threads : 1))
+  [ "$ngpu" -eq 0 ] || at_once=$ngpu
+  resources+=(--max-jobs-run "$at_once")
 fi
 
 if run_stage 1 "fold lists and features"; then

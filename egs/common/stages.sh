@@ -1,13 +1,18 @@
 # What all recipes share, sourced before the command line is parsed: options, and functions for options and stages.
 # shellcheck shell=bash disable=SC2034,SC2154
+. ./cmd.sh
+on_this_machine=true; [[ "$train_cmd $cuda_cmd" = *run.pl* ]] || on_this_machine=false
 stage=${stage:-0}               # first stage to run
-nj=$(nproc)                     # jobs for features
+nj=$(nproc)                     # jobs for features; on a cluster 32
 ngpu=$(if [ -n "${CUDA_VISIBLE_DEVICES+set}" ]; then tr ',' '\n' <<< "$CUDA_VISIBLE_DEVICES"; else nvidia-smi -L; fi 2>/dev/null |
   grep -cE '^(GPU|MIG-|[0-9])' || true)   # 0 trains on the CPU
-num_threads=$(nproc)            # CPU threads of one training; as many train at a time as have theirs
+num_threads=$(nproc)            # CPU threads of one training, on a cluster 4; here as many train at a time as have theirs
+mem=                            # memory of one training on a cluster, such as 8G; empty: the cluster's default
 config=                         # YAML laid over the model's own
 set=                            # settings laid over both: "training.max_epochs=3 model.dropout=0.2"
 tag=                            # name of the experiment beside the model's; derived from --config and --set
+
+if [ "$on_this_machine" = false ]; then nj=32 num_threads=4; fi
 
 list_names() { printf '%s\n' "$@" | sort -u | paste -sd ' '; }
 check_numbers() {  # LEAST OPTION...
