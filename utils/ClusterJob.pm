@@ -24,16 +24,20 @@ my $stopped = "";    # the signal that this program got
 my @passed  = qw(PATH LD_LIBRARY_PATH PYTHONPATH SERTK_PYTHON);    # on to the command, whatever a node's are
 
 # run_on_cluster(\%engine) is the whole of a job runner. %engine says what is particular to the scheduler:
-# config (name of the file), task (environment variable with the number of a task), submission($array) (what
-# the submitting command needs beside the config's words), id (pattern of the job's number in its answer),
-# passing (pattern of complaints that a later try may not meet), unfinished($id) (the tasks still in the
-# queue, each with why it will never run, or ""; undef if the scheduler does not answer), remove (command that
-# removes a job, or one task of it as ID, remove_task, TASK).
+#   config          name of the file
+#   task            environment variable with the number of a task
+#   limits_arrays   whether max_jobs_run is a part of an array's range and no matter of the config
+#   submission      function of the array to what the submitting command needs beside the config's words
+#   id              pattern of the job's number in its answer
+#   passing         pattern of complaints that a later try may not meet
+#   unfinished      function of a job's number to its tasks in the queue, each with why it will never run,
+#                   or ""; undef if the scheduler does not answer
+#   remove          command that removes a job, or one task of it as JOB, remove_task, TASK
 sub run_on_cluster {
     my ($engine) = @_;
     my $job      = parse_command_line( \@ARGV, undef );
     my $config   = read_config( config_file( $engine, delete $job->{options}{config} ) );
-    my @words    = submission_words( $config, $job );
+    my @words    = submission_words( $engine, $config, $job );
     make_log_folders($job);
     remove_old_logs($job);
     for my $signal (qw(INT TERM HUP)) {
@@ -44,7 +48,7 @@ sub run_on_cluster {
     my $id     = submit( $engine, $config, $array, @words );
     my $failed = $stopped ? 0 : wait_for_tasks( $engine, $config, $array, $id );
     remove_tree( $array->{codes} );                     # a task that starts after this does nothing
-    end_stopped( $engine, $id )        if $stopped;
+    end_stopped( $engine, $id )      if $stopped;
     report_failures( $job, $failed ) if $failed;
     exit( $failed ? 1 : 0 );
 }
@@ -101,10 +105,9 @@ sub words_of {
 }
 
 # The submitting command with the words of every option, given or by default. How many tasks run at a time is
-# left in $job->{at_once} too, for a scheduler that has no option of its own for it, and no concern of a
-# single job.
+# no concern of a single job; it goes to $job->{at_once} where the scheduler has it as a part of the range.
 sub submission_words {
-    my ( $config, $job ) = @_;
+    my ( $engine, $config, $job ) = @_;
     my %values = %{ $config->{defaults} };
     for my $name ( keys %{ $job->{options} } ) {
         ( my $key = $name ) =~ tr/-/_/;
@@ -112,7 +115,7 @@ sub submission_words {
     }
     my @words = @{ $config->{command} };
     delete $values{max_jobs_run} if $job->{first} == $job->{last};
-    $job->{at_once} = $values{max_jobs_run};
+    $job->{at_once} = $engine->{limits_arrays} ? delete $values{max_jobs_run} : undef;
     for my $key ( sort keys %values ) {
         my ( $value, $described ) = ( $values{$key}, $config->{options}{$key} );
         ( my $shown = "--$key" ) =~ tr/_/-/;
@@ -333,7 +336,8 @@ sub end_stopped {
     if ( defined $id ) {
         my ( $status, $answer ) = answer_of( $engine->{remove}, $id );
         $answer = join " ", split " ", $answer;
-        $what = $status ? "; job $id may still run, $engine->{remove} failed: $answer" : ", job $id is removed";
+        $what = ", job $id is removed";
+        $what = "; job $id may still run, $engine->{remove} failed: $answer" if $status;
     }
     print STDERR "$program: stopped by SIG$stopped$what\n";
     exit 2;

@@ -14,14 +14,15 @@ use ClusterJob qw(run_on_cluster answer_of);
 
 run_on_cluster(
     {
-        config      => "slurm.conf",
-        task        => "SLURM_ARRAY_TASK_ID",
-        submission  => \&submission,
-        id          => qr/^(\d+)(?:;\S+)?$/m,
-        passing     => qr/timed out|temporarily|unable to contact|not responding|connect/i,
-        unfinished  => \&unfinished,
-        remove      => "scancel",
-        remove_task => "_",
+        config        => "slurm.conf",
+        task          => "SLURM_ARRAY_TASK_ID",
+        limits_arrays => 1,
+        submission    => \&submission,
+        id            => qr/^(\d+)(?:;\S+)?$/m,
+        passing       => qr/timed out|temporarily|unable to contact|not responding|connect/i,
+        unfinished    => \&unfinished,
+        remove        => "scancel",
+        remove_task   => "_",
     }
 );
 
