@@ -1,0 +1,67 @@
+"""Job runners on the schedulers of this machine (tools/ci_clusters.sh start)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ENGINES = {"slurm": ["sinfo", "--noheader"], "queue": ["qstat", "-f"]}  # and how to see whether they run
+
+
+def skip_without(name):
+    command = ENGINES[name]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode or not done.stdout.strip():
+        pytest.skip(f"{command[0]} answers: {' '.join((done.stdout + done.stderr).split())}")
+
+
+class Cluster:
+    """Job runner `name` (slurm or queue) in a folder of its own; its shipped config asks every second here."""
+
+    def __init__(self, name, folder):
+        skip_without(name)
+        self.name, self.folder = name, folder
+        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "SERTK_PYTHON": sys.executable}
+        self.environment = {**os.environ, **own}
+        (folder / "conf").mkdir(parents=True, exist_ok=True)
+        config = (ROOT / "utils" / f"{name}.conf").read_text().replace("poll 20 ", "poll 1  ")
+        assert "poll 1 " in config
+        (folder / "conf" / f"{name}.conf").write_text(config + "option partition=* --partition=$0\n")
+
+    def start(self, *words):
+        return subprocess.Popen(
+            [ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+
+    def end(self, running):
+        """Exit status and messages, without the name of the script."""
+        stdout, stderr = running.communicate(timeout=600)
+        assert stdout == ""
+        return running.returncode, stderr.replace(f"{self.name}.pl: ", "")
+
+    def __call__(self, *words):
+        return self.end(self.start(*words))
+
+    def job_of(self, title):
+        """The number of the job of that title which is in the queue."""
+        if self.name == "slurm":
+            lines = ask("squeue", "--noheader", f"--name={title}", "--format=%F").split()
+        else:
+            lines = [words[0] for words in map(str.split, ask("qstat").splitlines()) if title in words[2:3]]
+        return lines[0] if lines else None
+
+    def remove(self, job, task):
+        ask(*(["scancel", f"{job}_{task}"] if self.name == "slurm" else ["qdel", f"{job}.{task}"]))
+
+
+def ask(*words):
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

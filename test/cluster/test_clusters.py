@@ -1,0 +1,160 @@
+"""What users see when jobs on real schedulers fail, vanish, or are stopped; the mini recipe on them."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from clusters import ROOT, ask
+
+from sertk.bin import synthesise_mini
+
+FAST = "model.lstm_units=8 segment.train_hop=40 segment.decode_hop=40 training.max_epochs=2"
+# Ends well at once when it ran before, and else saves its work when it is told to stop.
+TRAINING = """import signal, sys, time
+from pathlib import Path
+
+checkpoint = Path(f"checkpoint{sys.argv[1]}")
+print("goes on" if checkpoint.exists() else "begins", flush=True)
+if not checkpoint.exists():
+    stopped = []
+    signal.signal(signal.SIGTERM, lambda *_: stopped.append(True))
+    Path(f"started{sys.argv[1]}").touch()
+    while not stopped:
+        time.sleep(0.1)
+    time.sleep(0.5)
+    checkpoint.touch()
+    sys.exit(143)
+"""
+
+
+def body(log):
+    return [line for line in log.read_text().splitlines() if not line.startswith("#")]
+
+
+def wait_for(path, seconds=60):
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} does not come"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def training(tmp_path):
+    """The words of a command that trains J, two processes below the script of the task."""
+    (tmp_path / "training.py").write_text(TRAINING)
+    (tmp_path / "training.sh").write_text('python3 training.py "$1" || exit; echo done\n')
+    return ["bash", "training.sh", "J"]
+
+
+def test_array_with_a_failure(cluster, tmp_path):
+    options = ["--mem", "100M", "--num-threads", "2", "--gpu", "1", "--time", "0:10:0", "--max-jobs-run", "2"]
+    words = ["echo", "J", "two  words\n#$ -q nowhere\n#SBATCH -p nowhere", ";", "[", "J", "-ne", "2", "]"]
+    done = cluster(*options, "J=1:3", "exp/log/a.J.log", *words)
+    assert done == (1, "1 / 3 failed, log is in exp/log/a.*.log\n")
+    for task in (1, 2, 3):
+        assert body(tmp_path / f"exp/log/a.{task}.log") == [f"{task} two  words"]
+    assert "threads=2" in (tmp_path / "exp/log/a.1.log").read_text()
+    assert {path.name: path.read_text() for path in (tmp_path / "exp/q").glob("*.log")} == {
+        f"a.{n}.log": "" for n in (1, 2, 3)
+    }
+
+
+def test_a_refused_submission(cluster):
+    code, messages = cluster("--mem", "nonsense", "a.log", "true")
+    assert code == 1 and "refused the job: " in messages and messages.count("\n") == 1
+
+
+def test_a_task_that_is_removed_saves_its_work_and_has_failed(cluster, tmp_path, training):
+    running = cluster.start("J=1:2", "removed.J.log", *training)
+    for task in (1, 2):
+        wait_for(tmp_path / f"started{task}")
+    (tmp_path / "checkpoint1").touch()
+    job = cluster.job_of("removed.J")
+    for task in (1, 2):
+        cluster.remove(job, task)
+    begun = time.monotonic()
+    code, messages = cluster.end(running)
+    assert time.monotonic() - begun < 60
+    assert code == 1 and messages.endswith("2 / 2 failed, log is in removed.*.log\n")
+    assert f"job {job}, task " in messages and "left the queue without an exit code" in messages
+    assert (tmp_path / "checkpoint2").exists()
+    assert "with status 143" in (tmp_path / "removed.2.log").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_removes_the_job(cluster, tmp_path, training, number):
+    running = cluster.start("J=1:1", "stopped.J.log", *training)
+    wait_for(tmp_path / "started1")
+    job = cluster.job_of("stopped.J")
+    running.send_signal(number)
+    assert cluster.end(running) == (2, f"stopped by {number.name}, job {job} is removed\n")
+    wait_for(tmp_path / "checkpoint1")
+    end = time.monotonic() + 60
+    while cluster.job_of("stopped.J"):
+        assert time.monotonic() < end, "the job stays"
+        time.sleep(0.5)
+
+
+@pytest.mark.parametrize("how", ["requeue", "preempt"])
+def test_a_task_that_has_to_make_room_goes_on_later(slurm, tmp_path, training, how):
+    """By a command, or by a job of more importance that needs all processors."""
+    running = slurm.start("J=1:1", f"{how}.J.log", *training)
+    wait_for(tmp_path / "started1")
+    if how == "requeue":
+        ask("scontrol", "requeue", f"{slurm.job_of('requeue.J')}_1")
+    else:
+        processors = ask("sinfo", "--noheader", "--format=%c").split()[0].strip("+")
+        assert slurm("--partition", "urgent", "--num-threads", processors, "urgent.log", "true") == (0, "")
+    assert slurm.end(running) == (0, "")
+    assert body(tmp_path / f"{how}.1.log")[-2:] == ["goes on", "done"]
+    text = (tmp_path / f"{how}.1.log").read_text()
+    assert text.index("with status 143") < text.index("goes on") < text.index("with status 0")
+
+
+def test_no_exit_code_is_lost(cluster):
+    """Many arrays at a time with random failures: every one ends as its tasks did."""
+    generator = random.Random(1)
+    arrays = []
+    for _ in range(100 if cluster.name == "slurm" else 20):
+        number = generator.randint(2, 4)
+        arrays.append((number, [n for n in range(1, number + 1) if generator.random() < 0.3]))
+
+    def run(index):
+        number, failing = arrays[index]
+        tests = " ".join(f"[ J -ne {n} ] &&" for n in failing).split() + ["true"]
+        return cluster(f"J=1:{number}", f"{index}/J.log", *tests)
+
+    with ThreadPoolExecutor(10) as pool:
+        for index, done in enumerate(pool.map(run, range(len(arrays)))):
+            number, failing = arrays[index]
+            message = f"{len(failing)} / {number} failed, log is in {index}/*.log\n"
+            assert done == ((1, message) if failing else (0, ""))
+
+
+def test_mini_recipe(cluster, tmp_path):
+    pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
+    ignored = shutil.ignore_patterns("data", "exp", "downloads", "log")
+    shutil.copytree(ROOT / "egs", tmp_path / "egs", symlinks=True, ignore=ignored)
+    (tmp_path / "utils").symlink_to(ROOT / "utils")
+    mini = tmp_path / "egs/mini"
+    shutil.copy(tmp_path / "conf" / f"{cluster.name}.conf", mini / "conf")
+    assert synthesise_mini.main(["--sentences", "2", str(tmp_path / "release")]) == 0
+    done = subprocess.run(
+        ["./run.sh", "--db_root", tmp_path / "release", "--folds", "1 3", "--model", "blstm", "--nj", "3",
+         "--ngpu", "0", "--num_threads", "1", "--mem", "100M", "--set", FAST, "--tag", "fast"],
+        cwd=mini, env={**cluster.environment, "CMD_BACKEND": cluster.name}, capture_output=True, text=True,
+        check=False, timeout=1500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    exp = mini / "exp/mini_4_mini/blstm_fast"
+    assert "2 of 4 folds, 1 seed; 2 runs." in (exp / "RESULTS.md").read_text()
+    assert len(json.loads((exp / "results.json").read_text())["labels"]) == 4
+    for log in (*exp.glob("log/*.log"), *mini.glob("data/mini/log/make_*.log")):
+        text = log.read_text()
+        assert text.startswith("# Running on ") and text.endswith("with status 0\n")
+    assert len(list(exp.glob("log/*.log"))) == 4 and len(list(exp.glob("q/*.sh"))) == 2

@@ -1,0 +1,342 @@
+"""slurm.pl and queue.pl with schedulers that are small scripts; test/cluster has real ones."""
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+command {submit} -S /bin/bash   # and a comment
+option mem=* -l "mem=$0, free"
+option mem=0
+option num_threads=* -pe smp $0
+option num_threads=1
+option queue_name=* -q $0
+option max_jobs_run=* -tc $0
+default gpu=0
+option gpu=0
+option gpu=* -l gpu=$0
+poll 0.2
+"""
+# The file `calls` gets what was called; `refusals` has answers to the next submissions; the tasks in `lost`
+# never run; `queue` is what the queue holds; with `down` it does not answer.
+FAKE = r"""#!/usr/bin/env bash
+name=$(basename "$0")
+printf '%q ' "$name" "$@" >> calls; echo >> calls
+case $name in
+  sbatch | qsub)
+    if [ -s refusals ]; then head -n 1 refusals >&2; sed -i 1d refusals; exit 1; fi
+    range=$(grep -oE '(array=|-t )[0-9]+-[0-9]+' <<< "$*" | grep -oE '[0-9]+-[0-9]+')
+    for task in $(seq "${range%-*}" "${range#*-}"); do
+      grep -qsx "$task" lost ||
+        env -i HOME=/ SGE_TASK_ID="$task" SLURM_ARRAY_TASK_ID="$task" PATH=/bin bash "${!#}" > output 2>&1 &
+    done
+    if [ "$name" = qsub ]; then echo "7.$range:1"; else echo 7; fi ;;
+  squeue | qstat)
+    if [ -e down ]; then echo "no answer"; exit 1; fi
+    cat queue 2> /dev/null || true ;;
+esac
+"""
+ENGINES = {
+    "slurm": {
+        "submit": "sbatch", "remove": "scancel", "queued": "{} None", "stuck": "{} launch failed requeued held",
+    },
+    "queue": {
+        "submit": "qsub", "remove": "qdel", "queued": "7 0.5 b root r 11/21/2026 14:43:39 all.q 1 {}",
+        "stuck": "7 0.5 b root Eqw 11/21/2026 14:43:39 1 {}",
+    },
+}
+
+
+class Runner:
+    """One of the scripts in a folder of its own with fake schedulers in the PATH."""
+
+    def __init__(self, name, folder):
+        self.name, self.folder, self.engine = name, folder, ENGINES[name]
+        (folder / "bin").mkdir()
+        for command in ("sbatch", "squeue", "scancel", "qsub", "qstat", "qdel"):
+            (folder / "bin" / command).write_text(FAKE)
+            (folder / "bin" / command).chmod(0o755)
+        (folder / "conf").mkdir()
+        self.config = folder / "conf" / f"{name}.conf"
+        self.config.write_text(CONFIG.format(**self.engine))
+
+    def start(self, *words, **environment):
+        path = f"{self.folder}/bin:{os.environ['PATH']}"
+        return subprocess.Popen(
+            [ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PATH": path, **environment},
+        )
+
+    def __call__(self, *words, **environment):
+        """Exit status and messages, without the name of the script."""
+        running = self.start(*words, **environment)
+        stdout, stderr = running.communicate(timeout=30)
+        assert stdout == ""
+        return running.returncode, stderr.replace(f"{self.name}.pl: ", "")
+
+    def calls(self, command=None):
+        command = command or self.engine["submit"]
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [words[1:] for words in map(shlex.split, lines) if words[0] == command]
+
+    def write(self, name, *lines):
+        (self.folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture(params=ENGINES)
+def runner(request, tmp_path):
+    return Runner(request.param, tmp_path)
+
+
+def wait_for(path):
+    end = time.monotonic() + 10
+    while not path.exists():
+        assert time.monotonic() < end, f"{path} does not come"
+        time.sleep(0.02)
+
+
+def body(log):
+    return [line for line in log.read_text().splitlines() if not line.startswith("#")]
+
+
+def test_array_with_its_logs(runner, tmp_path):
+    (tmp_path / "path.sh").write_text("export FROM_PATH_SH=yes\n")
+    words = ["echo", "J", "two  words", "$FROM_PATH_SH", "$PYTHONPATH", ";", "printf", "end"]
+    assert runner("--num-threads", "2", "J=1:2", "exp/log/b.J.log", *words, PYTHONPATH="x y") == (0, "")
+    date = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4}"
+    assert re.fullmatch(
+        rf"# Running on \S+\n# Started at {date}\n"
+        r"# echo 2 'two  words' \$FROM_PATH_SH \$PYTHONPATH ; printf end" "\n"
+        "2 two  words yes x y\nend\n"
+        rf"# Accounting: time=\d+ threads=2\n# Finished at {date} with status 0\n",
+        (tmp_path / "exp/log/b.2.log").read_text(),
+    )
+    assert os.listdir(tmp_path / "exp/q") == ["b.J.sh"]
+    [call] = runner.calls()
+    assert call[-1] == str(tmp_path / "exp/q/b.J.sh")
+    output = {"slurm": "--output={}/exp/q/b.%a.log", "queue": "{}/exp/q/b.$TASK_ID.log"}[runner.name]
+    assert output.format(tmp_path) in call
+
+
+def test_failures_are_counted(runner, tmp_path):
+    done = runner("J=1:3", "log/b.J.log", "echo", "J", ";", "exit", "3", "|", "cat")
+    assert done == (1, "3 / 3 failed, log is in log/b.*.log\n")
+    done = runner("J=1:3", "log/b.J.log", "[", "J", "-ne", "2", "]")
+    assert done == (1, "1 / 3 failed, log is in log/b.*.log\n")
+    assert "with status 1" in (tmp_path / "log/b.2.log").read_text()
+    assert runner("x.log", "kill", "-KILL", "$$") == (1, "job failed, log is in x.log\n")
+    assert "with status 137" in (tmp_path / "x.log").read_text()
+    assert body(tmp_path / "log/b.1.log") == []  # the log of the first call is gone
+
+
+def test_range_in_the_folder_and_strange_words(runner, tmp_path):
+    assert runner("J=2:3", "logs.J/x/a.log", "echo", "#$ -q no\n%a", "'$TASK_ID&\"'") == (0, "")
+    assert body(tmp_path / "logs.3/x/a.log") == ["%a $TASK_ID&\""]
+    assert os.listdir(tmp_path / "q") == ["logs.J_x_a.sh"]
+
+
+@pytest.mark.parametrize(
+    "options, expected",
+    [
+        ([], ["-S", "/bin/bash"]),
+        (["--mem", "4G; touch hacked"], ["-S", "/bin/bash", "-l", "mem=4G; touch hacked, free"]),
+        (["--mem", "0", "--num-threads", "1", "--gpu", "0"], ["-S", "/bin/bash"]),
+        (["--num_threads=3", "--gpu", "2"], ["-S", "/bin/bash", "-l", "gpu=2", "-pe", "smp", "3"]),
+        (["--queue-name", "a", "--max-jobs-run", "5"], ["-S", "/bin/bash", "-q", "a"]),  # of a single job
+    ],
+)
+def test_options_are_what_the_config_says(runner, tmp_path, options, expected):
+    assert runner(*options, "a.log", "true") == (0, "")
+    [call] = runner.calls()
+    assert call[: len(expected)] == expected and call[len(expected)] in ("--parsable", "-C")
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_limit_of_an_array(runner):
+    assert runner("--max-jobs-run", "4", "J=2:9", "J.log", "true") == (0, "")
+    [call] = runner.calls()
+    # To Slurm it is a part of the range, whatever the config says.
+    if runner.name == "slurm":
+        assert "--array=2-9%4" in call and "-tc" not in call
+    else:
+        assert call[call.index("-tc") + 1] == "4" and call[call.index("-t") + 1] == "2-9"
+
+
+def test_config_files(runner, tmp_path):
+    other = tmp_path / "other.conf"
+    command = f"command {runner.engine['submit']} 'two words'"
+    other.write_text(f"{command}\ndefault k=v\noption k=* -k $0\noption k=v -v\n")
+    assert runner("--config", "other.conf", "a.log", "true") == (0, "")
+    assert runner.calls()[-1][:2] == ["two words", "-v"]
+    runner.config.unlink()
+    shipped = ["--mem", "4G", "--num-threads", "2", "--gpu", "1", "--time", "1:0:0", "--max-jobs-run", "2"]
+    assert runner(*shipped, "J=1:2", "J.log", "true") == (0, "")
+    words = " ".join(runner.calls()[-1])
+    assert "gpu" in words and "4G" in words
+
+
+@pytest.mark.parametrize(
+    "text, options, message",
+    [
+        (None, ["--wrong", "3"], "conf/{}.conf does not describe --wrong 3"),
+        ("command x\noption mem=4G", ["--mem", "5G"], "conf/{}.conf does not describe --mem 5G"),
+        ("# nothing", [], "conf/{}.conf: has no line 'command ...'"),
+        ("command x\noptions mem=*", [], "conf/{}.conf line 2: expected command, option"),
+        ("command x\n\ndefault mem", [], "conf/{}.conf line 3: expected default NAME=VALUE"),
+        ("command 'x", [], "conf/{}.conf line 1: a quote is not closed"),
+        ("command x\npoll often", [], "conf/{}.conf line 2: poll takes seconds, not 'often'"),
+        ("command no-such-program", [], "no-such-program refused the job: cannot run no-such-program"),
+        (None, ["--config", "none"], "cannot read the config none: No such file"),
+        (None, ["--gpu", "some"], "the option --gpu takes a number from 0"),
+    ],
+)
+def test_wrong_configs_and_options(runner, tmp_path, text, options, message):
+    if text is not None:
+        runner.config.write_text(text + "\n")
+    code, messages = runner(*options, "a.log", "true")
+    assert code == 1 and messages.startswith(message.format(runner.name)) and messages.count("\n") == 1
+    assert not (tmp_path / "a.log").exists()
+
+
+def test_a_submission_is_tried_again_when_that_may_help(runner, tmp_path):
+    runner.write("refusals", *["error: unable to contact the master"] * 3)
+    code, messages = runner("a.log", "true")
+    assert code == 0 and len(runner.calls()) == 4
+    waits = re.findall(r"failed, trying again in (\S+) s: error: unable to contact", messages)
+    assert waits == ["0.05", "0.1", "0.2"]
+
+    runner.write("refusals", *["error: no such partition or queue"] * 3)
+    done = runner("a.log", "true")
+    assert done == (1, f"{runner.engine['submit']} refused the job: error: no such partition or queue\n")
+    assert len(runner.calls()) == 5 and not list(tmp_path.glob("q/a.??????"))
+
+
+def test_tries_are_bounded(runner):
+    runner.config.write_text(runner.config.read_text().replace("0.2", "0.01"))
+    runner.write("refusals", *["connection refused"] * 20)
+    code, messages = runner("a.log", "true")
+    assert code == 1 and messages.endswith("refused the job: connection refused\n")
+    assert len(runner.calls()) == 8
+
+
+def test_a_task_that_vanishes_has_failed(runner):
+    runner.write("lost", "2", "4")
+    code, messages = runner("J=1:4", "J.log", "true")
+    lost = "job 7, task 2,4 left the queue without an exit code: removed, out of time, or its node lost\n"
+    assert (code, messages) == (1, lost + "2 / 4 failed, log is in *.log\n")
+
+
+def test_a_task_that_can_never_run_is_removed_and_has_failed(runner):
+    runner.write("lost", "2")
+    runner.write("queue", runner.engine["stuck"].format(2))
+    code, messages = runner("J=1:3", "J.log", "true")
+    assert code == 1 and "job 7, task 2 will never run (" in messages and "1 / 3 failed" in messages
+    assert runner.calls(runner.engine["remove"]) == [[{"slurm": "7_2", "queue": "7.2"}[runner.name]]]
+
+
+def test_a_scheduler_that_does_not_answer_is_waited_for(runner, tmp_path):
+    runner.write("lost", "1")
+    (tmp_path / "down").touch()
+    running = runner.start("J=1:2", "J.log", "true")
+    time.sleep(1)
+    assert running.poll() is None
+    runner.write("queue", runner.engine["queued"].format(1))
+    (tmp_path / "down").unlink()
+    time.sleep(1)
+    assert running.poll() is None  # the task is queued
+    (tmp_path / "queue").unlink()
+    assert running.wait(10) == 1
+    running.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_removes_the_job(runner, tmp_path, number):
+    runner.write("lost", "1", "2")
+    runner.write("queue", runner.engine["queued"].format(1), runner.engine["queued"].format(2))
+    running = runner.start("J=1:2", "log/J.log", "true")
+    wait_for(tmp_path / "calls")
+    time.sleep(0.3)
+    running.send_signal(number)
+    _, messages = running.communicate(timeout=10)
+    assert running.returncode == 2
+    assert messages == f"{runner.name}.pl: stopped by {number.name}, job 7 is removed\n"
+    assert runner.calls(runner.engine["remove"]) == [["7"]]
+    assert os.listdir(tmp_path / "q") == ["J.sh"]  # which does nothing, should it start now
+    done = subprocess.run(["bash", tmp_path / "q/J.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "nobody waits for this job any more" in done.stderr
+
+
+SAVING = """import signal, sys, time
+from pathlib import Path
+
+def save(*_):
+    time.sleep(0.5)
+    Path("saved").touch()
+    sys.exit(143)
+
+signal.signal(signal.SIGTERM, save)
+Path("started").touch()
+while not Path("saved").exists():
+    time.sleep(0.05)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_task_that_is_stopped_saves_its_work_and_may_run_again(runner, tmp_path, number, whole_group):
+    """The command, two processes below the script, gets SIGTERM; its first run leaves no exit code."""
+    (tmp_path / "train.py").write_text(SAVING)
+    (tmp_path / "train.sh").write_text("python3 train.py || exit; echo done\n")
+    runner.write("lost", "1")
+    runner.write("queue", runner.engine["queued"].format(1))
+    running = runner.start("J=1:1", "J.log", "bash", "train.sh")
+    wait_for(tmp_path / "calls")
+    wait_for(tmp_path / "q/J.sh")
+    task = {"SGE_TASK_ID": "1", "SLURM_ARRAY_TASK_ID": "1"}
+
+    def run_script():
+        environment = {**os.environ, **task}
+        return subprocess.Popen(["bash", "q/J.sh"], cwd=tmp_path, env=environment, start_new_session=True)
+
+    script = run_script()
+    wait_for(tmp_path / "started")
+    (os.killpg if whole_group else os.kill)(script.pid, number)
+    assert script.wait(10) == 1
+    assert (tmp_path / "saved").exists()
+    log = (tmp_path / "1.log").read_text()
+    assert log.endswith("with status 143\n") and "done" not in log
+    time.sleep(0.5)
+    assert running.poll() is None
+
+    assert run_script().wait(10) == 0
+    assert running.wait(10) == 0
+    running.communicate()
+    assert (tmp_path / "1.log").read_text().startswith(log) and body(tmp_path / "1.log") == ["done"]
+
+
+def test_a_task_that_has_ended_does_not_run_again(runner, tmp_path):
+    runner.write("lost", "2")
+    runner.write("queue", runner.engine["queued"].format(2))
+    running = runner.start("J=1:2", "J.log", "echo", "once")
+    task = {"SGE_TASK_ID": "1", "SLURM_ARRAY_TASK_ID": "1"}
+    end = time.monotonic() + 10
+    while not list(tmp_path.glob("q/J.??????/1.0")):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    subprocess.run(["bash", "q/J.sh"], cwd=tmp_path, env={**os.environ, **task}, check=True)
+    assert body(tmp_path / "1.log") == ["once"]
+    running.terminate()
+    running.communicate()
+
+
+def test_a_log_that_is_no_plain_file_stays(runner, tmp_path):
+    (tmp_path / "nowhere").symlink_to("/dev/null")
+    assert runner("nowhere", "true") == (0, "")
+    assert (tmp_path / "nowhere").is_symlink()
