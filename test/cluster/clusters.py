@@ -22,7 +22,7 @@ def skip_without(name):
 
 
 class Cluster:
-    """Job runner `name` (slurm or queue) in a folder of its own; its shipped config asks every second here."""
+    """Job runner `name` (slurm or queue) in a folder of its own; the config asks every second."""
 
     def __init__(self, name, folder):
         skip_without(name)

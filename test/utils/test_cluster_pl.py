@@ -45,7 +45,7 @@ esac
 """
 ENGINES = {
     "slurm": {
-        "submit": "sbatch", "remove": "scancel", "queued": "{} None", "stuck": "{} launch failed requeued held",
+        "submit": "sbatch", "remove": "scancel", "queued": "{} None", "stuck": "{} launch failed",
     },
     "queue": {
         "submit": "qsub", "remove": "qdel", "queued": "7 0.5 b root r 11/21/2026 14:43:39 all.q 1 {}",
