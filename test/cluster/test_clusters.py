@@ -147,7 +147,7 @@ def test_mini_recipe(cluster, tmp_path):
     done = subprocess.run(
         ["./run.sh", "--db_root", tmp_path / "release", "--folds", "1 3", "--model", "blstm", "--nj", "3",
          "--ngpu", "0", "--num_threads", "1", "--mem", "100M", "--set", FAST, "--tag", "fast"],
-        cwd=mini, env={**cluster.environment, "CMD_BACKEND": cluster.name}, capture_output=True, text=True,
+        cwd=mini, env={**cluster.environment, "CMD_BACKEND": {"queue": "sge"}.get(cluster.name, cluster.name)}, capture_output=True, text=True,
         check=False, timeout=1500,
     )
     assert done.returncode == 0, done.stdout + done.stderr
