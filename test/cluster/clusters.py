@@ -35,9 +35,10 @@ class Cluster:
         (folder / "conf" / f"{name}.conf").write_text(config + "option partition=* --partition=$0\n")
 
     def start(self, *words):
+        # env: the tests themselves may run with signals ignored, as by nohup, and the script respects that.
         return subprocess.Popen(
-            [ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, env=self.environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            ["env", "--default-signal", ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
         )
 
     def end(self, running):

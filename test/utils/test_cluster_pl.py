@@ -59,6 +59,7 @@ class Runner:
 
     def __init__(self, name, folder):
         self.name, self.folder, self.engine = name, folder, ENGINES[name]
+        self.started = []
         (folder / "bin").mkdir()
         for command in ("sbatch", "squeue", "scancel", "qsub", "qstat", "qdel"):
             (folder / "bin" / command).write_text(FAKE)
@@ -67,12 +68,15 @@ class Runner:
         self.config = folder / "conf" / f"{name}.conf"
         self.config.write_text(CONFIG.format(**self.engine))
 
-    def start(self, *words, **environment):
+    def start(self, *words, default_signals=True, **environment):
         path = f"{self.folder}/bin:{os.environ['PATH']}"
-        return subprocess.Popen(
-            [ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, text=True,
+        # env: the tests themselves may run with signals ignored, as by nohup, and the script respects that.
+        restore = ["env", "--default-signal"] if default_signals else []
+        self.started.append(subprocess.Popen(
+            [*restore, ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PATH": path, **environment},
-        )
+        ))
+        return self.started[-1]
 
     def __call__(self, *words, **environment):
         """Exit status and messages, without the name of the script."""
@@ -92,7 +96,10 @@ class Runner:
 
 @pytest.fixture(params=ENGINES)
 def runner(request, tmp_path):
-    return Runner(request.param, tmp_path)
+    runner = Runner(request.param, tmp_path)
+    yield runner
+    for process in runner.started:
+        process.kill()
 
 
 def wait_for(path):
@@ -340,3 +347,20 @@ def test_a_log_that_is_no_plain_file_stays(runner, tmp_path):
     (tmp_path / "nowhere").symlink_to("/dev/null")
     assert runner("nowhere", "true") == (0, "")
     assert (tmp_path / "nowhere").is_symlink()
+
+
+def test_nohup_keeps_its_meaning(runner, tmp_path):
+    runner.write("lost", "1")
+    runner.write("queue", runner.engine["queued"].format(1))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        running = runner.start("a.log", "true", default_signals=False)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    wait_for(tmp_path / "calls")
+    running.send_signal(signal.SIGHUP)
+    time.sleep(0.5)
+    assert running.poll() is None
+    running.terminate()
+    running.communicate(timeout=10)
+    assert running.returncode == 2
