@@ -2,9 +2,9 @@
 # Speech recognition on LibriSpeech, TED-LIUM 2 and VoxForge: networks whose layers emotion recognisers take over.
 #
 # Stages: 0 get the corpora
-#         1 data folders, tokens
+#         1 data folders
 #         2 features
-#         3 training
+#         3 tokens, training
 #         4 decoding of the dev and test parts, error rates
 # With --download true stage 0 downloads what the sets name (all: 110 GB); --CORPUS_root DIR takes a copy on disk.
 # ./run.sh --help lists the options.
@@ -106,7 +106,7 @@ if run_stage 0 "corpora"; then
   for corpus in $(printf '%s\n' "${train[@]}" "${dev[@]}" "${test[@]}" | cut -d / -f 1 | sort -u); do get_corpus "$corpus"; done
 fi
 
-if run_stage 1 "data folders and tokens"; then
+if run_stage 1 "data folders"; then
   combine_sets train "${train[@]}"
   combine_sets dev "${dev[@]}"
   [ ${#test[@]} -eq 0 ] || combine_sets test "${test[@]}"

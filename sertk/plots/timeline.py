@@ -25,7 +25,7 @@ class Timeline:
 def analyser(rate):
     """The Spectrogram that is drawn: 25 ms windows each 10 ms, up to 8 kHz."""
     points = 2 ** math.ceil(math.log2(0.025 * rate))
-    return Spectrogram(float(rate), frame_length=25.0, fft_size=points, high_freq=min(8000.0, rate / 2))
+    return Spectrogram(float(rate), frame_length=25.0, fft_size=points, bins=round(min(8000, rate / 2) * points / rate))
 
 
 def timeline_figure(timeline):
@@ -37,7 +37,7 @@ def timeline_figure(timeline):
     wave.set_ylabel("amplitude")
     analysis = analyser(timeline.rate)
     spectrum = analysis(timeline.samples.astype(np.float32))
-    extent = (0, len(spectrum) * analysis.shift / timeline.rate, 0, analysis.high_freq)
+    extent = (0, len(spectrum) * analysis.shift / timeline.rate, 0, analysis.bins * analysis.bin_hertz)
     picture.imshow(decibels(spectrum).T, cmap="gray_r", origin="lower", aspect="auto", extent=extent)
     picture.set_ylabel("frequency (Hz)")
     times = (np.arange(len(timeline.posteriors)) + 0.5) * timeline.step
