@@ -5,7 +5,7 @@ import sys
 
 from sertk.command import make_parser, run_command
 from sertk.errors import UsageError
-from sertk.protocols import make_splits, protocol_names
+from sertk.protocols import choose_protocol, make_splits, protocol_names
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,9 @@ def build_parser():
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a random protocol (default: 0)")
     parser.add_argument("--list", action="store_true", help="print the names of the protocols, and no more")
+    parser.add_argument(
+        "--choose", action="store_true", help="print the protocol that suits DATADIR, one of egs/own, and no more"
+    )
     parser.add_argument("datadir", nargs="?", metavar="DATADIR", help="the data folder")
     parser.add_argument(
         "outdir", nargs="?", metavar="OUTDIR", help="where the lists go; other lists there are never replaced"
@@ -35,6 +38,13 @@ def build_parser():
 def run(args):
     if args.list:
         print("\n".join(protocol_names(args.config)))
+        return
+    if args.choose:
+        if not args.datadir:
+            raise UsageError("--choose takes DATADIR")
+        name, reason = choose_protocol(args.datadir)
+        logger.info("protocol %s: %s", name, reason)
+        print(name)
         return
     if not (args.protocol and args.datadir and args.outdir):
         raise UsageError("--protocol NAME DATADIR OUTDIR are needed (or --list)")
@@ -48,6 +58,8 @@ def run(args):
         card["speakers"],
         {True: "speaker-disjoint", False: "NOT speaker-disjoint"}.get(apart, f"speaker-disjoint: {apart}"),
     )
+    if "warning" in card:
+        logger.warning("%s: WARNING: %s", args.outdir, card["warning"])
 
 
 def main(argv=None):

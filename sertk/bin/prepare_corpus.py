@@ -18,7 +18,7 @@ def build_parser():
         "sertk-prepare-corpus ravdess downloads/ravdess data/ravdess",
     )
     parser.add_argument("corpus", choices=sorted(CORPORA), help="which corpus")
-    parser.add_argument("root", metavar="ROOT", help="the folder of the release")
+    parser.add_argument("root", metavar="ROOT", help="the folder of the release; of csv, the CSV or TSV file")
     parser.add_argument("datadir", metavar="DATADIR", help="the data folder to write")
     parser.add_argument("--partial", action="store_true", help="accept a part of the corpus")
     parser.add_argument(

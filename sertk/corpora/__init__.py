@@ -1,9 +1,10 @@
 """The corpora: one file each, from a release on disk to a data folder."""
 
-from sertk.corpora import fau_aibo, iemocap, librispeech, mini, ravdess, tedlium, voxforge
+from sertk.corpora import fau_aibo, iemocap, librispeech, mini, own, ravdess, tedlium, voxforge
 
 # Each function is called as prepare(root, datadir, partial=False, jobs=None, and options of its own).
 CORPORA = {
+    "csv": own.prepare,
     "fau_aibo": fau_aibo.prepare,
     "iemocap": iemocap.prepare,
     "librispeech": librispeech.prepare,

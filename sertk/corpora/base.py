@@ -163,7 +163,11 @@ def write_corpus(utterances, datadir, jobs=None):
     audio = measure_audio(utterances, jobs)
     check_rates(utterances, audio)
     check_copies(utterances, audio)
-    tables = tables_of(utterances, audio)
+    write_tables(tables_of(utterances, audio), datadir)
+
+
+def write_tables(tables, datadir):
+    """Writes the tables of a prepared corpus; counts of words and phonemes of other utterances go away."""
     write_data_dir(datadir, tables)
     folder = DataDir(datadir)
     for name in (WORDS, PHONES):

@@ -1,6 +1,7 @@
 """The rules that divide a data folder's utterances into folds, each one entry of RULES."""
 
 import random
+from fractions import Fraction
 from typing import Literal, NamedTuple, TypedDict
 
 from sertk.datadir import by_bytes
@@ -38,6 +39,11 @@ class Corpus:
     def groups(self):
         """utt2group; raises SertkError for an utterance without one."""
         return self.complete("utt2group", self.datadir.table("utt2group"), "utterance", self.utterances)
+
+    def knows_speakers(self):
+        """Whether utt2spk says more than which recording an utterance is of, as where speakers are not known."""
+        segments = self.datadir.table("segments") if self.datadir.has("segments") else {}
+        return any(spk != segments.get(utt, utt).split()[0] for utt, spk in self.utt2spk.items())
 
     def complete(self, name, table, kind, keys):
         """`table`, which the file `name` gave; raises SertkError for one of `keys` that it lacks."""
@@ -120,6 +126,44 @@ def rotations(corpus, keys, kind, tested, validated):
         test = names[first : first + tested]
         ring = names[first + len(test) :] + names[:first]
         yield corpus.fold_of(keys, test, ring[:validated])
+
+
+def balanced(corpus, *, by: Literal["speaker", "group"], folds: int):
+    """At most `folds` folds of whole speakers or groups, with like shares of every label and of all utterances.
+
+    The largest come first, each into the fold where the sum of the squared shares grows least. Validation is on the
+    next fold, wrapping.
+    """
+    keys = corpus.utt2spk if by == "speaker" else corpus.groups()
+    names = sorted(set(keys.values()), key=by_bytes)
+    if min(folds, len(names)) < 3:
+        raise SertkError(f"{corpus.datadir.path}: {len(names)} {by}s and {folds} folds; at least 3 of both are needed")
+    shares = label_shares(corpus, keys)
+    held = [({}, []) for _ in range(min(folds, len(names)))]
+    for name in sorted(names, key=lambda name: (-shares[name]["all"], by_bytes(name))):
+        own = shares[name]
+        growths = [sum(share * (share + 2 * total.get(key, 0)) for key, share in own.items()) for total, _ in held]
+        total, members = held[growths.index(min(growths))]
+        members.append(name)
+        for key, share in own.items():
+            total[key] = total.get(key, 0) + share
+    folds_of_names = sorted((sorted(members, key=by_bytes) for _, members in held), key=lambda each: by_bytes(each[0]))
+    for number, test in enumerate(folds_of_names):
+        yield corpus.fold_of(keys, test, folds_of_names[(number + 1) % len(folds_of_names)])
+
+
+def label_shares(corpus, keys):
+    """{speaker or group: {("all" or (label set, label)): its share of these utterances}}."""
+    kinds = {"all": corpus.utterances}
+    for name in corpus.datadir.table_names("labels/"):
+        for utt, label in corpus.datadir.table(name).items():
+            kinds.setdefault((name, label), []).append(utt)
+    shares = {name: {} for name in keys.values()}
+    for kind, utterances in kinds.items():
+        for utt in utterances:
+            own = shares[keys[utt]]
+            own[kind] = own.get(kind, 0) + Fraction(1, len(utterances))
+    return shares
 
 
 def listed_groups(corpus, *, folds: list[GroupFold], valid_speakers: int):
@@ -249,6 +293,7 @@ RULES = {
     "rotating_groups": (rotating_groups, True),
     "speakers_of_groups": (speakers_of_groups, True),
     "listed_groups": (listed_groups, True),
+    "balanced": (balanced, True),
     "leave_one_out": (leave_one_out, TEST_ONLY),
     "stratified": (stratified, False),
     "random": (random_utterances, False),

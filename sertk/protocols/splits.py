@@ -14,6 +14,10 @@ SPEAKER_CHECKS = {
     TEST_ONLY: "no speaker of a fold's test part is in another part",
     False: "speakers are NOT kept apart",
 }
+UNKNOWN_SPEAKERS = (
+    "the speakers are not known, and each recording counts as one: whoever is tested may have been trained on, so that "
+    "the scores say nothing about new speakers"
+)
 
 
 def make_splits(datadir, outdir, config, protocol, repeats=None, seed=0):
@@ -34,21 +38,23 @@ def make_splits(datadir, outdir, config, protocol, repeats=None, seed=0):
     hashes = audio_hashes(corpus)
     for number, fold in enumerate(folds, 1):
         check_leakage(fold, corpus.utt2spk, hashes, speaker_disjoint, f"protocol {protocol}, fold {number}")
+    known = corpus.knows_speakers()
     card = {
         "protocol": protocol,
         "corpus": Path(datadir).absolute().name,
         "rule": rule,
         "options": {key: value for key, value in options.items() if key != "seed"},
         "source": source,
-        "speaker_disjoint": speaker_disjoint,
+        "speaker_disjoint": speaker_disjoint if known else False,
         "seed": options.get("seed"),
         "utterances": len(corpus.utterances),
         "speakers": len(corpus.speakers),
         "leakage_checks": [
             "no utterance is in two parts of a fold",
             "no audio, by the sha1 of its samples, is in two parts of a fold",
-            SPEAKER_CHECKS[speaker_disjoint],
+            SPEAKER_CHECKS[speaker_disjoint] if known else "speakers are NOT known",
         ],
+        **({} if known else {"warning": UNKNOWN_SPEAKERS}),
     }
     write_splits(Path(outdir), folds, corpus, card)
     return read_card(outdir)

@@ -179,7 +179,7 @@ def _undecoded_warnings(experiment):
 
 
 def _warnings(card, runs, confusions):
-    warnings = []
+    warnings = [card["warning"]] if "warning" in card else []
     if "test_labels" in card:
         warnings.append(f"the labels of the test part were {card['test_labels']}: this is no fair result")
     for run, confusion in zip(runs, confusions):

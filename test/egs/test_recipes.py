@@ -120,6 +120,36 @@ def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
     assert (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns == mixtures
 
 
+def test_own_recordings_run_from_a_table_to_results(tree):
+    rows = [line.split("\t") for line in (tree / "release/metadata.tsv").read_text().splitlines()]
+    table = tree / "release/my voices.csv"
+    with open(table, "w", newline="", encoding="utf-8") as lines:
+        csv.writer(lines).writerows([
+            ["path", "label", "speaker"],
+            *([f"{speaker}/{utt}.wav", emotion, speaker] for utt, speaker, _, emotion, _ in rows if utt.endswith("1")),
+        ])
+    settings = "training.max_epochs=1 segment.train_hop=60 model.lstm_units=4 features=[fbank40]"
+    options = ["--csv", table, "--model", "blstm", "--set", settings, "--tag", "small", "--ngpu", "0"]
+    done = run_recipe(tree, "own", *options, "--folds", "2", "--nj", "1", "--num_threads", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "protocol speakers: there are 8 speakers" in done.stderr
+    results = json.loads((tree / "egs/own/exp/my_voices_emotion_speakers/blstm_small/results.json").read_text())
+    assert results["labels"] == ["angry", "happy", "neutral", "sad"]
+    assert results["folds_scored"] == {"scored": [2], "missing": [1, 3, 4, 5], "of": 5}
+    assert [row["utterances"] for row in results["per_class"]] == [2, 2, 2, 2]
+
+
+def test_own_recordings_are_named(tree):
+    for options, message in (
+        ([], "--csv FILE is needed"),
+        (["--csv", "none.csv"], "--csv none.csv: no such file"),
+        (["--csv", "none.csv", "--stage", "3"], "data/none/utt2spk is missing; stage 1 makes it"),
+        (["--csv", "none.csv", "--db_root", "x"], "named by --csv alone"),
+    ):
+        done = run_recipe(tree, "own", *options)
+        assert done.returncode == 1 and message in done.stderr
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_help_lists_options_models_and_protocols(tree, recipe):
     done = run_recipe(tree, recipe, "--help")

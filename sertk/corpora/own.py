@@ -1,0 +1,247 @@
+"""One's own recordings: a CSV or TSV with a line for each utterance."""
+
+import csv
+import io
+import logging
+import math
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+from sertk.corpora.base import Utterance, listed, probe_audio, tables_of, write_tables
+from sertk.datadir import DataDir, read_text
+from sertk.errors import SertkError
+
+logger = logging.getLogger(__name__)
+
+SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
+COLUMNS = ("path", "label", "speaker", "text", "start", "end", "group")
+MAIN_SET = "emotion"  # the label set of the column `label`; that of a column `label:NAME` is NAME
+OTHER_SET = re.compile(r"label:([A-Za-z0-9_][A-Za-z0-9_-]*)")
+ALL_OR_NONE = ("speaker", "group")  # columns that are filled in on all lines or on none
+WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
+# In ids; what sorts before the `-` between their parts would part the order of utterances from that of speakers.
+ODD = re.compile(r"[^\w.]")
+SLACK = 0.05  # seconds that a rounded `end` may lie behind the recording's
+MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
+
+
+def prepare(root, datadir, partial=False, jobs=None):
+    """Writes the data folder of the recordings that the CSV or TSV file `root` describes.
+
+    The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker, text,
+    start, end (seconds) and group what is known. Raises SertkError with a line for each line that is wrong;
+    those whose recording is missing or unreadable are left out if `partial`.
+    """
+    table = Lines(Path(root))
+    audio = probe_audio(table.utterances, jobs)
+    table.check_audio(audio)
+    if wrong := table.faults | ({} if partial else table.gaps):
+        remedy = "correct them (--partial leaves out recordings that are missing or unreadable)"
+        raise SertkError(f"{root}: {len(wrong)} lines are wrong, {remedy}:{listed(wrong[n] for n in sorted(wrong))}")
+    if table.gaps:
+        logger.info("%s: %d recordings are missing or unreadable and left out:%s", root, len(table.gaps),
+                    listed(table.gaps[number] for number in sorted(table.gaps)))
+    utterances = [utterance for utterance in table.utterances if table.number[utterance.utt] not in table.gaps]
+    if not utterances:
+        raise SertkError(f"{root}: no utterance in it; the lines after the header each name a recording and its label")
+    tables = tables_of(utterances, audio)
+    write_tables(tables, datadir)
+    for name in DataDir(datadir).table_names():
+        if name not in tables and MAY_BE_STALE.fullmatch(name):
+            (Path(datadir) / name).unlink()
+    describe(root, utterances, audio, table.filled)
+
+
+def describe(root, utterances, audio, filled):
+    """Logs what there is, and warns of what that makes impossible."""
+    speakers = f"{len({utterance.speaker for utterance in utterances})} speakers" if "speaker" in filled else "no speakers"
+    hours = sum(audio[utterance.utt].duration for utterance in utterances) / 3600
+    logger.info("%s: %d utterances, %s, %.2f h", root, len(utterances), speakers, hours)
+    rates = Counter(audio[utterance.utt].rate for utterance in utterances)
+    if len(rates) > 1:
+        logger.info("sampling rates: %s", ", ".join(f"{number} at {rate} Hz" for rate, number in sorted(rates.items())))
+    if "speaker" not in filled:
+        logger.warning(
+            "%s: warning: no column `speaker`, so each recording counts as a speaker of its own: whether a system "
+            "knows the speakers that it is tested on cannot be told, and no evaluation is speaker-disjoint", root,
+        )
+
+
+class Lines:
+    """The utterances of the file; `faults` and `gaps` (of recordings) have a message for each line without one."""
+
+    def __init__(self, path):
+        self.path, self.faults, self.gaps = path, {}, {}
+        self.utterances, self.number = [], {}  # the line of each utterance
+        self.taken = {}  # (kind, what must be told apart): (of what, line)
+        rows = self._read()
+        self.filled = {column for cells in rows.values() for column, cell in cells.items() if cell}
+        for number, cells in rows.items():
+            try:
+                utterance = self._utterance(number, cells)
+            except Gap as gap:
+                self.gaps[number] = f"{path}:{number}: {gap}"
+            except SertkError as fault:
+                self.faults[number] = f"{path}:{number}: {fault}"
+            else:
+                self.utterances.append(utterance)
+                self.number[utterance.utt] = number
+
+    def check_audio(self, audio):
+        """Enters the lines whose audio is unreadable, ends too early, or is that of an earlier line."""
+        for utterance in self.utterances:
+            number, found = self.number[utterance.utt], audio[utterance.utt]
+            where = f"{self.path}:{number}"
+            try:
+                if isinstance(found, SertkError):
+                    self.gaps[number] = f"{where}: {found}"
+                    continue
+                if utterance.segment:
+                    _, start, end = utterance.segment
+                    if found.duration < end - start - SLACK:
+                        raise SertkError(f"end {end:g}: the recording ends at {start + found.duration:.2f} s")
+                self._tell_apart(number, "audio", found.digest, utterance.utt, "it sounds exactly as")
+            except SertkError as fault:
+                self.faults[number] = f"{where}: {fault}"
+
+    def _read(self):
+        """{line number: {column: cell}} of all lines that are not blank."""
+        text = read_text(self.path).removeprefix("\ufeff")
+        if not text.strip():
+            raise SertkError(f"{self.path}: the file is empty; its header is path,label[,speaker][,text][,start][,end][,group]")
+        separator = separator_of(self.path, text.splitlines()[0])
+        lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        header, rows, number = None, {}, 1
+        try:
+            for fields in lines:
+                if header is None:
+                    header = [field.strip() for field in fields]
+                    check_header(self.path, header)
+                elif not any(field.strip() for field in fields):
+                    pass
+                elif len(fields) != len(header):
+                    self.faults[number] = (
+                        f"{self.path}:{number}: {len(fields)} fields, and {len(header)} in the header; put double "
+                        f"quotes around a field with a {SEPARATORS[separator]} in it"
+                    )
+                else:
+                    rows[number] = {
+                        column: field.strip() if column == "path" else " ".join(field.split())
+                        for column, field in zip(header, fields)
+                    }
+                number = lines.line_num + 1
+        except csv.Error as error:
+            raise SertkError(
+                f"{self.path}:{number}: {error}; a field in double quotes ends with one, and has those inside it doubled"
+            ) from error
+        return rows
+
+    def _utterance(self, number, cells):
+        for column in ALL_OR_NONE:
+            if column in self.filled and not cells[column]:
+                raise SertkError(f"the {column} is empty; it is given on all lines or on none")
+        labels = {
+            name: self._label(number, cells[column], column)
+            for column, name in label_columns(cells) if cells[column] or column == "label"
+        }
+        start, end = seconds(cells, "start", 0.0), seconds(cells, "end", -1)
+        if end != -1 and start >= end:
+            raise SertkError(f"start {start:g} is not before end {end:g}")
+        path = find_recording(cells["path"], self.path.parent)
+        self._tell_apart(number, "utterance", (path, start, end), None, "the same recording and times as")
+        parts = Path(os.path.relpath(path, self.path.parent.absolute())).parts
+        recording = "_".join(part for part in parts if part != "..")
+        recording = self._tell_apart(number, "recording", ODD.sub("_", recording), path, "its name becomes that of")
+        speaker = recording
+        if "speaker" in self.filled:
+            clean = ODD.sub("_", cells["speaker"])
+            speaker = self._tell_apart(number, "speaker", clean, cells["speaker"], "its speaker's name becomes that of")
+        parts = [speaker, recording] if "speaker" in self.filled else [recording]
+        segment = None
+        if self.filled & {"start", "end"}:
+            segment = (recording, start, end)
+            parts += [f"{round(1000 * start):08}", "end" if end == -1 else f"{round(1000 * end):08}"]
+        return Utterance(
+            utt="-".join(parts), speaker=speaker, path=path, labels=labels, segment=segment,
+            text=cells["text"] if "text" in self.filled else None,
+            group=cells["group"] if "group" in self.filled else None,
+        )
+
+    def _label(self, number, label, column):
+        if not label:
+            raise SertkError("the label is empty")
+        if " " in label:
+            raise SertkError(f"the {column} '{label}' has a space in it; write {label.replace(' ', '_')}")
+        self._tell_apart(number, column, label.casefold(), label, f"'{label}' differs in capitals alone from")
+        return label
+
+    def _tell_apart(self, number, kind, key, of, problem):
+        """`key`; raises SertkError if something else than `of` has it, or with None anything."""
+        other, line = self.taken.setdefault((kind, key), (of, number))
+        if line != number and (of is None or other != of):
+            raise SertkError(f"{problem} line {line}{f' ({other})' if other else ''}; change one of them")
+        return key
+
+
+class Gap(SertkError):
+    """A recording that is not there."""
+
+
+def separator_of(path, header):
+    for separator in SEPARATORS:
+        if "path" in [cell.strip() for cell in next(csv.reader([header], delimiter=separator))]:
+            return separator
+    raise SertkError(
+        f"{path}:1: no column 'path' in the header '{header[:80]}'; it is path,label[,speaker][,text][,start][,end][,group] "
+        f"with one of these between: {', '.join(SEPARATORS.values())}"
+    )
+
+
+def check_header(path, header):
+    for place, column in enumerate(header, 1):
+        if column not in COLUMNS and not OTHER_SET.fullmatch(column):
+            known = ", ".join(COLUMNS)
+            what = f"unknown column '{column}'" if column else f"column {place} has no name"
+            raise SertkError(f"{path}:1: {what}; there are {known}, and label:NAME of further label sets (letters, digits, _ -)")
+    named = [column for _, column in label_columns(header)] + [column for column in header if not column.startswith("label")]
+    if twice := [column for column, times in Counter(named).items() if times > 1]:
+        raise SertkError(f"{path}:1: the column of '{twice[0]}' is there twice; keep one")
+    if not label_columns(header):
+        raise SertkError(f"{path}:1: no column 'label'")
+
+
+def label_columns(header):
+    """(column, label set) of the columns with labels."""
+    return [
+        (column, MAIN_SET if column == "label" else OTHER_SET.fullmatch(column)[1])
+        for column in header if column.startswith("label")
+    ]
+
+
+def seconds(cells, column, default):
+    cell = cells.get(column)
+    if not cell:
+        return default
+    try:
+        value = float(cell)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise SertkError(f"{column} '{cell}': expected seconds from 0, such as 1.25")
+    return round(value, 4)
+
+
+def find_recording(cell, folder):
+    """The path of a recording that a cell names, relative to `folder`; raises Gap if it is not there."""
+    if not cell:
+        raise SertkError("the path is empty")
+    if cell.endswith("|"):
+        raise SertkError(f"'{cell}' is a command; give the path of a recording")
+    for name in dict.fromkeys((cell, cell.replace("\\", "/"))):
+        if (folder / name).is_file():
+            return Path(os.path.abspath(folder / name))
+    if WINDOWS_PATH.match(cell):
+        raise Gap(f"'{cell}' is a path of a Windows machine; give paths relative to {folder.absolute()}")
+    raise Gap(f"no such file: {folder / name}")

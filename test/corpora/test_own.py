@@ -1,0 +1,185 @@
+import csv
+
+import numpy as np
+import pytest
+import soundfile
+
+from sertk.bin import prepare_corpus
+from sertk.corpora import CORPORA
+from sertk.datadir import DataDir
+from sertk.datadir_checks import validate
+from sertk.errors import SertkError
+
+RATE = 8000
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with recordings a.wav, b.wav and sub/c d.wav of 0.5, 1 and 1.5 s."""
+    (tmp_path / "sub").mkdir()
+    for number, name in enumerate(("a.wav", "b.wav", "sub/c d.wav"), 1):
+        samples = np.random.default_rng(number).uniform(-0.5, 0.5, number * RATE // 2)
+        soundfile.write(tmp_path / name, samples, RATE, subtype="PCM_16")
+    return tmp_path
+
+
+def prepare(folder, table, **options):
+    path = folder / "my.csv"
+    path.write_bytes(table if isinstance(table, bytes) else table.encode())
+    CORPORA["csv"](path, folder / "data", jobs=1, **options)
+    validate(folder / "data", feats=False, text=False)
+    return DataDir(folder / "data")
+
+
+def test_every_column_goes_to_its_table(folder):
+    data = prepare(folder, (
+        "path,label,label:arousal,speaker,text,start,end,group\n"
+        'a.wav,happy,high,anna,"Well, ""yes""",,,s1\n'
+        "sub/c d.wav,sad,,bob,Bye,0.25,1,s2\n"
+        "sub/c d.wav,angry,low,anna,Hm,1,,s1\n"
+    ))
+    whole, first, last = "anna-a.wav-00000000-end", "bob-sub_c_d.wav-00000250-00001000", "anna-sub_c_d.wav-00001000-end"
+    assert data.table("utt2spk") == {whole: "anna", last: "anna", first: "bob"}
+    assert data.table("wav.scp") == {"a.wav": str(folder / "a.wav"), "sub_c_d.wav": str(folder / "sub/c d.wav")}
+    assert data.table("segments") == {whole: "a.wav 0.0 -1", last: "sub_c_d.wav 1.0 -1", first: "sub_c_d.wav 0.25 1.0"}
+    assert data.table("utt2dur") == {whole: "0.5000", last: "0.5000", first: "0.7500"}
+    assert data.table("text") == {whole: 'Well, "yes"', last: "Hm", first: "Bye"}
+    assert data.table("utt2group") == {whole: "s1", last: "s1", first: "s2"}
+    assert data.labels("emotion") == {whole: "happy", last: "angry", first: "sad"}
+    assert data.labels("arousal") == {whole: "high", last: "low"}
+
+
+@pytest.mark.parametrize("table", [
+    "path\tlabel\na.wav\thappy\nsub/c d.wav\tsad\n",
+    "path;label\r\na.wav;happy\r\nsub\\c d.wav;sad\r\n;\r\n",
+    b'\xef\xbb\xbf"path","label"\n"a.wav","happy"\n\n sub/c d.wav , sad ',
+])
+def test_separators_marks_line_ends_and_paths_of_other_systems(folder, table):
+    data = prepare(folder, table)
+    assert data.table("wav.scp") == {"a.wav": str(folder / "a.wav"), "sub_c_d.wav": str(folder / "sub/c d.wav")}
+    assert data.labels("emotion") == {"a.wav": "happy", "sub_c_d.wav": "sad"}
+    assert not data.has("segments") and not data.has("text") and not data.has("utt2group")
+
+
+def test_without_speakers_there_is_a_warning(folder, caplog):
+    data = prepare(folder, "path,label\na.wav,happy\nb.wav,sad\n")
+    assert data.table("utt2spk") == {"a.wav": "a.wav", "b.wav": "b.wav"}
+    assert "no evaluation is speaker-disjoint" in caplog.text
+    caplog.clear()
+    prepare(folder, "path,label,speaker\na.wav,happy,a\nb.wav,sad,b\n")
+    assert "speaker-disjoint" not in caplog.text
+
+
+def test_absolute_paths_and_folders_above(folder):
+    (folder / "tables").mkdir()
+    (folder / "tables/x.tsv").write_text(f"path\tlabel\n{folder}/a.wav\thappy\n../sub/c d.wav\tsad\n")
+    CORPORA["csv"](folder / "tables/x.tsv", folder / "data", jobs=1)
+    assert DataDir(folder / "data").utterances == ["a.wav", "sub_c_d.wav"]
+
+
+@pytest.mark.parametrize("header, message", [
+    ("path,label,speker", "unknown column 'speker'; there are path, label"),
+    ("path,label,", "column 3 has no name"),
+    ("path,label,label", "the column of 'emotion' is there twice"),
+    ("path,label,label:emotion", "the column of 'emotion' is there twice"),
+    ("path,label:../x", "unknown column 'label:../x'"),
+    ("path,speaker", "no column 'label'"),
+    ("path|label", "no column 'path' in the header 'path|label'; it is path,label"),
+    ("a.wav,happy", "no column 'path' in the header"),
+])
+def test_headers_that_are_wrong(folder, header, message):
+    with pytest.raises(SertkError, match="no|unknown|twice") as caught:
+        prepare(folder, f"{header}\na.wav,happy\n")
+    assert str(caught.value).startswith(f"{folder}/my.csv:1: ") and message in str(caught.value)
+    assert not (folder / "data").exists()
+
+
+BAD_LINES = [
+    ("x.wav,sad,s,,", "no such file: {folder}/x.wav"),
+    ("C:\\audio\\x.wav,sad,s,,", "'C:\\audio\\x.wav' is a path of a Windows machine"),
+    (",sad,s,,", "the path is empty"),
+    ("rm -r x |,sad,s,,", "'rm -r x |' is a command"),
+    ("b.wav,,s,,", "the label is empty"),
+    ("b.wav,very sad,s,,", "the label 'very sad' has a space in it; write very_sad"),
+    ("b.wav,Happy,s,,", "'Happy' differs in capitals alone from line 2 (happy)"),
+    ("b.wav,sad,,,", "the speaker is empty; it is given on all lines or on none"),
+    ("b.wav,sad,s,0.5,0.5", "start 0.5 is not before end 0.5"),
+    ("b.wav,sad,s,one,", "start 'one': expected seconds from 0"),
+    ('b.wav,sad,s,"0,5",', "start '0,5': expected seconds from 0"),
+    ("b.wav,sad,s,,nan", "end 'nan': expected seconds from 0"),
+    ("b.wav,sad,s,-1,", "start '-1': expected seconds from 0"),
+    ("b.wav,sad,s,,1.2", "end 1.2: the recording ends at 1.00 s"),
+    ("b.wav,sad,s,2,", "{folder}/b.wav: s-b.wav-00002000-end: the segment starts at 2.0 s"),
+    ("a.wav,sad,t,0,0.25", "the same recording and times as line 2"),
+    ("a copy.wav,sad,s,0,0.25", "it sounds exactly as line 2 (s_1-a.wav-00000000-00000250)"),
+    ("b.wav,sad,s 1,,", "its speaker's name becomes that of line 2 (s_1)"),
+    ("sub_c d.wav,sad,s,,", "its name becomes that of line 3 ({folder}/sub/c d.wav)"),
+    ("broken.wav,sad,s,,", "{folder}/broken.wav: not readable as audio"),
+    ("b.wav,sad,s", "3 fields, and 5 in the header; put double quotes around a field with a comma in it"),
+]
+
+
+def test_every_line_that_is_wrong_is_named(folder):
+    (folder / "a copy.wav").write_bytes((folder / "a.wav").read_bytes())
+    soundfile.write(folder / "sub_c d.wav", np.random.default_rng(9).uniform(-0.5, 0.5, 800), RATE)
+    (folder / "broken.wav").write_bytes(b"RIFF....")
+    start = "path,label,speaker,start,end\na.wav,happy,s_1,0,0.25\nsub/c d.wav,happy,s_1,,\n"
+    for chunk in (BAD_LINES[:11], BAD_LINES[11:]):  # as many as a message lists
+        with pytest.raises(SertkError, match=f"my.csv: {len(chunk)} lines are wrong, correct them") as caught:
+            prepare(folder, start + "\n".join(line for line, _ in chunk))
+        messages = str(caught.value).splitlines()[1:]
+        assert len(messages) == len(chunk)
+        for number, (message, (_, expected)) in enumerate(zip(messages, chunk), 4):
+            assert message.startswith(f"  {folder}/my.csv:{number}: {expected.format(folder=folder)}")
+    assert not (folder / "data").exists()
+
+
+def test_lines_are_counted_through_quoted_line_ends(folder):
+    table = 'path,label,text\na.wav,happy,"one\ntwo"\nb.wav,,x\n'
+    with pytest.raises(SertkError, match="my.csv:4: the label is empty"):
+        prepare(folder, table)
+    assert prepare(folder, table.replace("b.wav,,", "b.wav,sad,")).table("text") == {"a.wav": "one two", "b.wav": "x"}
+
+
+@pytest.mark.parametrize("table, message", [
+    (b"path,label\na.wav,fr\xf6hlich\n", "my.csv:2: not UTF-8 text"),
+    ("path,label\n".encode("utf-16"), "my.csv:1: not UTF-8 text"),
+    ('path,label\na.wav,"happy\nb.wav,sad\n', "my.csv:2: unexpected end of data"),
+    ('path,label\na.wav,happy\nb.wav,"sa"d\n', "my.csv:3: ',' expected after '\"'"),
+    ("", "my.csv: the file is empty; its header is path,label"),
+    ("path,label\n", "my.csv: no utterance in it"),
+])
+def test_files_that_cannot_be_read_on(folder, table, message):
+    with pytest.raises(SertkError) as caught:
+        prepare(folder, table)
+    assert message in str(caught.value)
+
+
+def test_a_part_alone_leaves_out_what_is_missing_and_nothing_else(folder, caplog):
+    caplog.set_level("INFO")
+    table = "path,label\na.wav,happy\nx.wav,sad\nb.wav,sad\n"
+    assert prepare(folder, table, partial=True).utterances == ["a.wav", "b.wav"]
+    assert "1 recordings are missing or unreadable and left out" in caplog.text and "my.csv:3: no such file" in caplog.text
+    with pytest.raises(SertkError, match="1 lines are wrong"):
+        prepare(folder, table + "b.wav,\n", partial=True)
+
+
+def test_a_changed_table_leaves_nothing_of_the_old_one(folder):
+    prepare(folder, "path,label,label:x,text,start,group\na.wav,happy,1,t,0.1,g\nb.wav,sad,2,t,,g\n")
+    data = prepare(folder, "path,label\na.wav,happy\nb.wav,sad\n")
+    assert data.table_names() == ["labels/emotion", "spk2utt", "utt2dur", "utt2hash", "utt2spk", "wav.scp"]
+
+
+def test_different_rates_are_told(folder, caplog):
+    caplog.set_level("INFO")
+    soundfile.write(folder / "b.wav", np.random.default_rng(5).uniform(-0.5, 0.5, (1600, 2)), 16000)
+    prepare(folder, "path,label\na.wav,happy\nb.wav,sad\n")
+    assert "sampling rates: 1 at 8000 Hz, 1 at 16000 Hz" in caplog.text
+
+
+def test_the_command(folder, capsys):
+    with open(folder / "my.csv", "w", newline="") as lines:
+        csv.writer(lines).writerows([["path", "label"], ["a.wav", "happy"], ["b.wav", "sad"]])
+    assert prepare_corpus.main(["--nj", "1", "csv", str(folder / "my.csv"), str(folder / "data")]) == 0
+    assert prepare_corpus.main(["csv", str(folder / "no.csv"), str(folder / "data")]) == 1
+    assert capsys.readouterr().err == f"sertk-prepare-corpus: {folder}/no.csv: No such file or directory\n"
