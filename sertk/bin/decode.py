@@ -14,13 +14,19 @@ def build_parser():
         "Decodes utterances to posteriors, with the model trained in RUN_DIR.\n\n"
         "With --data and --splits it decodes a part of the run's fold into RUN_DIR/decode_PART\n"
         "(posteriors.ark, posteriors.scp, predictions.tsv); with --data and WSPECIFIER all of a data folder,\n"
-        "with --feats and WSPECIFIER any archives.",
+        "with --feats and WSPECIFIER any archives.\n"
+        "With --label_map it decodes another corpus, --data, into RUN_DIR/decode_CORPUS_LABELS.",
         "compute-mfcc-feats ... ark:- | add-deltas ark:- ark:- | \\\n"
         "    sertk-decode --feats mfcc_deltas=ark:- exp/ravdess_8_emobox/blstm_deltas/fold1/seed1 ark,t:-",
     )
     add_input_options(parser)
     parser.add_argument("run_dir", help="folder of a trained fold and seed")
     parser.add_argument("wspecifier", nargs="?", help="where posteriors go, e.g. ark,t:-")
+    parser.add_argument(
+        "--label_map",
+        metavar="FILE",
+        help="YAML, lines `class: [label, ...]`: which of the --labels of another corpus count as a class",
+    )
     add_device_options(parser)
     return parser
 
@@ -31,6 +37,8 @@ def run(args):
     from sertk.tasks.trained import TrainedModel
 
     check_input_options(args)
+    if args.label_map:
+        return decode_other_corpus(args)
     if args.splits and args.wspecifier:
         raise UsageError("--splits decodes into RUN_DIR: no WSPECIFIER")
     if not args.splits and not args.wspecifier:
@@ -41,6 +49,19 @@ def run(args):
         write_decoded_part(trained, decoded, Path(args.run_dir) / f"decode_{args.part}")
     else:
         write_posteriors(args.wspecifier, decoded.dataset.utterances, trained.posteriors(decoded.dataset).numpy())
+
+
+def decode_other_corpus(args):
+    from sertk.decoding.cross import read_other_corpus
+    from sertk.decoding.emotion import write_decoded_part
+    from sertk.tasks.trained import TrainedModel
+
+    if not (args.data and args.labels) or args.splits or args.cmvn or args.wspecifier:
+        raise UsageError("--label_map takes --data and --labels, and no --splits, --cmvn or WSPECIFIER")
+    trained = TrainedModel(args.run_dir, choose_device(args))
+    decoded, card = read_other_corpus(trained, args.data, args.labels, args.label_map)
+    name = f"decode_{card['corpus']}_{card['label_set']}"
+    write_decoded_part(trained, decoded, Path(args.run_dir) / name, card)
 
 
 def main(argv=None):

@@ -26,7 +26,7 @@ def build_parser():
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a random protocol (default: 0)")
     parser.add_argument("--list", action="store_true", help="print the names of the protocols, and no more")
     parser.add_argument(
-        "--choose", action="store_true", help="print the protocol that suits DATADIR, one of egs/own, and no more"
+        "--choose", action="store_true", help="print which protocol of egs/own suits DATADIR"
     )
     parser.add_argument("datadir", nargs="?", metavar="DATADIR", help="the data folder")
     parser.add_argument(

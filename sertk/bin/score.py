@@ -16,6 +16,11 @@ def build_parser():
         "experiment", nargs="?", metavar="EXP", help="experiment folder, with foldF/seedS in it"
     )
     parser.add_argument(
+        "--decoded",
+        metavar="CORPUS_LABELS",
+        help="score what was decoded of another corpus, into EXP/decode_CORPUS_LABELS",
+    )
+    parser.add_argument(
         "--compare",
         nargs=2,
         metavar=("A", "B"),
@@ -31,6 +36,8 @@ def run(args):
         raise UsageError("give either one experiment folder or --compare with two")
     if args.draws < 100 or args.seed < 0:
         raise UsageError("--draws is at least 100 and --seed at least 0")
+    if args.compare and args.decoded:
+        raise UsageError("--compare takes no --decoded")
     if args.compare:
         _compare(args)
     else:
@@ -38,16 +45,19 @@ def run(args):
 
 
 def _score(experiment, args):
+    from sertk.scoring.experiment import DECODED
     from sertk.scoring.outputs import write_results
     from sertk.scoring.tables import extent, interval, percent
 
-    results = write_results(experiment, args.draws, args.seed)
+    decoded = f"decode_{args.decoded}" if args.decoded else DECODED
+    results = write_results(experiment, args.draws, args.seed, decoded)
+    folder = experiment / decoded if args.decoded else experiment
     for warning in results["warnings"]:
         print(f"sertk-score: warning: {warning}", file=sys.stderr)
     print(
         f"UAR {percent(results['uar'])} % {interval(results['intervals'], 'uar')}, "
         f"accuracy {percent(results['accuracy'])} %, {extent(results)}: "
-        f"see {shlex.quote(str(experiment / 'RESULTS.md'))}"
+        f"see {shlex.quote(str(folder / 'RESULTS.md'))}"
     )
 
 

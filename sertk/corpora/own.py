@@ -17,11 +17,12 @@ logger = logging.getLogger(__name__)
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
 COLUMNS = ("path", "label", "speaker", "text", "start", "end", "group")
+HEADER = "path,label[,speaker][,text][,start][,end][,group]"
 MAIN_SET = "emotion"  # the label set of the column `label`; that of a column `label:NAME` is NAME
 OTHER_SET = re.compile(r"label:([A-Za-z0-9_][A-Za-z0-9_-]*)")
 ALL_OR_NONE = ("speaker", "group")  # columns that are filled in on all lines or on none
 WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-# In ids; what sorts before the `-` between their parts would part the order of utterances from that of speakers.
+# In ids: what sorts before the `-` between their parts would order utterances in another way than speakers.
 ODD = re.compile(r"[^\w.]")
 SLACK = 0.05  # seconds that a rounded `end` may lie behind the recording's
 MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
@@ -30,22 +31,22 @@ MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
 def prepare(root, datadir, partial=False, jobs=None):
     """Writes the data folder of the recordings that the CSV or TSV file `root` describes.
 
-    The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker, text,
-    start, end (seconds) and group what is known. Raises SertkError with a line for each line that is wrong;
-    those whose recording is missing or unreadable are left out if `partial`.
+    The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker,
+    text, start, end (seconds) and group what is known. Raises SertkError with a line for each line that is
+    wrong; those whose recording is missing or unreadable are left out if `partial`.
     """
     table = Lines(Path(root))
     audio = probe_audio(table.utterances, jobs)
     table.check_audio(audio)
     if wrong := table.faults | ({} if partial else table.gaps):
         remedy = "correct them (--partial leaves out recordings that are missing or unreadable)"
-        raise SertkError(f"{root}: {len(wrong)} lines are wrong, {remedy}:{listed(wrong[n] for n in sorted(wrong))}")
+        raise SertkError(f"{root}: {len(wrong)} lines are wrong, {remedy}:{in_order(wrong)}")
     if table.gaps:
-        logger.info("%s: %d recordings are missing or unreadable and left out:%s", root, len(table.gaps),
-                    listed(table.gaps[number] for number in sorted(table.gaps)))
+        what = "recordings are missing or unreadable and left out"
+        logger.info("%s: %d %s:%s", root, len(table.gaps), what, in_order(table.gaps))
     utterances = [utterance for utterance in table.utterances if table.number[utterance.utt] not in table.gaps]
     if not utterances:
-        raise SertkError(f"{root}: no utterance in it; the lines after the header each name a recording and its label")
+        raise SertkError(f"{root}: no utterance in it; each line after the header names a recording and its label")
     tables = tables_of(utterances, audio)
     write_tables(tables, datadir)
     for name in DataDir(datadir).table_names():
@@ -54,23 +55,31 @@ def prepare(root, datadir, partial=False, jobs=None):
     describe(root, utterances, audio, table.filled)
 
 
+def in_order(messages):
+    """{line number: message} for the end of a message."""
+    return listed(messages[number] for number in sorted(messages))
+
+
 def describe(root, utterances, audio, filled):
     """Logs what there is, and warns of what that makes impossible."""
-    speakers = f"{len({utterance.speaker for utterance in utterances})} speakers" if "speaker" in filled else "no speakers"
+    number = len({utterance.speaker for utterance in utterances})
+    speakers = f"{number} speakers" if "speaker" in filled else "no speakers"
     hours = sum(audio[utterance.utt].duration for utterance in utterances) / 3600
     logger.info("%s: %d utterances, %s, %.2f h", root, len(utterances), speakers, hours)
     rates = Counter(audio[utterance.utt].rate for utterance in utterances)
     if len(rates) > 1:
-        logger.info("sampling rates: %s", ", ".join(f"{number} at {rate} Hz" for rate, number in sorted(rates.items())))
+        counts = ", ".join(f"{number} at {rate} Hz" for rate, number in sorted(rates.items()))
+        logger.info("sampling rates: %s", counts)
     if "speaker" not in filled:
         logger.warning(
-            "%s: warning: no column `speaker`, so each recording counts as a speaker of its own: whether a system "
-            "knows the speakers that it is tested on cannot be told, and no evaluation is speaker-disjoint", root,
+            "%s: warning: no column `speaker`, so each recording counts as a speaker of its own: whether a "
+            "system knows the speakers that it is tested on cannot be told, and no evaluation is speaker-disjoint",
+            root,
         )
 
 
 class Lines:
-    """The utterances of the file; `faults` and `gaps` (of recordings) have a message for each line without one."""
+    """The utterances of the file; `faults` and `gaps` (in recordings) have a message for each line without one."""
 
     def __init__(self, path):
         self.path, self.faults, self.gaps = path, {}, {}
@@ -110,7 +119,7 @@ class Lines:
         """{line number: {column: cell}} of all lines that are not blank."""
         text = read_text(self.path).removeprefix("\ufeff")
         if not text.strip():
-            raise SertkError(f"{self.path}: the file is empty; its header is path,label[,speaker][,text][,start][,end][,group]")
+            raise SertkError(f"{self.path}: the file is empty; its header is {HEADER}")
         separator = separator_of(self.path, text.splitlines()[0])
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
         header, rows, number = None, {}, 1
@@ -134,7 +143,7 @@ class Lines:
                 number = lines.line_num + 1
         except csv.Error as error:
             raise SertkError(
-                f"{self.path}:{number}: {error}; a field in double quotes ends with one, and has those inside it doubled"
+                f"{self.path}:{number}: {error}; a field in double quotes ends with one, and has those in it doubled"
             ) from error
         return rows
 
@@ -154,11 +163,11 @@ class Lines:
         parts = Path(os.path.relpath(path, self.path.parent.absolute())).parts
         recording = "_".join(part for part in parts if part != "..")
         recording = self._tell_apart(number, "recording", ODD.sub("_", recording), path, "its name becomes that of")
-        speaker = recording
+        speaker, parts = recording, [recording]
         if "speaker" in self.filled:
-            clean = ODD.sub("_", cells["speaker"])
-            speaker = self._tell_apart(number, "speaker", clean, cells["speaker"], "its speaker's name becomes that of")
-        parts = [speaker, recording] if "speaker" in self.filled else [recording]
+            clean, problem = ODD.sub("_", cells["speaker"]), "its speaker's name becomes that of"
+            speaker = self._tell_apart(number, "speaker", clean, cells["speaker"], problem)
+            parts = [speaker, recording]
         segment = None
         if self.filled & {"start", "end"}:
             segment = (recording, start, end)
@@ -194,8 +203,8 @@ def separator_of(path, header):
         if "path" in [cell.strip() for cell in next(csv.reader([header], delimiter=separator))]:
             return separator
     raise SertkError(
-        f"{path}:1: no column 'path' in the header '{header[:80]}'; it is path,label[,speaker][,text][,start][,end][,group] "
-        f"with one of these between: {', '.join(SEPARATORS.values())}"
+        f"{path}:1: no column 'path' in the header '{header[:80]}'; it is {HEADER}, with one of these between: "
+        f"{', '.join(SEPARATORS.values())}"
     )
 
 
@@ -204,8 +213,10 @@ def check_header(path, header):
         if column not in COLUMNS and not OTHER_SET.fullmatch(column):
             known = ", ".join(COLUMNS)
             what = f"unknown column '{column}'" if column else f"column {place} has no name"
-            raise SertkError(f"{path}:1: {what}; there are {known}, and label:NAME of further label sets (letters, digits, _ -)")
-    named = [column for _, column in label_columns(header)] + [column for column in header if not column.startswith("label")]
+            more = "label:NAME of further label sets (letters, digits, _ -)"
+            raise SertkError(f"{path}:1: {what}; there are {known}, and {more}")
+    named = [name for _, name in label_columns(header)]
+    named += [column for column in header if not column.startswith("label")]
     if twice := [column for column, times in Counter(named).items() if times > 1]:
         raise SertkError(f"{path}:1: the column of '{twice[0]}' is there twice; keep one")
     if not label_columns(header):

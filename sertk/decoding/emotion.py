@@ -7,17 +7,20 @@ import numpy as np
 from sertk.archives import MatrixWriter
 from sertk.decoding.frames import write_frames
 from sertk.experiment import write_command
-from sertk.files import write_text
+from sertk.files import write_text, write_yaml
 from sertk.locks import locked
 
 
-def write_decoded_part(trained, part_input, out_dir):
-    """Decodes the Input of a fold's part into the folder `out_dir`, which appears whole or not at all."""
+def write_decoded_part(trained, part_input, out_dir, card=None):
+    """Decodes the Input of a fold's part, or of another corpus with its `card`, into the folder `out_dir`.
+
+    It appears whole or not at all.
+    """
     with locked(out_dir.with_name(f".{out_dir.name}.lock")):
-        _write_decoded_part(trained, part_input, out_dir)
+        _write_decoded_part(trained, part_input, out_dir, card)
 
 
-def _write_decoded_part(trained, part_input, out_dir):
+def _write_decoded_part(trained, part_input, out_dir, card):
     posteriors = trained.posteriors(part_input.dataset).numpy()
     aside = out_dir.with_name(f".{out_dir.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
@@ -29,6 +32,8 @@ def _write_decoded_part(trained, part_input, out_dir):
     for scp in aside.glob("*.scp"):
         write_text(scp, scp.read_text(encoding="utf-8").replace(f" {aside}/", f" {out_dir}/"))
     write_text(aside / "predictions.tsv", predictions(part_input, trained.classes, posteriors))
+    if card:
+        write_yaml(aside / "card.yaml", card)
     write_command(aside)
     shutil.rmtree(out_dir, ignore_errors=True)
     aside.rename(out_dir)

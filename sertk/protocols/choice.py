@@ -5,7 +5,7 @@ from sertk.protocols.rules import Corpus
 
 
 def choose_protocol(datadir):
-    """The name of the protocol that says most about new speakers with what the data folder knows, and why that one."""
+    """The name of the protocol that says most about new speakers, given what a data folder knows, and why."""
     corpus = Corpus(DataDir(datadir))
     known, number = corpus.knows_speakers(), len(corpus.speakers)
     groups = corpus.groups() if corpus.datadir.has("utt2group") else {}

@@ -131,25 +131,29 @@ def rotations(corpus, keys, kind, tested, validated):
 def balanced(corpus, *, by: Literal["speaker", "group"], folds: int):
     """At most `folds` folds of whole speakers or groups, with like shares of every label and of all utterances.
 
-    The largest come first, each into the fold where the sum of the squared shares grows least. Validation is on the
-    next fold, wrapping.
+    The largest come first, each into the fold where the sum of the squared shares grows least. Validation is on
+    the next fold, wrapping.
     """
     keys = corpus.utt2spk if by == "speaker" else corpus.groups()
     names = sorted(set(keys.values()), key=by_bytes)
     if min(folds, len(names)) < 3:
-        raise SertkError(f"{corpus.datadir.path}: {len(names)} {by}s and {folds} folds; at least 3 of both are needed")
+        there = f"{corpus.datadir.path}: {len(names)} {by}s and {folds} folds"
+        raise SertkError(f"{there}; at least 3 of both are needed")
     shares = label_shares(corpus, keys)
     held = [({}, []) for _ in range(min(folds, len(names)))]
     for name in sorted(names, key=lambda name: (-shares[name]["all"], by_bytes(name))):
         own = shares[name]
-        growths = [sum(share * (share + 2 * total.get(key, 0)) for key, share in own.items()) for total, _ in held]
+        growths = [
+            sum(share * (share + 2 * total.get(key, 0)) for key, share in own.items()) for total, _ in held
+        ]
         total, members = held[growths.index(min(growths))]
         members.append(name)
         for key, share in own.items():
             total[key] = total.get(key, 0) + share
-    folds_of_names = sorted((sorted(members, key=by_bytes) for _, members in held), key=lambda each: by_bytes(each[0]))
-    for number, test in enumerate(folds_of_names):
-        yield corpus.fold_of(keys, test, folds_of_names[(number + 1) % len(folds_of_names)])
+    parts = [sorted(members, key=by_bytes) for _, members in held]
+    parts.sort(key=lambda members: by_bytes(members[0]))
+    for number, test in enumerate(parts):
+        yield corpus.fold_of(keys, test, parts[(number + 1) % len(parts)])
 
 
 def label_shares(corpus, keys):

@@ -15,8 +15,8 @@ SPEAKER_CHECKS = {
     False: "speakers are NOT kept apart",
 }
 UNKNOWN_SPEAKERS = (
-    "the speakers are not known, and each recording counts as one: whoever is tested may have been trained on, so that "
-    "the scores say nothing about new speakers"
+    "the speakers are not known, and each recording counts as one: whoever is tested may have been trained on, "
+    "so that the scores say nothing about new speakers"
 )
 
 

@@ -15,6 +15,7 @@ from sertk.files import read_yaml
 
 CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
 FIXED_COLUMNS = ["utterance", "speaker", "reference", "predicted"]
+DECODED = "decode_test"  # where stage 4 leaves the test part of a run
 POSTERIOR_SLACK = 0.01  # posteriors are written with a few decimals
 
 
@@ -80,11 +81,14 @@ def run_folders(experiment):
     return [(fold, seed, folder) for seed, fold, folder in sorted(found, key=lambda item: (item[1], item[0]))]
 
 
-def read_runs(experiment, classes):
-    """All decoded runs of an experiment, by fold and seed; SertkError if there is none or one is broken."""
+def read_runs(experiment, classes, decoded=DECODED):
+    """All runs of an experiment that have a folder `decoded`, by fold and seed.
+
+    Raises SertkError if there is none or one is broken.
+    """
     runs = []
     for fold, seed, folder in run_folders(experiment):
-        path = predictions_path(folder)
+        path = predictions_path(folder, decoded)
         if not path.is_file():
             continue
         epochs = [line for line in read_epochs(folder) if line["epoch"] > 0]  # 0: fitted at once
@@ -92,19 +96,21 @@ def read_runs(experiment, classes):
         predictions = read_predictions(path, classes)
         runs.append(Run(fold, seed, folder, predictions, epochs, best, _seconds(folder), _empty_paths(path.parent)))
     if not runs:
+        if decoded != DECODED:
+            raise SertkError(f"{experiment}: no foldF/seedS/{decoded} yet; run sertk-decode --label_map on each")
         raise SertkError(f"{experiment}: nothing is decoded yet; run stage 4 (after stage 3, which trains)")
     _check_agreement(runs, classes)
     return runs
 
 
-def undecoded_runs(experiment):
+def undecoded_runs(experiment, decoded=DECODED):
     """The (fold, seed) of every run without predictions: its training was cut off, or goes on elsewhere."""
     folders = run_folders(experiment)
-    return [(fold, seed) for fold, seed, folder in folders if not predictions_path(folder).is_file()]
+    return [(fold, seed) for fold, seed, folder in folders if not predictions_path(folder, decoded).is_file()]
 
 
-def predictions_path(folder):
-    return Path(folder) / "decode_test" / "predictions.tsv"
+def predictions_path(folder, decoded):
+    return Path(folder) / decoded / "predictions.tsv"
 
 
 def read_predictions(path, classes):

@@ -12,31 +12,35 @@ from sertk.plots.curves import curves_figure
 from sertk.plots.pictures import save_figure
 from sertk.plots.recall import class_recalls, recall_figure
 from sertk.plots.sweep import sweep_figure, swept_number
-from sertk.scoring.experiment import read_config, read_runs, run_folders, step_folders
+from sertk.scoring.cross import cross_card
+from sertk.scoring.experiment import DECODED, read_config, read_runs, run_folders, step_folders
 from sertk.scoring.results import read_results, score
 from sertk.scoring.tables import NAMES, extent, results_page, system_name, task_name
 
 FORMATS = (".png", ".svg")
 
 
-def write_results(experiment, draws=2000, seed=0):
+def write_results(experiment, draws=2000, seed=0, decoded=DECODED):
     """Scores an experiment folder and writes its results.json, RESULTS.md and pictures.
 
     These are confusion, recall and, for systems with epochs, curves, each as .png and .svg. Returns the
-    results. Raises SertkError, and writes nothing, where a run is not decoded, or not well.
+    results. Those of another corpus go to a folder named as that in the runs, `decoded`, and have no curves.
+    Raises SertkError, and writes nothing, where a run is not decoded, or not well.
     """
     experiment = Path(experiment)
-    results = score(experiment, draws, seed)
-    has_curves = any(run["epochs"] for run in results["folds"])
-    page = results_page(results, read_commands(experiment), curves=has_curves)
-    runs = read_runs(experiment, results["labels"])
+    own = decoded == DECODED
+    results = score(experiment, draws, seed, decoded, None if own else cross_card)
+    has_curves = own and any(run["epochs"] for run in results["folds"])
+    page = results_page(results, read_commands(experiment, decoded), curves=has_curves)
+    runs = read_runs(experiment, results["labels"], decoded)
+    folder = experiment if own else experiment / decoded
     figures = {"confusion": draw_confusion(results), "recall": _draw_recalls([(experiment, results, runs)])}
     if has_curves:
         figures["curves"] = _draw_curves(results, runs)
     for name, figure in figures.items():
-        save_figure(figure, [experiment / f"{name}{suffix}" for suffix in FORMATS])
-    write_json(experiment / "results.json", results)
-    write_text(experiment / "RESULTS.md", page)
+        save_figure(figure, [folder / f"{name}{suffix}" for suffix in FORMATS])
+    write_json(folder / "results.json", results)
+    write_text(folder / "RESULTS.md", page)
     return results
 
 
@@ -91,11 +95,11 @@ def draw_sweep(experiments, key, metric):
     return sweep_figure(numbers, lines, key, f"{models}, {tested}\n{_task(swept[0])}")
 
 
-def read_commands(experiment):
+def read_commands(experiment, decoded=DECODED):
     """The lines of every run's command.txt, of its training and of its decoding, by fold and seed, each once."""
     lines = {}
     for _, _, folder in run_folders(experiment):
-        for part in (*step_folders(folder), folder / "decode_test"):
+        for part in (*step_folders(folder), folder / decoded):
             path = part / "command.txt"
             if path.is_file():
                 lines |= dict.fromkeys(line for line in read_lines(path) if line.strip())

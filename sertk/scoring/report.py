@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.scoring import baseline
+from sertk.scoring.cross import cross_section
 from sertk.scoring.dimensions import dimensions_section
 from sertk.scoring.published import card_task
 from sertk.scoring.results import is_random, read_results
@@ -82,6 +83,7 @@ def report(experiments, title="Results", published=(), against=None):
     for task, group in groups.items():
         parts += _section(group, [figure for figure in published if figure.task == task], against)
     parts += dimensions_section(experiments, published)
+    parts += cross_section(experiments)
     elsewhere = dict.fromkeys(_elsewhere(figure) for figure in published if figure.task not in groups)
     parts.append(_listed("Published, and none of it run here", elsewhere))
     parts.append(f"{LEGEND} {baseline.LEGEND}\n" if against else f"{LEGEND}\n")

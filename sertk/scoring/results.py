@@ -8,7 +8,7 @@ import numpy as np
 
 from sertk.errors import SertkError
 from sertk.files import read_json
-from sertk.scoring.experiment import read_config, read_experiment_card, read_runs, undecoded_runs
+from sertk.scoring.experiment import DECODED, read_config, read_experiment_card, read_runs, undecoded_runs
 from sertk.scoring.intervals import speaker_intervals
 from sertk.scoring.metrics import (
     METRICS,
@@ -18,22 +18,26 @@ from sertk.scoring.metrics import (
     scores,
 )
 
+IDENTITY = ("corpus", "subset", "label_set", "protocol", "test_labels", "trained_on")
 COLLAPSED = 0.95  # share of the predictions in one class that no working system reaches
 REPORTED = ("experiment", "card", "folds", "repeats", "mean_sd", "intervals", "folds_scored", "warnings")
 
 
-def score(experiment, draws=2000, seed=0):
+def score(experiment, draws=2000, seed=0, decoded=DECODED, card_of=None):
     """The results of a decoded experiment folder as a dict for results.json; all metrics in 0..1.
 
     The top-level metrics and `confusion` pool all folds and seeds. A repeat is one seed with its folds
     pooled or, of a random protocol, one split; `repeats` lists them, and `mean_sd` has mean and sample
     standard deviation over them (`repeats`) and over all runs (`runs`). `intervals` resamples speakers, each
     with all utterances of all folds and seeds. Runs that are not decoded are left out with a warning; raises
-    SertkError for one that is not decoded well.
+    SertkError for one that is not decoded well. Of another corpus, `decoded` is the folder that runs left, and
+    `card_of` makes its card of the experiment's and of the paths of theirs.
     """
     card = read_experiment_card(experiment)
     labels = card["classes"]
-    runs = read_runs(experiment, labels)
+    runs = read_runs(experiment, labels, decoded)
+    if card_of:
+        card = card_of(card, [run.path / decoded / "card.yaml" for run in runs])
     confusions = [run_confusion(run, len(labels)) for run in runs]
     pooled = np.sum(confusions, axis=0)
     folds = [_run_facts(run) | _metrics(confusion) for run, confusion in zip(runs, confusions)]
@@ -51,7 +55,7 @@ def score(experiment, draws=2000, seed=0):
         "mean_sd": {"repeats": _mean_sd(repeats), "runs": _mean_sd(folds)},
         "intervals": speaker_intervals(speaker_confusions(runs, len(labels)), draws, seed),
         "card": card,
-        "warnings": _undecoded_warnings(experiment) + _warnings(card, runs, confusions),
+        "warnings": _undecoded_warnings(experiment, decoded) + _warnings(card, runs, confusions),
     }
 
 
@@ -105,7 +109,7 @@ def _identity(experiment, card, run):
     model = card.get("model") or (read_config(run.path).get("model") or {}).get("name") or folder
     if folder != model and not folder.startswith(f"{model}_"):
         model = folder
-    stated = [key for key in ("corpus", "subset", "label_set", "protocol", "test_labels") if card.get(key) is not None]
+    stated = [key for key in IDENTITY if card.get(key) is not None]
     return {key: card[key] for key in stated} | {"model": model, "tag": folder[len(model) + 1 :]}
 
 
@@ -170,11 +174,11 @@ def _folds_scored(card, runs):
     return {"scored": scored, "missing": [fold for fold in folds if fold not in scored], "of": len(folds)}
 
 
-def _undecoded_warnings(experiment):
+def _undecoded_warnings(experiment, decoded):
     return [
         f"fold {fold}, seed {seed} is not decoded and left out "
         "(stage 4, after stage 3 if its training was cut off)"
-        for fold, seed in undecoded_runs(experiment)
+        for fold, seed in undecoded_runs(experiment, decoded)
     ]
 
 

@@ -58,6 +58,8 @@ def counted(number, what):
 def system_name(identity):
     """`blstm_capsule speaker_norm`: model and tag, and whether the system was told what it is tested on."""
     name = f"{identity['model']} {identity['tag']}".rstrip()
+    if "trained_on" in identity:
+        name += f" (trained on {identity['trained_on']})"
     return f"{name} (uses the test label)" if "test_labels" in identity else name
 
 
