@@ -49,7 +49,7 @@ def map_labels(data_dir, label_set, path, classes):
     mapped = Labels(classes, {utt: class_of[label] for utt, label in theirs.items() if label in class_of})
     if not mapped.by_utterance:
         known = ", ".join(sorted(there))
-        raise SertkError(f"{path}: none of its labels is in {data_dir}/labels/{label_set}, which has: {known}")
+        raise SertkError(f"{path}: none of its labels is in {data_dir}/labels/{label_set} ({known})")
     utterances = DataDir(data_dir).utterances
     left_out = {label: there[label] for label in sorted(there) if label not in class_of}
     strange = [label for label in class_of if label not in there]
@@ -58,14 +58,15 @@ def map_labels(data_dir, label_set, path, classes):
     card = {
         "corpus": Path(data_dir).absolute().name,
         "label_set": label_set,
-        "label_map": label_map,
+        "label_map": [f"{name}: {', '.join(labels)}" for name, labels in label_map.items()],
         "class_counts": mapped.counts(),
         **({"left_out_counts": left_out} if left_out else {}),
         "without_label": len(set(utterances) - set(theirs)),
         "labels_not_there": strange,
     }
     others = ", ".join(f"{label} ({number})" for label, number in left_out.items()) or "none"
-    logger.info("%d of %d utterances are tested; labels left out: %s", len(mapped.by_utterance), len(utterances), others)
+    tested = f"{len(mapped.by_utterance)} of {len(utterances)}"
+    logger.info("%s utterances are tested; labels left out: %s", tested, others)
     return mapped, card
 
 

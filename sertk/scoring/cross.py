@@ -3,7 +3,7 @@
 from sertk.errors import SertkError
 from sertk.files import read_yaml
 from sertk.scoring.results import is_scored, read_results
-from sertk.scoring.tables import markdown_table, percent
+from sertk.scoring.tables import NOTHING, markdown_table, percent
 
 LEGEND = (
     "UAR %, all runs pooled, and its standard deviation over runs, by the corpus and label set that is tested. "
@@ -60,7 +60,7 @@ def cross_section(experiments):
     if not rows:
         return []
     header = ["system", "trained on", *columns]
-    table = [[name, trained_on, *(cells.get(column, "-") for column in columns)] for name, trained_on, cells in rows]
+    table = [[*names, *(cells.get(column, NOTHING) for column in columns)] for *names, cells in rows]
     return ["## Across corpora\n", LEGEND, markdown_table(header, table, left=2)]
 
 

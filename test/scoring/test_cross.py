@@ -75,10 +75,11 @@ def test_a_trained_model_decodes_and_is_scored_on_another_corpus(
     page = (exp / "decode_other_mood/RESULTS.md").read_text()
     assert page.startswith("# blstm_capsule (trained on data, labels 3, protocol toy): other, labels mood")
     assert "**Warning:** other has no utterance of sad: UAR is over the other classes alone (angry, calm)" in page
-    assert "- label map: angry furious, annoyed, calm calm\n" in page
+    assert "- label map: angry: furious, annoyed; calm: calm\n" in page
     assert not (exp / "results.json").exists()
 
-    assert decode.main(["--data", str(small_corpus), "--labels", "3", "--label_map", str(label_map), *CPU, str(run)]) == 1
+    options[1] = "3"
+    assert decode.main(["--data", str(small_corpus), *options]) == 1
     assert "trained on data; decode its test part with --splits" in capsys.readouterr().err
 
 
@@ -101,12 +102,14 @@ def test_maps_that_are_wrong(tmp_path, text, message):
 
 def test_a_map_without_any_label_of_the_corpus(other_corpus, tmp_path):
     (tmp_path / "map.yaml").write_text("angry: [annoyed]")
-    with pytest.raises(SertkError, match="which has: bored, calm, furious, sad"):
+    with pytest.raises(SertkError, match="labels/mood .bored, calm, furious, sad."):
         map_labels(other_corpus, "mood", tmp_path / "map.yaml", ["angry", "calm", "sad"])
 
 
 @pytest.mark.parametrize("options", [
-    ["--data", "x"], ["--feats", "a=b", "--labels", "m"], ["--data", "x", "--labels", "m", "--splits", "s", "--fold", "1"],
+    ["--data", "x"],
+    ["--feats", "a=b", "--labels", "m"],
+    ["--data", "x", "--labels", "m", "--splits", "s", "--fold", "1"],
 ])
 def test_wrong_calls(options, capsys):
     assert decode.main([*options, "--label_map", "map.yaml", "run"]) == 2
@@ -145,9 +148,10 @@ def test_the_matrix_of_trained_and_tested(tmp_path, capsys):
 
     def cell(path, mark="", share=""):
         results = read_json(path / "results.json")
-        mean = np.mean([run["uar"] for run in results["folds"]])
+        runs = [run["uar"] for run in results["folds"]]
+        mean, sd = np.mean(runs), np.std(runs, ddof=1)
         assert results["uar"] == pytest.approx(mean)  # as all runs have the same utterances of each class
-        return f"{mark}{100 * mean:.1f} ± {100 * np.std([run['uar'] for run in results['folds']], ddof=1):.1f}{share}{mark}"
+        return f"{mark}{100 * mean:.1f} ± {100 * sd:.1f}{share}{mark}"
 
     assert table[2][2:] == [cell(first, "*"), cell(first / "decode_b_e", share=" (2 of 3)"), "-", "-"]
     assert table[3][2:] == ["-", "-", cell(second, "*"), cell(second / "decode_a_e")]
