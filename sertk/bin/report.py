@@ -28,6 +28,7 @@ def build_parser():
 def run(args):
     from sertk.files import write_text
     from sertk.scoring.baseline import Baseline
+    from sertk.scoring.pages import markdown
     from sertk.scoring.published import read_published
     from sertk.scoring.report import Scored, report
     from sertk.scoring.results import is_scored
@@ -43,7 +44,7 @@ def run(args):
     if against and not against.candidates(experiments):
         known = ", ".join(sorted({experiment.folder.name for experiment in experiments}))
         raise UsageError(f"--against {args.against}: no such experiment or model here (there are: {known})")
-    page = report(experiments, args.title, published, against)
+    page = markdown(report(experiments, args.title, published, against))
     if args.out:
         write_text(args.out, page)
     else:

@@ -7,7 +7,8 @@ from torchaudio.functional import edit_distance
 from sertk.errors import SertkError
 from sertk.files import read_json, read_yaml, write_text
 from sertk.scoring.experiment import read_epochs
-from sertk.scoring.tables import markdown_table, percent
+from sertk.scoring.pages import markdown_table
+from sertk.scoring.tables import percent
 
 
 class ErrorRates:

@@ -2,13 +2,14 @@
 
 from sertk.errors import SertkError
 from sertk.files import read_yaml
+from sertk.scoring.pages import Heading, Table, Text
 from sertk.scoring.results import is_scored, read_results
-from sertk.scoring.tables import NOTHING, markdown_table, percent
+from sertk.scoring.tables import NOTHING, percent
 
 LEGEND = (
     "UAR %, all runs pooled, and its standard deviation over runs, by the corpus and label set that is tested. "
     "*Slanted*: within the corpus, by the protocol of the training. In brackets: of how many of the system's "
-    "classes there are utterances, where not of all; UAR is over these alone, so that chance is not the same.\n"
+    "classes there are utterances, where not of all; UAR is over these alone, so that chance is not the same."
 )
 OF_TRAINING = (
     "model", "test_labels", "numbers", "classes", "normalisation", "imbalance", "selection", "features",
@@ -43,7 +44,7 @@ def cross_card(card, paths):
 
 
 def cross_section(experiments):
-    """The Markdown, in parts, of a table of UAR: a row for each system, a column for each corpus tested.
+    """The blocks of a table of UAR: a row for each system, a column for each corpus tested.
 
     `experiments` are as report's; those with no scored result on another corpus are left out.
     """
@@ -61,7 +62,7 @@ def cross_section(experiments):
         return []
     header = ["system", "trained on", *columns]
     table = [[*names, *(cells.get(column, NOTHING) for column in columns)] for *names, cells in rows]
-    return ["## Across corpora\n", LEGEND, markdown_table(header, table, left=2)]
+    return [Heading("Across corpora"), Text(LEGEND), Table(header, table, left=2)]
 
 
 def _tested_on(card):

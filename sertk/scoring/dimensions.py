@@ -1,10 +1,11 @@
 """Levels of emotional dimensions, each a task of its own, side by side: the table of papers on them."""
 
-from sertk.scoring.tables import NOTHING, markdown_table
+from sertk.scoring.pages import Heading, Table, Text
+from sertk.scoring.tables import NOTHING
 
 DIMENSIONS = {"activation3": "activation", "dominance3": "dominance", "valence3": "valence"}
 HEADER = ["system", *DIMENSIONS.values(), "mean"]
-LEGEND = "Weighted F1 in %, all folds and seeds pooled; the mean where all three are there.\n"
+LEGEND = "Weighted F1 in %, all folds and seeds pooled; the mean where all three are there."
 
 
 def dimensions_section(experiments, published):
@@ -12,7 +13,7 @@ def dimensions_section(experiments, published):
 
     Systems of one name are one row; published ones follow under their source. Nothing without such experiments.
     """
-    parts = []
+    blocks = []
     corpora = dict.fromkeys(_corpus(each.card) for each in experiments if each.card["label_set"] in DIMENSIONS)
     for corpus, subset in corpora:
         rows = {}
@@ -24,8 +25,8 @@ def dimensions_section(experiments, published):
             if (figure.corpus, figure.subset, figure.taken_for) == (corpus, subset, "weighted_f1"):
                 rows.setdefault(f"{figure.system} ({figure.source})", {})[figure.label_set] = figure.value
         where = f"{corpus} {subset}" if subset else corpus
-        parts += [f"## {where}, dimensions\n", markdown_table(HEADER, _rows(rows)), LEGEND]
-    return parts
+        blocks += [Heading(f"{where}, dimensions"), Table(HEADER, _rows(rows)), Text(LEGEND)]
+    return blocks
 
 
 def _corpus(card):

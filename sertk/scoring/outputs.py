@@ -14,6 +14,7 @@ from sertk.plots.recall import class_recalls, recall_figure
 from sertk.plots.sweep import sweep_figure, swept_number
 from sertk.scoring.cross import cross_card
 from sertk.scoring.experiment import DECODED, read_config, read_runs, run_folders, step_folders
+from sertk.scoring.pages import markdown
 from sertk.scoring.results import read_results, score
 from sertk.scoring.tables import NAMES, extent, results_page, system_name, task_name
 
@@ -40,7 +41,7 @@ def write_results(experiment, draws=2000, seed=0, decoded=DECODED):
     for name, figure in figures.items():
         save_figure(figure, [folder / f"{name}{suffix}" for suffix in FORMATS])
     write_json(folder / "results.json", results)
-    write_text(folder / "RESULTS.md", page)
+    write_text(folder / "RESULTS.md", markdown(page))
     return results
 
 

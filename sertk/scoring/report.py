@@ -1,4 +1,4 @@
-"""One Markdown page of several experiments' results, beside published figures and against a baseline."""
+"""One page of several experiments' results, beside published figures and against a baseline."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from sertk.scoring import baseline
 from sertk.scoring.cross import cross_section
 from sertk.scoring.dimensions import dimensions_section
+from sertk.scoring.pages import Heading, Listing, Table, Text, listed
 from sertk.scoring.published import card_task
 from sertk.scoring.results import is_random, read_results
 from sertk.scoring.tables import (
@@ -15,7 +16,6 @@ from sertk.scoring.tables import (
     extent,
     folds_text,
     interval,
-    markdown_table,
     mean_sd,
     plain,
     seconds,
@@ -40,7 +40,7 @@ KEY_FACTS = {
     "source": "split",
 }
 SHARED_SPEAKERS = (
-    "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**\n"
+    "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**"
 )
 LEGEND = (
     "UAR, accuracy, F1: mean ± standard deviation over the repeats, which are the seeds, each with its folds "
@@ -71,7 +71,7 @@ class Scored:
 
 
 def report(experiments, title="Results", published=(), against=None):
-    """A Markdown page of `Scored` experiments: a section per corpus, label set and protocol, in their order.
+    """The page of `Scored` experiments: a section per corpus, label set and protocol, in their order.
 
     `published` are `Figure`s, shown beside the experiments they match, and by themselves where they match
     none; they order the rows. `against` is the `Baseline` that every other experiment is compared with.
@@ -79,15 +79,14 @@ def report(experiments, title="Results", published=(), against=None):
     groups = {}
     for experiment in experiments:
         groups.setdefault(card_task(experiment.card), []).append(experiment)
-    parts = [f"# {title}\n"]
+    page = [Heading(title, 1)]
     for task, group in groups.items():
-        parts += _section(group, [figure for figure in published if figure.task == task], against)
-    parts += dimensions_section(experiments, published)
-    parts += cross_section(experiments)
+        page += _section(group, [figure for figure in published if figure.task == task], against)
+    page += dimensions_section(experiments, published)
+    page += cross_section(experiments)
     elsewhere = dict.fromkeys(_elsewhere(figure) for figure in published if figure.task not in groups)
-    parts.append(_listed("Published, and none of it run here", elsewhere))
-    parts.append(f"{LEGEND} {baseline.LEGEND}\n" if against else f"{LEGEND}\n")
-    return "\n".join(part for part in parts if part)
+    page += listed("Published, and none of it run here", elsewhere)
+    return [*page, Text(f"{LEGEND} {baseline.LEGEND}" if against else LEGEND)]
 
 
 def _elsewhere(figure):
@@ -99,18 +98,17 @@ def _section(group, figures, against):
     published = _Published(figures)
     differences = baseline.Differences(group, against) if against else None
     table = _table(group, published, differences)
-    parts = [f"## {task_name(group[0].results['experiment'])}\n", _facts(group)]
+    blocks = [Heading(task_name(group[0].results["experiment"])), Listing(_facts(group))]
     if any(experiment.card["speaker_disjoint"] is False for experiment in group):
-        parts.append(SHARED_SPEAKERS)
-    parts.append(table)
+        blocks.append(Text(SHARED_SPEAKERS))
+    blocks.append(table)
     starred = any(experiment.results["intervals"]["descriptive"] for experiment in group)
     if starred or differences and differences.descriptive:
-        parts.append(f"{FEW_SPEAKERS_NOTE}\n")
-    parts.append(_listed("Published", published.notes()))
-    parts.append(_listed("Differences", differences.notes if differences else []))
-    parts.append(_listed("Warnings", _warnings(group)))
-    parts += ["### Runs\n", _runs(group)]
-    return parts
+        blocks.append(Text(FEW_SPEAKERS_NOTE))
+    blocks += listed("Published", published.notes())
+    blocks += listed("Differences", differences.notes if differences else [])
+    blocks += listed("Warnings", _warnings(group))
+    return [*blocks, Heading("Runs", 3), _runs(group)]
 
 
 def _table(group, published, differences):
@@ -128,7 +126,7 @@ def _table(group, published, differences):
                 "published %": published.value(figure),
             }
             rows.append([known.get(column, NOTHING) for column in header])
-    return markdown_table(header, rows, left=4)
+    return Table(header, rows, left=4)
 
 
 def _rank(experiment, figures):
@@ -183,12 +181,12 @@ def _facts(group):
         if not any(key in experiment.card for experiment in group):
             continue
         values = [plain(experiment.card.get(key)) for experiment in group]
-        lines.append(f"- {name}: {_shared(group, values)}\n")
+        lines.append(f"{name}: {_shared(group, values)}")
     if any(experiment.results["folds_scored"]["missing"] for experiment in group):
         what = "splits" if is_random(group[0].card) else "folds"
         values = [folds_text(experiment.results) for experiment in group]
-        lines.append(f"- {what} scored: {_shared(group, values)}\n")
-    return "".join(lines)
+        lines.append(f"{what} scored: {_shared(group, values)}")
+    return lines
 
 
 def _shared(group, values):
@@ -205,10 +203,6 @@ def _warnings(group):
     return [
         f"{experiment.name}: {warning}." for experiment in group for warning in experiment.results["warnings"]
     ]
-
-
-def _listed(heading, lines):
-    return f"{heading}:\n\n" + "".join(f"- {line}\n" for line in lines) if lines else ""
 
 
 def _measured(experiment):
@@ -240,7 +234,7 @@ def _runs(group):
         ]
         for experiment in group
     ]
-    return markdown_table(header, rows)
+    return Table(header, rows)
 
 
 def _mean(values):

@@ -1,20 +1,13 @@
-"""Results as Markdown: percent with one decimal, nothing typed by hand."""
+"""Results as blocks of a page: percent with one decimal, nothing typed by hand."""
 
 from sertk.scoring.experiment import CARD_KEYS
 from sertk.scoring.metrics import METRICS
+from sertk.scoring.pages import Code, Heading, Listing, Picture, Table, Text, markdown_table
 from sertk.scoring.results import is_random
 
 NAMES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
 NOTHING = "-"
 FEW_SPEAKERS_NOTE = "\\* fewer than ten speakers: the interval describes these speakers and no others."
-
-
-def markdown_table(header, rows, left=1):
-    """A Markdown table; the first `left` columns are aligned left, the others right."""
-    rule = ["-" if number < left else "-:" for number in range(len(header))]
-    lines = [[_cell(value) for value in row] for row in [header, *rows]]
-    lines.insert(1, rule)
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
 def percent(fraction):
@@ -70,20 +63,20 @@ def task_name(identity):
 
 
 def results_page(results, commands=(), curves=False):
-    """RESULTS.md of one experiment; `commands` are the command lines that made it."""
+    """The page of one experiment; `commands` are the command lines that made it."""
     identity = results["experiment"]
-    parts = [f"# {system_name(identity)}: {task_name(identity)}\n"]
-    parts += [f"**Warning:** {warning}.\n" for warning in results["warnings"]]
-    parts += ["## Result\n", _metrics_section(results)]
-    parts += ["## Protocol card\n", card_section(results["card"], results["labels"])]
-    parts += ["## Folds and seeds\n", _runs_table(results)]
-    parts += ["## Classes\n", _classes_table(results), "![Recall of each class](recall.png)\n"]
-    parts += ["## Confusion\n", _confusion_section(results)]
+    page = [Heading(f"{system_name(identity)}: {task_name(identity)}", 1)]
+    page += [Text(f"**Warning:** {warning}.") for warning in results["warnings"]]
+    page += [Heading("Result"), *_metrics_section(results)]
+    page += [Heading("Protocol card"), *card_section(results["card"], results["labels"])]
+    page += [Heading("Folds and seeds"), _runs_table(results)]
+    page += [Heading("Classes"), *_classes_section(results), Picture("Recall of each class", "recall.png")]
+    page += [Heading("Confusion"), *_confusion_section(results)]
     if curves:
-        parts += ["## Learning curves\n", "![Learning curves](curves.png)\n"]
+        page += [Heading("Learning curves"), Picture("Learning curves", "curves.png")]
     if commands:
-        parts += ["## Commands\n", "````\n" + "\n".join(commands) + "\n````\n"]
-    return "\n".join(parts)
+        page += [Heading("Commands"), Code(list(commands))]
+    return page
 
 
 def comparison_page(comparison):
@@ -108,19 +101,19 @@ def comparison_page(comparison):
 
 
 def card_section(card, labels):
-    """A protocol card as a Markdown list, its counts per class and its folds as tables below."""
+    """A protocol card as a list, its counts per class and its folds as tables below."""
     folds = card.get("folds")
     has_fold_table = isinstance(folds, list) and bool(folds) and all(isinstance(fold, dict) for fold in folds)
     apart = [key for key, value in card.items() if key.endswith("counts") and _are_counts(value)]
     apart += ["folds"] * has_fold_table
     keys = [*CARD_KEYS, *(key for key in card if key not in CARD_KEYS)]
-    parts = ["".join(f"- {_words(key)}: {_inline(card[key])}\n" for key in keys if key not in apart)]
-    parts += [_counts_table(key, card[key], labels) for key in apart if key != "folds"]
+    blocks = [Listing([f"{_words(key)}: {_inline(card[key])}" for key in keys if key not in apart])]
+    blocks += [_counts_table(key, card[key], labels) for key in apart if key != "folds"]
     if has_fold_table:
         columns = [key for key in dict.fromkeys(key for fold in folds for key in fold) if key != "sha256"]
         rows = [[_shortened(fold.get(column)) for column in columns] for fold in folds]
-        parts.append(markdown_table([_words(column) for column in columns], rows, left=len(columns)))
-    return "\n".join(parts)
+        blocks.append(Table([_words(column) for column in columns], rows, left=len(columns)))
+    return blocks
 
 
 def _metrics_section(results):
@@ -137,18 +130,16 @@ def _metrics_section(results):
         ]
         for name in METRICS
     ]
-    text = markdown_table(["%", "pooled", "95 % interval", *columns.values()], rows)
-    text += (
-        f"\n{extent(results)}; {counted(len(results['folds']), 'run')}. "
+    text = (
+        f"{extent(results)}; {counted(len(results['folds']), 'run')}. "
         "*Pooled*: the predictions of all runs as one test set. "
         + ("*Splits*" if random else "*Seeds*: the folds of each seed as one test set. *All runs*")
         + ": each by itself. "
         f"Interval: by bootstrap, {intervals['draws']} draws of {intervals['speakers']} speakers, each "
-        "with all utterances of all runs; it covers the choice of speakers, not that of seeds.\n"
+        "with all utterances of all runs; it covers the choice of speakers, not that of seeds."
     )
-    if intervals["descriptive"]:
-        text += f"\n{FEW_SPEAKERS_NOTE}\n"
-    return text
+    blocks = [Table(["%", "pooled", "95 % interval", *columns.values()], rows), Text(text)]
+    return blocks + [Text(FEW_SPEAKERS_NOTE)] * intervals["descriptive"]
 
 
 def extent(results):
@@ -199,10 +190,10 @@ def _runs_table(results):
         + [_or_nothing(run["empty_paths"])] * emits_paths
         for run in results["folds"]
     ]
-    return markdown_table(header + ["only blanks"] * emits_paths, rows, left=0)
+    return Table(header + ["only blanks"] * emits_paths, rows, left=0)
 
 
-def _classes_table(results):
+def _classes_section(results):
     header = ["class", "utterances", "recall %", "precision %", "F1 %"]
     rows = [
         [
@@ -214,7 +205,7 @@ def _classes_table(results):
         ]
         for row in results["per_class"]
     ]
-    return markdown_table(header, rows) + "\nAn utterance counts once per fold and seed that decoded it.\n"
+    return [Table(header, rows), Text("An utterance counts once per fold and seed that decoded it.")]
 
 
 def _confusion_section(results):
@@ -224,8 +215,8 @@ def _confusion_section(results):
         total = sum(counts)
         shares = [f"{count} ({percent(count / total)})" if total else str(count) for count in counts]
         rows.append([label, *shares])
-    table = markdown_table(header, rows)
-    return f"Utterances (% of the reference class).\n\n{table}\n![Confusion matrix](confusion.png)\n"
+    note = Text("Utterances (% of the reference class).")
+    return [note, Table(header, rows), Picture("Confusion matrix", "confusion.png")]
 
 
 def _counts_table(title, counts, labels):
@@ -236,7 +227,7 @@ def _counts_table(title, counts, labels):
         [path or "utterances", *(row.get(name, 0) for name in columns), sum(row.values())]
         for path, row in rows.items()
     ]
-    return markdown_table([_words(title), *columns, "total"], table)
+    return Table([_words(title), *columns, "total"], table)
 
 
 def _are_counts(value):
@@ -285,7 +276,3 @@ def _words(key):
 
 def _or_nothing(value):
     return NOTHING if value is None else value
-
-
-def _cell(value):
-    return " ".join(str(value).split()).replace("|", "\\|")

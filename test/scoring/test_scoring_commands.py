@@ -16,7 +16,8 @@ from scipy import stats
 
 from sertk.bin import score
 from sertk.scoring.comparison import compare
-from sertk.scoring.tables import card_section, interval, markdown_table, mean_sd
+from sertk.scoring.pages import markdown, markdown_table
+from sertk.scoring.tables import card_section, interval, mean_sd
 
 PICTURES = [f"{kind}.{suffix}" for kind in ("confusion", "curves", "recall") for suffix in ("png", "svg")]
 OUTPUTS = ("results.json", "RESULTS.md", *PICTURES)
@@ -138,7 +139,7 @@ def test_card_section_of_nested_counts_and_unknown_keys(tmp_path):
         checks=["no audio, by hash", "no speaker"],
         made_by={"x": [1, 2]},
     )
-    section = card_section(yaml.safe_load((tmp_path / "card.yaml").read_text()), CLASSES)
+    section = markdown(card_section(yaml.safe_load((tmp_path / "card.yaml").read_text()), CLASSES))
     assert "| counts | happy | sad | total |" in section
     assert "| all | 1 | 3 | 4 |\n| fold1 train | 0 | 2 | 2 |\n| fold1 test | 1 | 0 | 1 |" in section
     assert "- checks: no audio, by hash; no speaker\n" in section
