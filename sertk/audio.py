@@ -115,10 +115,10 @@ def read_utterances(wav_scp, segments=None, channel=None, on_error=None, wanted=
             on_error(utterance, error)
 
 
-def read_data_dir(path, wanted=None):
+def read_data_dir(path, wanted=None, on_error=None):
     """Yields what `read_utterances` does, of a data folder's wav.scp and, where it has them, segments."""
     segments = Path(path) / "segments"
-    return read_utterances(Path(path) / "wav.scp", segments if segments.exists() else None, wanted=wanted)
+    return read_utterances(Path(path) / "wav.scp", segments if segments.exists() else None, None, on_error, wanted)
 
 
 def read_wave_archive(location, channel=None, on_error=None):

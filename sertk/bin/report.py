@@ -10,6 +10,8 @@ EXAMPLE = (
     "sertk-report --title RAVDESS --published conf/published.yaml --against blstm --out RESULTS.md exp/*/*"
 )
 
+MISTAKES = 10
+
 
 def build_parser():
     parser = make_parser("sertk-report", "Makes one page of several experiments' results.", EXAMPLE)
@@ -21,11 +23,23 @@ def build_parser():
         help="baseline to compare with: one of EXP, by its folder or the folder's name, or a model",
     )
     parser.add_argument("--out", metavar="FILE", help="write there instead of to stdout")
+    parser.add_argument("--html", metavar="FILE", help="write an HTML page with all details; nothing to stdout")
+    parser.add_argument("--data", metavar="DIR", help="data folder of its recordings (default: as decoded)")
+    parser.add_argument(
+        "--mistakes",
+        type=int,
+        metavar="N",
+        help=f"how many mistakes of each system it lists and lets hear, 0 for none (default {MISTAKES})",
+    )
     parser.add_argument("--title", default="Results", help="heading of the page (default %(default)s)")
     return parser
 
 
 def run(args):
+    if not args.html and (args.data or args.mistakes is not None):
+        raise UsageError("--data and --mistakes are for the page of --html")
+    if args.mistakes is not None and args.mistakes < 0:
+        raise UsageError("--mistakes is at least 0")
     from sertk.files import write_text
     from sertk.scoring.baseline import Baseline
     from sertk.scoring.pages import markdown
@@ -44,11 +58,24 @@ def run(args):
     if against and not against.candidates(experiments):
         known = ", ".join(sorted({experiment.folder.name for experiment in experiments}))
         raise UsageError(f"--against {args.against}: no such experiment or model here (there are: {known})")
-    page = markdown(report(experiments, args.title, published, against))
+    page = report(experiments, args.title, published, against)
+    if args.html:
+        _write_html(args, page, experiments)
     if args.out:
-        write_text(args.out, page)
-    else:
-        print(page, end="")
+        write_text(args.out, markdown(page))
+    elif not args.html:
+        print(markdown(page), end="")
+
+
+def _write_html(args, page, experiments):
+    from sertk.files import write_text
+    from sertk.scoring.details import details
+    from sertk.scoring.html import html_page
+    from sertk.scoring.recordings import Recordings
+
+    mistakes = MISTAKES if args.mistakes is None else args.mistakes
+    page = page + details(experiments, mistakes, Recordings(args.data))
+    write_text(args.html, html_page(args.title, page))
 
 
 def main(argv=None):

@@ -21,12 +21,16 @@ POSTERIOR_SLACK = 0.01  # posteriors are written with a few decimals
 
 @dataclass(frozen=True)
 class Predictions:
-    """The decoded utterances of one run; `reference` and `predicted` (utterances,) are class indices."""
+    """The decoded utterances of one run.
+
+    `reference` and `predicted` (utterances,) are class indices, `posteriors` (utterances, classes) in 0..1.
+    """
 
     utterances: list[str]
     speakers: list[str]
     reference: np.ndarray
     predicted: np.ndarray
+    posteriors: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -116,23 +120,25 @@ def predictions_path(folder, decoded):
 def read_predictions(path, classes):
     """The `Predictions` of a predictions.tsv; raises SertkError with file and line for whatever is wrong."""
     index = {name: number for number, name in enumerate(classes)}
-    speakers, reference, predicted = {}, [], []
+    speakers, reference, predicted, posteriors = {}, [], [], []
     try:
         with open(path, encoding="utf-8") as handle:
             _check_header(path, handle.readline().rstrip("\n"), classes)
             for number, line in enumerate(handle, 2):
                 where = f"{path}:{number}"
-                utterance, speaker, *labels = _check_row(where, line.rstrip("\n").split("\t"), index)
+                utterance, speaker, *labels, shares = _check_row(where, line.rstrip("\n").split("\t"), index)
                 if utterance in speakers:
                     raise SertkError(f"{where}: utterance {utterance} is there twice; decode again (stage 4)")
                 speakers[utterance] = speaker
                 reference.append(index[labels[0]])
                 predicted.append(index[labels[1]])
+                posteriors.append(shares)
     except UnicodeDecodeError as error:
         raise SertkError(f"{path}: not UTF-8 text: {error}") from error
     if not speakers:
         raise SertkError(f"{path}: no utterances in it; decode again (stage 4)")
-    return Predictions(list(speakers), list(speakers.values()), np.array(reference), np.array(predicted))
+    arrays = map(np.array, (reference, predicted, posteriors))
+    return Predictions(list(speakers), list(speakers.values()), *arrays)
 
 
 def read_epochs(folder):
@@ -216,7 +222,7 @@ def _check_header(path, line, classes):
 
 
 def _check_row(where, fields, index):
-    """The first four fields of a row whose every field has been checked."""
+    """The first four fields of a row whose every field has been checked, and its posteriors."""
     expected = len(FIXED_COLUMNS) + len(index)
     if len(fields) != expected:
         raise SertkError(f"{where}: {len(fields)} columns instead of {expected}; decode again (stage 4)")
@@ -236,7 +242,7 @@ def _check_row(where, fields, index):
             f"{where}: utterance {utterance}: the posteriors {' '.join(fields[4:])} are not all in 0..1 with "
             "sum 1; look at the training log, then decode again (stage 4)"
         )
-    return fields[:4]
+    return *fields[:4], posteriors
 
 
 def _check_agreement(runs, classes):
