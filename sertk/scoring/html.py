@@ -21,8 +21,8 @@ body { margin: 0 auto; max-width: 76rem; padding: 0 1rem 4rem; background: var(-
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
 h1, h2, h3, h4 { line-height: 1.25; margin: 2rem 0 .5rem }
 .box { overflow-x: auto; margin: 1rem 0 }
-table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; overflow-wrap: normal }
-th, td { border: 1px solid var(--line); padding: .25rem .5rem; text-align: right; vertical-align: middle }
+table { border-collapse: collapse; font-size: .8125rem; font-variant-numeric: tabular-nums; overflow-wrap: normal }
+th, td { border: 1px solid var(--line); padding: .25rem .375rem; text-align: right; vertical-align: middle }
 th { background: var(--shade) }
 th.left, td.left { text-align: left }
 td { white-space: nowrap }
@@ -107,7 +107,7 @@ def _table(table):
 
 def _cell(tag, value, left):
     if isinstance(value, Sound):
-        content = f'<audio controls preload="none" src="{_data("audio/flac", value.content)}"></audio>'
+        content = f'<audio controls preload="metadata" src="{_data("audio/flac", value.content)}"></audio>'
     else:
         content = _marked(value)
     classes = ["left"] * left + ["long"] * (tag == "td" and len(str(value)) > LONG and isinstance(value, str))
