@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mistake:
-    """An utterance that was not recognised, as the run has it whose posterior of the predicted class is highest."""
+    """An utterance that was not recognised, as the run has it that gives its mistake the highest posterior."""
 
     utterance: str
     speaker: str

@@ -16,14 +16,14 @@ MOST_BYTES = 12_000_000  # of all recordings of a page
 
 
 class Recordings:
-    """Reads recordings from the data folder that is named, else from the one that the runs were decoded with."""
+    """Reads recordings from the data folder that is named, else from the one that was decoded."""
 
     def __init__(self, data=None):
         self.data = data
         self.left = MOST_BYTES
 
     def read(self, runs, utterances):
-        """({utterance: FLAC}, notes): mono at 16 kHz, what is there, and a line for each reason why one is not."""
+        """({utterance: FLAC}, notes): what is there, mono at 16 kHz, and a line for whatever is not."""
         try:
             data = Path(self.data) if self.data else _trusted(stored_data(runs[0].path))
             errors, found = [], {}
@@ -78,7 +78,7 @@ def stored_data(run):
 
 
 def _trusted(data):
-    """The folder, unless reading it would run commands that nobody asked for; SertkError if it is not there."""
+    """The folder; raises SertkError if it is not there, or has commands that nobody asked to run."""
     if not (data / "wav.scp").is_file():
         raise SertkError(f"{data} has no wav.scp; name the data folder with --data")
     if "|" in read_text(data / "wav.scp"):

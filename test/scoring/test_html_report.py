@@ -23,7 +23,12 @@ from sertk.scoring.results import score
 
 VOID = {"meta", "img", "br"}
 HOSTILE = '<script>alert("x")</script>&\'$\\frac$'
-ROWS = [("a-1", "a", "sad", "happy"), ("a-2", "a", "sad", "sad"), ("b-1", "b", "happy", "neutral"), ("b-2", "b", "neutral", "neutral")]
+ROWS = [
+    ("a-1", "a", "sad", "happy"),
+    ("a-2", "a", "sad", "sad"),
+    ("b-1", "b", "happy", "neutral"),
+    ("b-2", "b", "neutral", "neutral"),
+]
 
 
 class Elements(HTMLParser):
@@ -104,14 +109,26 @@ def test_text_stays_text_whatever_its_characters(tmp_path):
     rows = [(f"{HOSTILE}-{n}", f"{HOSTILE}{n}", classes[n % 2], classes[n // 2]) for n in range(4)]
     rows.append(("</td><img src=x>", "</details>", HOSTILE, "sad"))
     experiment = make_scored(
-        tmp_path / "<b onclick=x>", rows, classes, corpus=HOSTILE, model=HOSTILE, note=f"</style>{HOSTILE}", source='"><svg/onload=x>'
+        tmp_path / "<b onclick=x>",
+        rows,
+        classes,
+        corpus=HOSTILE,
+        model=HOSTILE,
+        note=f"</style>{HOSTILE}",
+        source='"><svg/onload=x>',
     )
     page = page_of(tmp_path, "--title", f"</title>{HOSTILE}", experiment)
     found = Elements(page)
     assert not found.named("script") and not found.named("b") and not found.named("img")
     assert page.count("<title>") == page.count("<style>") == 1
     text = "".join(found.texts)
-    for expected in (f"note: </style>{HOSTILE}", f"{HOSTILE}-1", "</td><img src=x>", '"><svg/onload=x>', f"</title>{HOSTILE}"):
+    for expected in (
+        f"note: </style>{HOSTILE}",
+        f"{HOSTILE}-1",
+        "</td><img src=x>",
+        '"><svg/onload=x>',
+        f"</title>{HOSTILE}",
+    ):
         assert expected in text
     assert all(not name.startswith("on") for _, attributes in found.elements for name in attributes)
 
@@ -146,13 +163,22 @@ def test_mistakes_are_those_of_the_most_certain_run(tmp_path):
         table = "\n".join([head, *("\t".join(line.split()) for line in lines)]) + "\n"
         (folder / "decode_test" / "predictions.tsv").write_text(table)
     found = confident_mistakes(read_runs(tmp_path, CLASSES), CLASSES, 9)
-    facts = [(each.utterance, each.predicted, each.posterior, each.of_reference, each.wrong, each.decoded) for each in found]
-    assert facts == [("u1", "sad", 0.7, 0.2, 2, 2), ("u2", "happy", 0.7, 0.2, 1, 2), ("u3", "happy", 0.5, 0.4, 1, 2)]
+    facts = [
+        (each.utterance, each.predicted, each.posterior, each.of_reference, each.wrong, each.decoded)
+        for each in found
+    ]
+    assert facts == [
+        ("u1", "sad", 0.7, 0.2, 2, 2),
+        ("u2", "happy", 0.7, 0.2, 1, 2),
+        ("u3", "happy", 0.5, 0.4, 1, 2),
+    ]
     assert [each.utterance for each in confident_mistakes(read_runs(tmp_path, CLASSES), CLASSES, 1)] == ["u1"]
 
 
 def test_recall_of_each_speaker(tmp_path):
-    text = " ".join(Elements(page_of(tmp_path, make_scored(tmp_path / "x"), "--mistakes", 0)).texts).split("Speakers")[1]
+    text = " ".join(Elements(page_of(tmp_path, make_scored(tmp_path / "x"), "--mistakes", 0)).texts).split(
+        "Speakers"
+    )[1]
     cells = [cell for cell in text.split("\n")[-40:] if cell.strip()]
     flat = " ".join(" ".join(cells).split())
     assert "a 2 50.0 - - 50.0" in flat and "b 2 50.0 100.0 0.0 -" in flat and "mistakes" not in flat
@@ -160,7 +186,9 @@ def test_recall_of_each_speaker(tmp_path):
 
 def test_recordings_are_small(tmp_path):
     random = np.random.default_rng(1)
-    samples, rate = soundfile.read(io.BytesIO(flac(0.1 * random.normal(size=30 * 8000).astype(np.float32), 8000)))
+    samples, rate = soundfile.read(
+        io.BytesIO(flac(0.1 * random.normal(size=30 * 8000).astype(np.float32), 8000))
+    )
     assert (rate, len(samples)) == (RATE, LONGEST * RATE)
     tone = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32) / 2
     samples, _ = soundfile.read(io.BytesIO(flac(tone, RATE)))
