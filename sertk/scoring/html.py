@@ -21,7 +21,8 @@ body { margin: 0 auto; max-width: 76rem; padding: 0 1rem 4rem; background: var(-
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere }
 h1, h2, h3, h4 { line-height: 1.25; margin: 2rem 0 .5rem }
 .box { overflow-x: auto; margin: 1rem 0 }
-table { border-collapse: collapse; font-size: .8125rem; font-variant-numeric: tabular-nums; overflow-wrap: normal }
+table { border-collapse: collapse; font-size: .8125rem; font-variant-numeric: tabular-nums;
+  overflow-wrap: normal }
 th, td { border: 1px solid var(--line); padding: .25rem .375rem; text-align: right; vertical-align: middle }
 th { background: var(--shade) }
 th.left, td.left { text-align: left }
@@ -80,7 +81,8 @@ def html_page(title, blocks):
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{_html(blocks)}</body>\n</html>\n"
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{_html(blocks)}</body>\n</html>\n"
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mistake:
-    """An utterance that was not recognised, as the run has it that gives its mistake the highest posterior."""
+    """An utterance that was not recognised, as by the run that was most certain of its mistake."""
 
     utterance: str
     speaker: str
