@@ -90,6 +90,8 @@ class Training:
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # Classes alike: every class's utterances weigh as much in the loss, or come as often in an epoch
     imbalance: Literal["none", "weights", "upsample"] = "none"
+    # Utterances are stretched in time by factors from this range, drawn anew in each epoch; above 1 is faster
+    tempo: tuple[float, float] = (1.0, 1.0)
     average: float = 0.0  # decay per step of the running mean of the weights that is validated and kept; 0: none
     checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
 
@@ -101,6 +103,7 @@ class Training:
         for key in ("grad_clip", "checkpoint_seconds", "plateau", "least_lr"):
             require(getattr(self, key) >= 0, key, "0 or more")
         require(self.anneal >= 1, "anneal", "1 or more")
+        require(0.5 <= self.tempo[0] <= self.tempo[1] <= 2, "tempo", "two numbers between 0.5 and 2, the smaller one first")
         require(self.plateau == 0 or self.select != "last", "plateau", "0, where the last epoch is taken")
 
 
@@ -144,6 +147,8 @@ class Config:
         require(not self.on_the_fly or {*scopes} <= {"window"}, "on_the_fly", "false, unless normalise has scope window")
         by_length = self.training.sortagrad or self.training.batches == "length"
         require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
+        stretched = self.training.tempo != (1.0, 1.0)
+        require(not (stretched and (self.segment or task == "asr")), "training", "no tempo with segment, nor for ASR")
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
 
 

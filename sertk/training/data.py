@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sertk.archives import load_matrix, read_scp, split_location
 from sertk.command import progress
 from sertk.errors import SertkError
+from sertk.layers.recurrent import length_mask
 from sertk.models.base import Batch, Padded
 
 
@@ -199,10 +200,24 @@ class WindowSampler(Sampler):
 
 
 class UtteranceSampler(Sampler):
-    """Whole utterances, padded with zeros to the longest of the batch."""
+    """Whole utterances, padded with zeros to the longest of the batch.
+
+    `tempos` (utterances,) are the factors by which they are stretched in time, the same for all streams of an
+    utterance; None: they stay as they are.
+    """
+
+    tempos = None
 
     def all_windows(self):
         return torch.arange(len(self.dataset.utterances))
+
+    def epoch_batches(self, generator, epoch, training):
+        batches = super().epoch_batches(generator, epoch, training)
+        slowest, fastest = training.tempo
+        if (slowest, fastest) != (1, 1):
+            drawn = torch.rand(len(self.dataset.utterances), generator=generator)
+            self.tempos = slowest + (fastest - slowest) * drawn
+        return batches
 
     def epoch_windows(self, generator):
         items = self.epoch_items(generator)
@@ -212,12 +227,27 @@ class UtteranceSampler(Sampler):
         """The Batch of the utterances `items` (batch,)."""
         streams = {}
         for name, stream in self.dataset.streams.items():
-            lengths = stream.lengths[items]
-            nth = torch.arange(int(lengths.max()))
-            inside = nth < lengths[:, None]
-            values = stream.take(items, nth.minimum(lengths[:, None] - 1), device)
-            streams[name] = Padded(values * inside.to(device)[..., None], lengths)
+            values, lengths = take_whole(stream, items, device, None if self.tempos is None else self.tempos[items])
+            streams[name] = Padded(values * length_mask(lengths, values.shape[1], device)[..., None], lengths)
         return make_batch(self.dataset, items, streams, device)
+
+
+def take_whole(stream, items, device, tempos=None):
+    """The utterances `items` (batch,) of a stream, and their lengths; what comes after an utterance is not zero.
+
+    Frames of an utterance at another tempo lie `tempos` (batch,) frames apart, between those of the stream, which
+    are interpolated linearly: of magnitudes as a phase vocoder does.
+    """
+    last = stream.lengths[items] - 1
+    if tempos is None:
+        nth = torch.arange(int(last.max()) + 1).minimum(last[:, None])
+        return stream.take(items, nth, device), last + 1
+    lengths = (last / tempos).long() + 1
+    places = (torch.arange(int(lengths.max())) * tempos[:, None]).minimum(last[:, None])
+    before = places.long()
+    after = (before + 1).minimum(last[:, None])
+    weight = (places - before).to(device)[..., None]
+    return torch.lerp(stream.take(items, before, device), stream.take(items, after, device), weight), lengths
 
 
 def upsampled(labels, generator):

@@ -8,7 +8,7 @@ import torch
 from sklearn.utils.class_weight import compute_sample_weight
 
 from sertk.archives import MatrixWriter
-from sertk.config import Normalise, Segment
+from sertk.config import Normalise, Segment, Training
 from sertk.errors import SertkError
 from sertk.features.normalise import Normaliser
 from sertk.training.data import (
@@ -137,6 +137,37 @@ def test_whole_utterances_are_padded_with_zeros():
     for row, item in enumerate([2, 1, 0]):
         assert torch.equal(stream.values[row, : LENGTHS[item]], torch.from_numpy(matrices[item]))
         assert not stream.values[row, LENGTHS[item] :].any()
+
+
+def test_stretched_utterances_are_interpolated_and_all_their_streams_alike():
+    dataset, matrices = make_dataset()
+    coarse = [matrix[::2] for matrix in matrices]
+    dataset.streams["coarse"] = Stream(coarse)
+    sampler, training = UtteranceSampler(dataset), Training(tempo=(0.8, 1.25))
+    sampler.epoch_batches(torch.Generator().manual_seed(3), 0, training)
+    factors = sampler.tempos.tolist()
+    assert 0.8 <= min(factors) < 1 < max(factors) <= 1.25
+    batch = sampler.gather(torch.tensor([2, 1, 0]), torch.device("cpu"))
+    for name, own in (("toy", matrices), ("coarse", coarse)):
+        stream = batch.streams[name]
+        for row, item in enumerate([2, 1, 0]):
+            places = np.arange(int((len(own[item]) - 1) / factors[item]) + 1) * factors[item]
+            expected = [np.interp(places, range(len(own[item])), column) for column in own[item].T]
+            assert int(stream.lengths[row]) == len(places)
+            np.testing.assert_allclose(stream.values[row, : len(places)].T, expected, atol=1e-5)
+            assert not stream.values[row, len(places) :].any()
+
+
+def test_tempos_are_drawn_anew_in_each_epoch_and_again_after_a_restart():
+    dataset, _ = make_dataset()
+    drawn = []
+    for seed in (1, 2, 1):
+        sampler = UtteranceSampler(dataset)
+        sampler.epoch_batches(torch.Generator().manual_seed(seed), 0, Training(tempo=(0.5, 2.0)))
+        drawn.append(sampler.tempos.tolist())
+    assert drawn[0] == drawn[2] != drawn[1]
+    sampler.epoch_batches(torch.Generator().manual_seed(1), 0, Training(tempo=(0.9, 0.9)))
+    assert sampler.tempos.tolist() == pytest.approx([0.9] * 3)
 
 
 def test_window_normalisation_is_taken_over_each_window_alone():
