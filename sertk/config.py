@@ -2,26 +2,15 @@
 
 import dataclasses
 import math
-import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import typeguard
 import yaml
 
 from sertk.errors import SertkError
 from sertk.files import read_yaml
-
-
-class Impossible(Exception):
-    """A value of the right type that makes no sense; `build` turns it into a message with file and key."""
-
-
-def require(condition, key, expected):
-    """Used by the dataclasses to refuse an impossible value."""
-    if not condition:
-        raise Impossible(key, expected)
+from sertk.typed import build, require
 
 
 @dataclass(frozen=True)
@@ -107,6 +96,28 @@ class Training:
         require(self.plateau == 0 or self.select != "last", "plateau", "0, where the last epoch is taken")
 
 
+def convert_normalise(_, value, path, key):
+    items = [{"scope": value}] if isinstance(value, str) else value
+    if not isinstance(items, list):
+        raise SertkError(f"{path}: {key}: expected a list of steps or a scope's name, got {value!r}")
+    return tuple(build(Normalise, item, path, f"{key}.") for item in items)
+
+
+def convert_model(_, value, path, key):
+    return build_model_config(value, path, f"{key}.")
+
+
+def build_model_config(data, path, prefix):
+    from sertk.models import MODELS
+
+    if not isinstance(data, dict) or "name" not in data:
+        raise SertkError(f"{path}: {prefix}name is missing (known: {', '.join(sorted(MODELS))})")
+    if not isinstance(data["name"], str) or data["name"] not in MODELS:
+        known = ", ".join(sorted(MODELS))
+        raise SertkError(f"{path}: {prefix}name: no model {data['name']!r} (known: {known})")
+    return build(MODELS[data["name"]].Config, data, path, prefix)
+
+
 # What an epoch can be chosen by, beside the loss
 OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "asr": "valid_cer"}
 
@@ -115,11 +126,11 @@ OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "a
 class Config:
     """One training: the whole of a single-step model, or one step of several."""
 
-    model: Any  # the Config dataclass of the model's class
+    model: Any = field(metadata={"convert": convert_model})  # the Config dataclass of the model's class
     features: tuple[str, ...]
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
     task: Literal["emotion", "autoencoder", "asr"] = "emotion"
-    normalise: tuple[Normalise, ...] = (Normalise(),)
+    normalise: tuple[Normalise, ...] = field(default=(Normalise(),), metadata={"convert": convert_normalise})
     numbers: str | None = None  # a table of the data folder, one number for each utterance, that the model asks for
     conditions: str | None = None  # a feature type of one vector for each utterance, that the model asks for
     segment: Segment | None = None
@@ -258,81 +269,6 @@ def check_extracted(steps, path):
                 raise SertkError(f"{where}.features: {other.extract} is extracted later, by the step {later}")
         if layer is not None:
             makers[layer] = name
-
-
-def build(cls, data, path, prefix=""):
-    """A frozen dataclass from a mapping; `prefix` is the key path so far, for errors."""
-    if not isinstance(data, dict):
-        raise SertkError(f"{path}: {prefix.rstrip('.')}: expected a mapping, got {data!r}")
-    fields = {item.name: item for item in dataclasses.fields(cls)}
-    hints = typing.get_type_hints(cls)
-    for key in data:
-        if key not in fields:
-            raise SertkError(f"{path}: unknown key {prefix}{key} (known: {', '.join(fields)})")
-    for key, item in fields.items():
-        has_default = (item.default, item.default_factory) != (dataclasses.MISSING,) * 2
-        if key not in data and not has_default:
-            raise SertkError(f"{path}: {prefix}{key} is missing")
-    values = {
-        key: build_model_config(value, path, f"{prefix}{key}.")
-        if (cls, key) == (Config, "model")
-        else convert(hints[key], value, path, prefix + key)
-        for key, value in data.items()
-    }
-    try:
-        return cls(**values)
-    except Impossible as error:
-        key, expected = error.args
-        raise SertkError(f"{path}: {prefix}{key} is {values.get(key)!r}, expected {expected}") from error
-
-
-def build_model_config(data, path, prefix):
-    from sertk.models import MODELS
-
-    if not isinstance(data, dict) or "name" not in data:
-        raise SertkError(f"{path}: {prefix}name is missing (known: {', '.join(sorted(MODELS))})")
-    if not isinstance(data["name"], str) or data["name"] not in MODELS:
-        known = ", ".join(sorted(MODELS))
-        raise SertkError(f"{path}: {prefix}name: no model {data['name']!r} (known: {known})")
-    return build(MODELS[data["name"]].Config, data, path, prefix)
-
-
-def convert(hint, value, path, key):
-    """A YAML value as the type `hint` asks for; raises SertkError when it is of another type."""
-    if hint == tuple[Normalise, ...]:
-        items = [{"scope": value}] if isinstance(value, str) else value
-        if not isinstance(items, list):
-            raise SertkError(f"{path}: {key}: expected a list of steps or a scope's name, got {value!r}")
-        return tuple(build(Normalise, item, path, f"{key}.") for item in items)
-    nested = [arg for arg in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(arg)]
-    if nested and value is not None:
-        return build(nested[0], value, path, f"{key}.")
-    value = as_float(hint, value)
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        item_hint = typing.get_args(hint)[0]
-        value = tuple(as_float(item_hint, item) for item in value)
-    try:
-        if isinstance(value, bool) and hint is not bool:  # which Python counts among the whole numbers
-            raise typeguard.TypeCheckError("a boolean")
-        return typeguard.check_type(value, hint)
-    except typeguard.TypeCheckError as error:
-        raise SertkError(f"{path}: {key} is {value!r}, expected {describe(hint)}") from error
-
-
-def as_float(hint, value):
-    """Whole numbers, and strings such as 1e-3 (which YAML 1.1 takes for text), as floats where floats are asked."""
-    if hint is not float or isinstance(value, bool):
-        return value
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return value
-
-
-def describe(hint):
-    if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(str(name) for name in typing.get_args(hint))
-    return getattr(hint, "__name__", str(hint)) if not typing.get_args(hint) else str(hint)
 
 
 def to_mapping(config):

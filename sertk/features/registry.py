@@ -5,13 +5,13 @@ import os
 from pathlib import Path
 
 from sertk.archives import read_scp, split_location
-from sertk.config import build
 from sertk.errors import SertkError
 from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
 from sertk.features.pitch import MfccPitch
 from sertk.features.spectrogram import Spectrogram
 from sertk.files import read_yaml, write_yaml
+from sertk.typed import build
 
 EXTRACTORS = {
     "fbank": Fbank,

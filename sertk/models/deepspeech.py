@@ -6,7 +6,6 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.config import require
 from sertk.errors import SertkError
 from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.layers.convolution import StridedConv2d
@@ -14,6 +13,7 @@ from sertk.layers.ctc import best_path, collapse
 from sertk.layers.recurrent import Bigru, length_mask
 from sertk.models.base import EmotionModel, Output
 from sertk.training.distributed import summed
+from sertk.typed import require
 
 # Of each convolution: kernel and stride, over frames and over bins
 CONVOLUTIONS = (((11, 41), (2, 2)), ((11, 21), (1, 2)))

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 
 from sertk.command import progress
-from sertk.config import require
 from sertk.device import torch_threads
 from sertk.errors import SertkError
 from sertk.layers.recurrent import masked_mean
 from sertk.models.base import FittedModel, Output, only
+from sertk.typed import require
 
 
 @dataclass(frozen=True)

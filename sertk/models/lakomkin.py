@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.config import require
 from sertk.errors import SertkError
 from sertk.layers.recurrent import Bigru, masked_mean
 from sertk.models.base import EmotionModel, Output
+from sertk.typed import require
 
 RECOGNISER = "asr:"  # how the streams are named that a speech recogniser's layers give
 

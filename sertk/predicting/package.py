@@ -16,11 +16,12 @@ import numpy as np
 import torch
 
 from sertk import __version__
-from sertk.config import Config, build, to_mapping
+from sertk.config import Config, to_mapping
 from sertk.errors import SertkError
 from sertk.files import write_aside
 from sertk.tasks.trained import LoadedModel, build_model
 from sertk.training.data import Dataset, Stream
+from sertk.typed import build
 
 FORMAT = 1
 MANIFEST = "model.json"

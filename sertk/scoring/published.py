@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sertk.config import build, require
 from sertk.errors import SertkError
 from sertk.files import read_yaml
+from sertk.typed import build, require
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sertk.config import Config, build
+from sertk.config import Config
 from sertk.decoding.means import utterance_means, utterance_rows
 from sertk.errors import SertkError
 from sertk.experiment import step_folder
@@ -10,6 +10,7 @@ from sertk.features.normalise import Normaliser
 from sertk.models import MODELS
 from sertk.models.base import Shape
 from sertk.training.checkpoint import read_checkpoint
+from sertk.typed import build
 
 
 def build_model(config, dims, classes):

@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from sertk.archives import MatrixWriter, open_matrices
-from sertk.config import Impossible, Normalise
+from sertk.config import Normalise
 from sertk.features.normalise import Normaliser
 from sertk.features.registry import load_extractor
 from sertk.features.spectrogram import Spectrogram
+from sertk.typed import Impossible
 
 
 def test_a_frame_is_the_fourier_sum_of_its_windowed_samples():
