@@ -118,6 +118,25 @@ def build_model_config(data, path, prefix):
     return build(MODELS[data["name"]].Config, data, path, prefix)
 
 
+ASR = "asr"  # the stream of a speech recogniser's layer: in YAML by this name, resolved to asr:LAYER
+
+
+@dataclass(frozen=True)
+class Asr:
+    """Which layer of which speech recogniser a system takes as a stream."""
+
+    layer: int = 1  # counted over the recurrent layers
+    network: str | None = None  # the beginning of its checkpoint's SHA-256; recipes fill it in
+
+    def __post_init__(self):
+        require(self.layer >= 1, "layer", "1 or more")
+
+
+def is_asr(stream):
+    """Whether a stream is a speech recogniser's layer."""
+    return stream.partition(":")[0] == ASR
+
+
 # What an epoch can be chosen by, beside the loss
 OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "asr": "valid_cer"}
 
@@ -128,6 +147,7 @@ class Config:
 
     model: Any = field(metadata={"convert": convert_model})  # the Config dataclass of the model's class
     features: tuple[str, ...]
+    asr: Asr | None = None  # where the stream `asr` among the features comes from
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
     task: Literal["emotion", "autoencoder", "asr"] = "emotion"
     normalise: tuple[Normalise, ...] = field(default=(Normalise(),), metadata={"convert": convert_normalise})
@@ -144,6 +164,10 @@ class Config:
     def __post_init__(self):
         from sertk.models import MODELS
 
+        if self.asr:
+            resolved = tuple(f"{ASR}:{self.asr.layer}" if is_asr(name) else name for name in self.features)
+            object.__setattr__(self, "features", resolved)
+        require(bool(self.asr) == any(map(is_asr, self.features)), "asr", f"given, if and only if {ASR} is among the features")
         task = MODELS[self.model.name].task
         require(self.task == task, "task", f"{task}, for {self.model.name}")
         select = self.training.select
@@ -161,6 +185,19 @@ class Config:
         stretched = self.training.tempo != (1.0, 1.0)
         require(not (stretched and (self.segment or task == "asr")), "training", "no tempo with segment, nor for ASR")
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
+
+    @property
+    def taken(self):
+        """The feature types whose vectors the model takes."""
+        return *self.features, *([self.conditions] if self.conditions else ())
+
+    def archive(self, feature_type):
+        """The name of a feature type's archives in a data folder: of a recogniser's layer it says which recogniser."""
+        return f"{ASR}{self.asr.layer}_{self.asr.network}" if is_asr(feature_type) else feature_type
+
+    def normalise_of(self, feature_type):
+        """The normalisation of a stream; a recogniser's layer stays as it is, as its mean is what tells something."""
+        return () if is_asr(feature_type) else self.normalise
 
 
 def load_steps(path, settings=(), overlay=None):
@@ -300,21 +337,27 @@ def differing_keys(one, other, prefix=""):
     return keys
 
 
-def feature_types(steps, archived=False):
-    """The sorted feature types that the steps take from the data folder, not from each other.
-
-    `archived` leaves out those that are computed on the fly.
-    """
+def feature_types(steps):
+    """The sorted feature types that the steps take from the data folder, not from each other."""
     extracted = {config.extract for config in steps.values()}
-    takers = (config for config in steps.values() if not (archived and config.on_the_fly))
-    named = {name for config in takers for name in (*config.features, config.conditions)}
-    return sorted(named - extracted - {None})
+    named = {name for config in steps.values() for name in config.taken}
+    return sorted(named - extracted)
 
 
 def data_needed(steps):
-    """What the steps take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`; sorted."""
+    """What the steps take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`; sorted.
+
+    Of a speech recogniser's layer it is `asr:LAYER=feats/TYPE`, without the TYPE where the recogniser is not known.
+    """
+    extracted, needed = {config.extract for config in steps.values()}, set()
+    for config in steps.values():
+        for name in {*config.taken} - extracted:
+            if is_asr(name):
+                needed.add(f"{name}=feats/{config.archive(name)}" if config.asr.network else name)
+            elif not config.on_the_fly:
+                needed.add(f"feats/{name}")
     tables = {config.numbers for config in steps.values() if config.numbers}
-    return [*(f"feats/{name}" for name in feature_types(steps, archived=True)), *sorted(tables)]
+    return [*sorted(needed), *sorted(tables)]
 
 
 def derive_tag(settings, overlay=None):

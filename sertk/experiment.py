@@ -14,6 +14,7 @@ from sertk.files import read_yaml, write_json, write_text, write_yaml
 from sertk.labels import Labels
 from sertk.locks import LEASE, locked
 from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
+from sertk.recogniser import describe_recogniser, keep_recogniser
 
 SELECTIONS = {
     "valid_uar": "validation UAR",
@@ -24,16 +25,22 @@ SELECTIONS = {
 }
 
 
-def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names):
+def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names, asr_exp=None):
     """Writes config.yaml and card.yaml of an experiment; only repeats may be added to one that is there.
 
-    `names` (model, corpus, and the subset if it is not all) go onto the card.
+    `names` (model, corpus, and the subset if it is not all) go onto the card. Of the recogniser that the steps
+    name, which is that of `asr_exp`, the experiment keeps a copy.
     Raises SertkError with the keys that differ from what is stored.
     """
     card = experiment_card(steps, data_dir, splits_dir, label_set, names)
+    reuses = any(config.asr for config in steps.values())
+    if reuses:
+        card["asr"] = describe_recogniser(asr_exp)
     with locked(Path(exp_dir) / ".lock", patience=LEASE):
         store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
         store(Path(exp_dir) / "card.yaml", card, essence=without_repeats)
+        if reuses:
+            keep_recogniser(exp_dir, asr_exp)
 
 
 def store(path, mapping, essence=dict):

@@ -25,13 +25,14 @@ min_seconds=1                   # shorter and longer utterances are left out
 max_seconds=15
 token_type=char                 # char: a to z, apostrophe, space; or bpe
 vocab_size=                     # of bpe: the number of tokens, without the blank of CTC
+print_exp=false                 # true: print the experiment's folder and run no stage
 data=data                       # folder of the data folders train, dev and test, and of sets, what they are made of
 . ../common/stages.sh
 
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--train_sets \"SET ...\"] [--dev_sets \"SET ...\"] [--test_sets \"SET ...\"]
        [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR] [--download true] [--partial true]
        [--min_seconds S] [--max_seconds S] [--token_type char|bpe] [--vocab_size N] [--data DIR] [--model NAME] [--seed N]
-       [--nj N] [--ngpu N] [--num_threads N] [--mem 8G] [--config FILE] [--set \"key=value ...\"] [--tag NAME]
+       [--nj N] [--ngpu N] [--num_threads N] [--mem 8G] [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true]
 models: $(list_names "$(basename -s .yaml conf/*.yaml)")
 SET: librispeech/PART, tedlium/PART or voxforge; PART is a folder of the release, such as train-clean-100"
 
@@ -53,6 +54,7 @@ for each in "${train[@]}" "${dev[@]}" "${test[@]}"; do
 done
 [[ ${#train[@]} -gt 0 && ${#dev[@]} -gt 0 ]] || { echo "$0: --train_sets and --dev_sets must name a set each" >&2; exit 1; }
 exp=exp/${model}_$token_type$vocab_size${tag:+_$tag}
+if [ "$print_exp" = true ]; then echo "$exp"; exit; fi
 
 get_corpus() {  # CORPUS
   local given=$1_root parts
@@ -141,5 +143,6 @@ if run_stage 4 "decoding"; then
     $decode_cmd --gpu "$((ngpu > 0))" --num-threads "$num_threads" "$exp/log/decode_${part##*/}.log" \
       sertk-decode-asr --data "$part" --device "$device" --num_threads "$num_threads" "$exp"
   done
+  touch "$exp/.done"
   echo "$0: see $exp/RESULTS.md"
 fi

@@ -10,6 +10,12 @@ db_root=${db_root:-}            # the corpus's release, where it is on disk alre
 folds=${folds:-}                # folds to train, such as "1 2"; empty: all
 repeats=1                       # seeds per fold, or folds of a random split
 seed=1                          # the first seed
+asr_exp=                        # a trained speech recogniser, for models that take its layers; empty: stage 2 trains one
+asr_model=${asr_model:-deepspeech}   # that of stage 2: ../asr/conf/NAME.yaml, and so on as ../asr/run.sh has them
+asr_config='' asr_set=''
+asr_train_sets=${asr_train_sets:-} asr_dev_sets=${asr_dev_sets:-} asr_test_sets=${asr_test_sets:-}
+asr_download=false
+librispeech_root=${librispeech_root:-} tedlium_root='' voxforge_root=''
 compress=                       # true: compressed feature archives, a quarter of the size; empty: as they are
 print_exp=false                 # true: print the experiment's folder and run no stage
 
@@ -17,6 +23,8 @@ models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol NAME] [--labels NAME] [--db_root DIR]
        [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N] [--mem 8G]
        [--compress true] [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true] [--language en-us|de]${own_options:+ $own_options}
+       [--asr_exp DIR], or for stage 2 --asr_{model,config,set,tag,data,train_sets,dev_sets,test_sets,partial,download} as
+       ../asr/run.sh has them, [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR]
 models:    $models
 protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')
 labels:    ${label_sets:-}"
@@ -25,7 +33,7 @@ labels:    ${label_sets:-}"
 
 check_numbers 0 stage stop_stage seed ngpu
 check_numbers 1 repeats nj num_threads
-check_names model protocol labels subset tag
+check_names model protocol labels subset tag asr_model asr_tag
 [[ $folds =~ ^[0-9\ ]*$ ]] || { echo "$0: --folds $folds: expected numbers such as \"1 2\"" >&2; exit 1; }
 
 [ "$print_exp" = false ] || stage=$((stop_stage + 1))   # so that none is run

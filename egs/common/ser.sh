@@ -5,6 +5,11 @@ model_config=conf/$model.yaml
 [ -e "$model_config" ] || { echo "$0: no model $model (there are: $models)" >&2; exit 1; }
 model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
 [ -n "$tag" ] || tag=$(sertk-make-experiment "${model_options[@]}" --print tag)
+asr_layers=$(sertk-make-experiment "${model_options[@]}" --print data | grep '^asr:' || true)   # that the model takes
+if [ -n "$asr_layers" ]; then
+  [ -z "$asr_exp" ] || tag=${tag:+${tag}_}$(basename "$asr_exp")
+  . ../common/asr.sh
+fi
 splits=$data/splits/$protocol
 exp=exp/$corpus${subset:+_$subset}_${labels}_$protocol/$model${tag:+_$tag}
 if [ "$print_exp" = true ]; then echo "$exp"; exit; fi
@@ -28,6 +33,7 @@ make_features() {  # the archives and tables that the model needs and $whole lac
   needed=$(sertk-make-experiment "${model_options[@]}" --print data)
   for each in $needed; do
     case $each in
+      asr:*) ;;
       feats/*)
         type=${each#feats/}
         own=conf/feats/$type.yaml; [ -e "$own" ] || own=
@@ -37,6 +43,19 @@ make_features() {  # the archives and tables that the model needs and $whole lac
         [ -e "$whole/$each" ] || { echo "$0: $whole has no text, and so no $each" >&2; exit 1; } ;;
       *) need "$whole/$each" 1 ;;
     esac
+  done
+  make_subset
+}
+
+make_asr_layers() {  # the layers of the recogniser $asr_exp that the model takes, for $whole
+  local needed each
+  [ -n "$asr_layers" ] || return 0
+  need "$asr_exp/checkpoints/best.pt" 2
+  needed=$(sertk-make-experiment "${model_options[@]}" --asr_exp "$asr_exp" --print data)
+  for each in $needed; do
+    [[ $each = asr:* ]] || continue
+    utils/make_feats.sh --type "${each#*=feats/}" --layer "${each%%=*}" --asr_exp "$asr_exp" --device "$device" \
+      --num_threads "$num_threads" --cmd "$cuda_cmd ${resources[*]}" "$whole"
   done
   make_subset
 }
@@ -51,7 +70,8 @@ run_jobs() {  # ACTION COMMAND OPTION...: fold.sh on every line of the jobs file
 
 # One GPU for each job, or as many CPU jobs at a time as have their threads. A cluster minds its limits itself.
 resources=(${mem:+--mem "$mem"})
-[ "$ngpu" -eq 0 ] || resources+=(--gpu 1)
+device=cpu
+[ "$ngpu" -eq 0 ] || { resources+=(--gpu 1); device=cuda; }
 if [ "$on_this_machine" = true ]; then
   at_once=$((num_threads < $(nproc) ? $(nproc) / num_threads : 1))
   [ "$ngpu" -eq 0 ] || at_once=$ngpu
@@ -67,7 +87,7 @@ if run_stage 1 "fold lists and features"; then
 fi
 
 if run_stage 2 "ASR pretraining"; then
-  echo "$0: $model needs none"
+  if [ -z "$asr_layers" ]; then echo "$0: $model needs none"; else pretrain && make_asr_layers; fi
 fi
 
 if run_stage 3 "training of $model into $exp"; then
@@ -75,7 +95,8 @@ if run_stage 3 "training of $model into $exp"; then
   make_subset
   make_splits
   make_features
-  sertk-make-experiment "${model_options[@]}" --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" \
+  make_asr_layers
+  sertk-make-experiment "${model_options[@]}" ${asr_layers:+--asr_exp "$asr_exp"} --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" \
     --subset "$subset" --folds "$folds" --repeats "$repeats" --seed "$seed" --jobs "$jobs" "$exp"
   echo "$0: follow it with: tail -f $exp/fold*/seed*/train.log"
   run_jobs train "$cuda_cmd" "${resources[@]}"

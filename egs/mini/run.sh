@@ -12,6 +12,11 @@ corpus=mini
 protocol=mini
 labels=4
 label_sets="4 (angry, happy, neutral, sad)"
+# Stage 2's recogniser: a small network that learns digits from other synthetic voices
+# shellcheck disable=SC2034
+asr_model=small asr_tag=mini asr_data=data/mini librispeech_root=downloads/mini_asr asr_set="training.max_epochs=12"
+# shellcheck disable=SC2034
+asr_train_sets=librispeech/train-mini asr_dev_sets=librispeech/dev-mini asr_test_sets=librispeech/test-mini asr_partial=true
 . ../common/options.sh
 
 if run_stage 0 "corpus"; then
@@ -22,5 +27,7 @@ if run_stage 1 "data folder"; then
   need_corpus downloads/mini
   sertk-prepare-corpus mini "$db_root" "$data"
 fi
+
+make_asr_corpus() { sertk-synthesise-mini --asr 40 "$librispeech_root"; }
 
 . ../common/ser.sh

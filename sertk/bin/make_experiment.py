@@ -7,6 +7,7 @@ from sertk.command import add_config_options, make_parser, run_command
 from sertk.config import data_needed, derive_tag, load_steps
 from sertk.errors import UsageError
 from sertk.files import write_text
+from sertk.recogniser import with_recogniser
 
 
 def build_parser():
@@ -24,6 +25,7 @@ def build_parser():
         "--print", choices=["steps", "data", "tag"],
         help="print this and make nothing (data: what the data folder is to hold)",
     )
+    parser.add_argument("--asr_exp", metavar="DIR", help="the speech recogniser's experiment, where the model takes a layer")
     parser.add_argument("--data", help="data folder")
     parser.add_argument("--splits", help="folder of the protocol's fold lists")
     parser.add_argument("--labels", help="label set")
@@ -43,6 +45,8 @@ def fold_numbers(text):
 
 def run(args):
     steps = load_steps(args.config, args.set, args.overlay)
+    if args.asr_exp or not args.print:
+        steps = with_recogniser(steps, args.asr_exp)
     if args.print:
         print({
             "steps": "\n".join(steps),
@@ -60,7 +64,7 @@ def run(args):
     names = {"model": Path(args.config).stem, "corpus": args.corpus}
     if args.subset:
         names["subset"] = args.subset
-    create_experiment(args.exp_dir, steps, args.data, args.splits, args.labels, names)
+    create_experiment(args.exp_dir, steps, args.data, args.splits, args.labels, names, args.asr_exp)
     write_text(args.jobs, "".join(f"{fold} {seed}\n" for fold, seed in jobs))
 
 

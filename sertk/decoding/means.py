@@ -29,6 +29,15 @@ def utterance_rows(function, dataset, segment, device, what="extraction"):
     return torch.cat(rows).split(torch.cat(items).bincount(minlength=len(dataset.utterances)).tolist())
 
 
+def frame_rows(function, dataset, segment, device):
+    """Yields what function(batch), a Padded (batch, frames, dims), gives for each utterance, in order: (frames, dims)."""
+    for batch in batches(dataset, segment, device, "decode_hop", "extraction"):
+        with torch.inference_mode():
+            rows = function(batch)
+        for values, length in zip(rows.values.cpu(), rows.lengths.tolist()):
+            yield values[:length]
+
+
 @torch.inference_mode()
 def utterance_means(function, dataset, segment, device, hop_of="decode_hop"):
     """Means of function(batch) (batch, ...) over each utterance's windows: (utterances, ...) in float64 on the CPU."""

@@ -71,6 +71,7 @@ class EmotionModel(nn.Module):
     task = "emotion"  # what the config's `task` has to be
     layers = ("output",)  # whose vectors `sertk-extract` can write
     sequences = ()  # those of the layers that give a row for each window, instead of a mean over the windows
+    framewise = ()  # those that give a row for each frame of an utterance: `vectors` makes a Padded of it
     needs_labels = False  # of what vectors are extracted from
     needs_numbers = False  # of what is classified
 

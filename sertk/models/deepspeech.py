@@ -6,12 +6,13 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
+from sertk.config import ASR
 from sertk.errors import SertkError
 from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.layers.convolution import StridedConv2d
 from sertk.layers.ctc import best_path, collapse
 from sertk.layers.recurrent import Bigru, length_mask
-from sertk.models.base import EmotionModel, Output
+from sertk.models.base import EmotionModel, Output, Padded
 from sertk.training.distributed import summed
 from sertk.typed import require
 
@@ -55,7 +56,7 @@ class DeepSpeech(EmotionModel):
         if shape.frames is not None:
             raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
         self.config, self.blank = config, shape.classes
-        self.layers = self.sequences = tuple(str(number + 1) for number in range(config.gru_layers))
+        self.layers = self.framewise = tuple(f"{ASR}:{number + 1}" for number in range(config.gru_layers))
         bins = shape.only_dims()
         self.convolutions, self.convolution_norms = nn.ModuleList(), nn.ModuleList()
         for number, (kernel, stride) in enumerate(CONVOLUTIONS):
@@ -124,7 +125,7 @@ class DeepSpeech(EmotionModel):
         return [collapse(path, self.blank).tolist() for path in best_path(log_probs, lengths)]
 
     def vectors(self, batch, layer):
-        return self.hidden(batch.only_stream(), self.layers.index(layer) + 1)[0]
+        return Padded(*self.hidden(batch.only_stream(), self.layers.index(layer) + 1))
 
     def posteriors(self, batch):
         raise SertkError(f"{self.config.name} recognises words, not classes")

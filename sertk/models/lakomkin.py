@@ -6,12 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sertk.config import ASR, is_asr
 from sertk.errors import SertkError
 from sertk.layers.recurrent import Bigru, masked_mean
 from sertk.models.base import EmotionModel, Output
 from sertk.typed import require
-
-RECOGNISER = "asr:"  # how the streams are named that a speech recogniser's layers give
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,8 @@ class Progressive(PooledModel):
 
 def split_streams(name, dims):
     """The one stream of features and the one of a recogniser's layer; raises SertkError for others."""
-    reused = [stream for stream in dims if stream.startswith(RECOGNISER)]
+    reused = [stream for stream in dims if is_asr(stream)]
     own = [stream for stream in dims if stream not in reused]
     if (len(own), len(reused)) != (1, 1):
-        raise SertkError(f"{name} takes one feature type and one layer of a speech recogniser, such as {RECOGNISER}2")
+        raise SertkError(f"{name} takes one feature type and one layer of a speech recogniser ({ASR})")
     return own[0], reused[0]

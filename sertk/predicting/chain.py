@@ -38,7 +38,7 @@ class Chain:
         self.extractors, self.channel = {}, None
         for name, model in self.steps.items():
             check_needs(model, where)
-            for feature_type in sorted(taken_types(model.config) - made):
+            for feature_type in sorted({*model.config.taken} - made):
                 self.add_extractor(feature_type, model.feature_options.get(feature_type), f"{where}: {name}")
 
     def add_extractor(self, feature_type, options, where):
@@ -145,17 +145,13 @@ def window_times(places, segment, extractor):
     return np.stack([first * step, (first + segment.frames - 1) * step + length], 1)
 
 
-def taken_types(config):
-    return {*config.features, *([config.conditions] if config.conditions else ())}
-
-
 def needed_steps(steps):
     """Those of {name: model} on whose features the last one depends, in order."""
     kept, wanted = [], set()
     for place, (name, model) in enumerate(reversed(steps.items())):
         if place == 0 or model.config.extract in wanted:
             kept.append(name)
-            wanted |= taken_types(model.config)
+            wanted |= {*model.config.taken}
     return {name: steps[name] for name in reversed(kept)}
 
 

@@ -7,9 +7,10 @@ from sertk.errors import SertkError
 from sertk.experiment import step_folder
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
 from sertk.files import read_yaml
-from sertk.predicting.chain import Chain, taken_types
+from sertk.predicting.chain import Chain
 from sertk.predicting.package import read_package
 from sertk.predicting.recognizer import Recognizer
+from sertk.recogniser import load_recogniser
 from sertk.scoring.experiment import run_folders
 from sertk.scoring.metrics import METRICS
 from sertk.scoring.results import is_scored, read_results
@@ -38,7 +39,7 @@ def load_system(path, device, fold=None, seed=None, feats_config=None):
         shipped = description in feature_types()
         extractor = load_extractor(description) if shipped else load_extractor(config=description)
         for model in steps.values():
-            if feature_type in taken_types(model.config):
+            if feature_type in model.config.taken:
                 model.feature_options[feature_type] = describe_extractor(extractor)
     return Chain(steps, path).steps, card
 
@@ -68,13 +69,15 @@ def load_run(run_dir, device):
 
     def load(name=None):
         model = TrainedModel(run_dir, device, name)
-        for feature_type in taken_types(model.config) & makers.keys():
+        for feature_type in {*model.config.taken} & makers.keys():
             if makers[feature_type] not in models:
                 load(makers[feature_type])
         models[name] = model
 
     load()
-    return {f"steps/{name}" if name else "model": model for name, model in models.items()}
+    reused = [model.config.asr for model in models.values() if model.config.asr]
+    recogniser = {"asr": load_recogniser(run_dir, reused[0], device)} if reused else {}
+    return recogniser | {f"steps/{name}" if name else "model": model for name, model in models.items()}
 
 
 def run_card(run_dir):

@@ -194,7 +194,7 @@ def try_out(model):
     ones = torch.ones(1, dtype=torch.int64)
     silence = Dataset(["silence"], streams, {}, 0 * ones, None, ones, torch.zeros(1, len(model.classes)))
     model.normalise(silence, ["nobody"])
-    made = model.vectors(silence, extract)[0] if extract else model.posteriors(silence)
+    made = next(model.vectors(silence, extract)) if extract else model.posteriors(silence)
     if not bool(torch.isfinite(made).all()) or not (extract or made.shape == (1, len(model.classes))):
         raise ValueError("the model makes no posteriors of its classes")
 

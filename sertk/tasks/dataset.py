@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from sertk.archives import open_matrices
+from sertk.config import is_asr
 from sertk.datadir import DataDir, read_counts
 from sertk.errors import SertkError
 from sertk.features.registry import describe_extractor, load_extractor, noted_options
@@ -22,7 +23,7 @@ def find_feats(feature_type, data_dir, run_dir=None):
     own = own_feats(run_dir, feature_type) if run_dir else None
     path = own if own and own.exists() else DataDir(data_dir).feats_path(feature_type)
     if not path.exists():
-        raise SertkError(f"{path}: no {feature_type} features; stage 1 makes them")
+        raise SertkError(f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of a speech recogniser")
     return path
 
 
@@ -32,7 +33,7 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
     streams = {
         name: load_waves(name, data_dir, utterances) if config.on_the_fly
-        else load_stream(find_feats(name, data_dir, run_dir), utterances)
+        else load_stream(find_feats(config.archive(name), data_dir, run_dir), utterances)
         for name in config.features
     }
     return Dataset(
@@ -48,7 +49,7 @@ def feature_options(config, data_dir, run_dir=None):
     The options are for features.registry.make_extractor, with `channel` where one was chosen; None where nobody
     knows, as of archives that other tools made.
     """
-    names = (*config.features, *([config.conditions] if config.conditions else ()))
+    names = [name for name in config.taken if not is_asr(name)]
     if config.on_the_fly:
         return {name: describe_extractor(load_extractor(name)) for name in names}
     return {

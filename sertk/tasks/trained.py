@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sertk.config import Config
-from sertk.decoding.means import utterance_means, utterance_rows
+from sertk.decoding.means import frame_rows, utterance_means, utterance_rows
 from sertk.errors import SertkError
 from sertk.experiment import step_folder
 from sertk.features.normalise import Normaliser
@@ -27,7 +27,7 @@ class LoadedModel:
         self.config = build(Config, exported["config"], where)
         self.classes, self.device, self.where = exported["classes"], device, where
         self.normalisers = {
-            name: Normaliser.from_state(self.config.normalise, state)
+            name: Normaliser.from_state(self.config.normalise_of(name), state)
             for name, state in exported["normalisers"].items()
         }
         self.dims = exported["dims"]
@@ -36,10 +36,6 @@ class LoadedModel:
         self.model.load_state_dict(checkpoint["model"])
         self.model.to(device).eval()
 
-    def build_model(self):
-        segment = self.config.segment
-        shape = Shape(self.dims, len(self.classes), segment.frames if segment else None)
-        return MODELS[self.config.model.name](self.config.model, shape)
     def needs_speakers(self):
         return any(step.scope == "speaker" for step in self.config.normalise)
 
@@ -60,12 +56,15 @@ class LoadedModel:
         return utterance_means(self.model.posteriors, dataset, self.config.segment, self.device)
 
     def vectors(self, dataset, layer):
-        """The vectors of one of the model's layers for each utterance of a normalised Dataset: matrices (rows, dims)."""
+        """Yields the vectors of one of the model's layers for each utterance of a normalised Dataset: (rows, dims)."""
         layers = self.model.layers
         if layer not in layers:
             raise SertkError(f"{self.config.model.name} has no layer {layer!r} (there are: {', '.join(layers)})")
-        gather = utterance_rows if layer in self.model.sequences else utterance_means
-        return gather(lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device)
+        if layer in self.model.framewise:
+            gather = frame_rows
+        else:
+            gather = utterance_rows if layer in self.model.sequences else utterance_means
+        yield from gather(lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device)
 
 
 class TrainedModel(LoadedModel):

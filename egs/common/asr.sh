@@ -1,0 +1,27 @@
+# The speech recogniser of models that take its layers, sourced by ser.sh: sets asr_exp, and stage 2's `pretrain`.
+# shellcheck shell=bash disable=SC2154
+asr_given=$asr_exp
+asr_options=(--model "$asr_model" --nj "$nj" --ngpu "$ngpu" --num_threads "$num_threads" --download "$asr_download")
+for each in config set tag train_sets dev_sets test_sets partial; do
+  own=asr_$each
+  [ -z "${!own}" ] || asr_options+=("--$each" "${!own}")
+done
+for each in librispeech tedlium voxforge; do
+  root=${each}_root
+  [ -z "${!root}" ] || asr_options+=("--$root" "$(realpath -m "${!root}")")
+done
+[ -z "$asr_data" ] || asr_options+=(--data "$asr_data")
+
+run_asr() { (cd ../asr && ./run.sh "${asr_options[@]}" "$@"); }
+[ -n "$asr_exp" ] || asr_exp=../asr/$(run_asr --print_exp true)
+
+pretrain() {
+  if [ -n "$asr_given" ]; then
+    need "$asr_exp/checkpoints/best.pt" "3 of egs/asr/run.sh"
+  elif [ -e "$asr_exp/.done" ]; then
+    echo "$0: $asr_exp is trained already"
+  else
+    if declare -F make_asr_corpus > /dev/null; then make_asr_corpus; fi
+    run_asr
+  fi
+}

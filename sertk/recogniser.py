@@ -1,0 +1,70 @@
+"""The speech recogniser whose layer an experiment takes: which it is, what it learnt from, and the copy that is kept."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from sertk.errors import SertkError
+from sertk.files import file_digest, read_json, read_yaml, write_aside
+
+KEPT = "asr"  # the folder in an experiment
+
+
+def checkpoint(folder):
+    path = Path(folder) / "checkpoints" / "best.pt"
+    if not path.is_file():
+        raise SertkError(f"{path}: no trained speech recogniser there; egs/asr/run.sh trains one")
+    return path
+
+
+def with_recogniser(steps, asr_exp):
+    """The steps {name: Config} with the recogniser of the experiment folder `asr_exp` filled in.
+
+    Raises SertkError where it has not the layer that a step takes.
+    """
+    if not any(config.asr for config in steps.values()):
+        return steps
+    if not asr_exp:
+        raise SertkError("the model takes a layer of a speech recogniser: --asr_exp names its experiment folder")
+    network = file_digest(checkpoint(asr_exp), "sha256")[:12]
+    layers = read_yaml(Path(asr_exp) / "config.yaml")["model"]["gru_layers"]
+    for config in steps.values():
+        if config.asr and config.asr.layer > layers:
+            raise SertkError(f"{asr_exp}: its network has {layers} recurrent layers: no asr.layer {config.asr.layer}")
+    return {
+        name: dataclasses.replace(config, asr=dataclasses.replace(config.asr, network=network)) if config.asr else config
+        for name, config in steps.items()
+    }
+
+
+def describe_recogniser(asr_exp):
+    """For the protocol card: the experiment's name, its hours of training, and character error rates, shares."""
+    folder = Path(asr_exp)
+    decoded = {path.parent.name.removeprefix("decode_"): read_json(path) for path in folder.glob("decode_*/results.json")}
+    return {
+        "experiment": folder.resolve().name,
+        "train_hours": read_yaml(folder / "card.yaml")["train"]["hours"],
+        "cer": {part: round(each["cer"], 4) for part, each in sorted(decoded.items())},
+    }
+
+
+def keep_recogniser(exp_dir, asr_exp):
+    """Copies the recogniser into the experiment, so that what is trained on it can be used without `asr_exp`."""
+    kept = Path(exp_dir) / KEPT / "checkpoints" / "best.pt"
+    if kept.exists():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with open(checkpoint(asr_exp), "rb") as source, write_aside(kept, "wb") as copy:
+        shutil.copyfileobj(source, copy)
+
+
+def load_recogniser(run_dir, asr, device):
+    """The TrainedModel of the recogniser that a run's experiment keeps, as an earlier step that extracts its layer."""
+    from sertk.tasks.trained import TrainedModel
+
+    folder = Path(run_dir).resolve().parents[1] / KEPT
+    if file_digest(checkpoint(folder), "sha256")[:12] != asr.network:
+        raise SertkError(f"{checkpoint(folder)}: not the recogniser that {run_dir} was trained with")
+    recogniser = TrainedModel(folder, device)
+    recogniser.config = dataclasses.replace(recogniser.config, extract=recogniser.model.layers[asr.layer - 1])
+    return recogniser
