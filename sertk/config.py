@@ -345,19 +345,20 @@ def feature_types(steps):
 
 
 def data_needed(steps):
-    """What the steps take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`; sorted.
+    """What the steps take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`.
 
-    Of a speech recogniser's layer it is `asr:LAYER=feats/TYPE`, without the TYPE where the recogniser is not known.
+    Of a speech recogniser's layer, which comes last, it is `asr:LAYER=feats/TYPE`, and without the TYPE where the
+    recogniser is not known.
     """
-    extracted, needed = {config.extract for config in steps.values()}, set()
+    extracted, feats, layers = {config.extract for config in steps.values()}, set(), set()
     for config in steps.values():
         for name in {*config.taken} - extracted:
             if is_asr(name):
-                needed.add(f"{name}=feats/{config.archive(name)}" if config.asr.network else name)
+                layers.add(f"{name}=feats/{config.archive(name)}" if config.asr.network else name)
             elif not config.on_the_fly:
-                needed.add(f"feats/{name}")
+                feats.add(f"feats/{name}")
     tables = {config.numbers for config in steps.values() if config.numbers}
-    return [*sorted(needed), *sorted(tables)]
+    return [*sorted(feats), *sorted(tables), *sorted(layers)]
 
 
 def derive_tag(settings, overlay=None):

@@ -4,8 +4,10 @@ import dataclasses
 import shutil
 from pathlib import Path
 
+from sertk.config import Config
 from sertk.errors import SertkError
 from sertk.files import file_digest, read_json, read_yaml, write_aside
+from sertk.typed import build
 
 KEPT = "asr"  # the folder in an experiment
 
@@ -17,17 +19,24 @@ def checkpoint(folder):
     return path
 
 
+def recogniser_config(asr_exp):
+    """The Config of a recogniser's experiment."""
+    path = Path(asr_exp) / "config.yaml"
+    mapping = read_yaml(path)
+    return build(Config, {key: value for key, value in mapping.items() if key != "run"}, path)
+
+
 def with_recogniser(steps, asr_exp):
     """The steps {name: Config} with the recogniser of the experiment folder `asr_exp` filled in.
 
-    Raises SertkError where it has not the layer that a step takes.
+    Raises SertkError where there is none, or it has not the layer that a step takes.
     """
     if not any(config.asr for config in steps.values()):
         return steps
     if not asr_exp:
         raise SertkError("the model takes a layer of a speech recogniser: --asr_exp names its experiment folder")
     network = file_digest(checkpoint(asr_exp), "sha256")[:12]
-    layers = read_yaml(Path(asr_exp) / "config.yaml")["model"]["gru_layers"]
+    layers = recogniser_config(asr_exp).model.gru_layers
     for config in steps.values():
         if config.asr and config.asr.layer > layers:
             raise SertkError(f"{asr_exp}: its network has {layers} recurrent layers: no asr.layer {config.asr.layer}")

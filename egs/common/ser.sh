@@ -28,34 +28,24 @@ make_splits() {
   sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" "$data" "$splits"
 }
 
-make_features() {  # the archives and tables that the model needs and $whole lacks; subsets take theirs from there
+make_features() {  # [--asr_exp DIR]: archives and tables that the model needs and $whole lacks; subsets take theirs from there
   local needed each type own
-  needed=$(sertk-make-experiment "${model_options[@]}" --print data)
+  needed=$(sertk-make-experiment "${model_options[@]}" "$@" --print data)
   for each in $needed; do
+    type=${each#*feats/}
     case $each in
-      asr:*) ;;
       feats/*)
-        type=${each#feats/}
         own=conf/feats/$type.yaml; [ -e "$own" ] || own=
         utils/make_feats.sh --type "$type" --feats_config "$own" --compress "$compress" --nj "$nj" --cmd "$train_cmd" "$whole" ;;
+      asr:*=feats/*)
+        utils/make_feats.sh --type "$type" --layer "${each%%=*}" --asr_exp "$asr_exp" --device "$device" \
+          --num_threads "$num_threads" --cmd "$cuda_cmd ${resources[*]}" "$whole" ;;
+      asr:*) ;;   # of a recogniser that stage 2 will bring
       utt2num_words | utt2num_phones)
         flock "$whole" sertk-count-phones --language "$language" "$whole"
         [ -e "$whole/$each" ] || { echo "$0: $whole has no text, and so no $each" >&2; exit 1; } ;;
       *) need "$whole/$each" 1 ;;
     esac
-  done
-  make_subset
-}
-
-make_asr_layers() {  # the layers of the recogniser $asr_exp that the model takes, for $whole
-  local needed each
-  [ -n "$asr_layers" ] || return 0
-  need "$asr_exp/checkpoints/best.pt" 2
-  needed=$(sertk-make-experiment "${model_options[@]}" --asr_exp "$asr_exp" --print data)
-  for each in $needed; do
-    [[ $each = asr:* ]] || continue
-    utils/make_feats.sh --type "${each#*=feats/}" --layer "${each%%=*}" --asr_exp "$asr_exp" --device "$device" \
-      --num_threads "$num_threads" --cmd "$cuda_cmd ${resources[*]}" "$whole"
   done
   make_subset
 }
@@ -87,15 +77,19 @@ if run_stage 1 "fold lists and features"; then
 fi
 
 if run_stage 2 "ASR pretraining"; then
-  if [ -z "$asr_layers" ]; then echo "$0: $model needs none"; else pretrain && make_asr_layers; fi
+  if [ -z "$asr_layers" ]; then
+    echo "$0: $model needs none"
+  else
+    pretrain
+    make_features --asr_exp "$asr_exp"
+  fi
 fi
 
 if run_stage 3 "training of $model into $exp"; then
   need "$whole/utt2spk" 1
   make_subset
   make_splits
-  make_features
-  make_asr_layers
+  make_features ${asr_layers:+--asr_exp "$asr_exp"}
   sertk-make-experiment "${model_options[@]}" ${asr_layers:+--asr_exp "$asr_exp"} --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" \
     --subset "$subset" --folds "$folds" --repeats "$repeats" --seed "$seed" --jobs "$jobs" "$exp"
   echo "$0: follow it with: tail -f $exp/fold*/seed*/train.log"

@@ -7,7 +7,7 @@ from sertk.command import add_config_options, make_parser, run_command
 from sertk.config import data_needed, derive_tag, load_steps
 from sertk.errors import UsageError
 from sertk.files import write_text
-from sertk.recogniser import with_recogniser
+from sertk.recogniser import recogniser_config, with_recogniser
 
 
 def build_parser():
@@ -48,9 +48,10 @@ def run(args):
     if args.asr_exp or not args.print:
         steps = with_recogniser(steps, args.asr_exp)
     if args.print:
+        recogniser = {"asr": recogniser_config(args.asr_exp)} if args.asr_exp else {}
         print({
             "steps": "\n".join(steps),
-            "data": "\n".join(data_needed(steps)),
+            "data": "\n".join(data_needed({**recogniser, **steps})),
             "tag": derive_tag(args.set, args.overlay),
         }[args.print])
         return
