@@ -72,7 +72,7 @@ def experiment_card(steps, data_dir, splits_dir, label_set, names):
         "label_set": label_set,
         "classes": labels.classes,
         "class_counts": labels.counts(),
-        "normalisation": "; ".join(dict.fromkeys(describe_normalisation(each.normalise) for each in steps.values())),
+        "normalisation": "; ".join(dict.fromkeys(map(describe_normalisation, steps.values()))),
         "imbalance": final.training.imbalance,
         "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select],
         "features": configs.feature_types(steps),
@@ -80,13 +80,16 @@ def experiment_card(steps, data_dir, splits_dir, label_set, names):
     }
 
 
-def describe_normalisation(steps):
+def describe_normalisation(config):
+    as_they_are = [name for name in config.features if not config.normalise_of(name)]
+    if len(as_they_are) == len(config.features):
+        return "none"
     parts = []
-    for step in steps:
+    for step in config.normalise:
         scaled = step.how == "minmax" and step.range != configs.Normalise.range
         how = f"{step.how} to {step.range[0]:g}..{step.range[1]:g}" if scaled else step.how
         parts.append(f"{how} global" if step.scope == "global" else f"{how} per {step.scope}")
-    return ", then ".join(parts) or "none"
+    return ", then ".join(parts) + "".join(f", {name} as it is" for name in as_they_are)
 
 
 def describe_numbers(tables, data_dir):

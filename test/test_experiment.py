@@ -1,11 +1,12 @@
 """Experiment folders: what they store, what they refuse, which jobs they list."""
 
+import dataclasses
 import os
 
 import pytest
 
 from sertk.bin import make_experiment
-from sertk.config import Normalise
+from sertk.config import Normalise, load_steps
 from sertk.errors import SertkError
 from sertk.experiment import describe_normalisation, describe_numbers, list_jobs
 from sertk.files import read_yaml, write_text, write_yaml
@@ -80,9 +81,10 @@ def test_repeats_of_a_random_protocol_are_folds_of_one_seed(tmp_path):
     assert list_jobs(tmp_path, [3, 1, 3], 2, 7) == [(3, 7), (3, 8), (1, 7), (1, 8)]
 
 
-def test_the_card_says_how_features_are_scaled_and_what_was_counted(small_corpus):
+def test_the_card_says_how_features_are_scaled_and_what_was_counted(small_corpus, toy_config):
     steps = (Normalise("minmax", "window", (-1.0, 1.0)), Normalise("minmax", "utterance"), Normalise("mulaw", "window"))
-    assert describe_normalisation(steps) == "minmax to -1..1 per window, then minmax per utterance, then mulaw per window"
+    config = next(iter(load_steps(toy_config).values()))
+    assert describe_normalisation(dataclasses.replace(config, normalise=steps)) == "minmax to -1..1 per window, then minmax per utterance, then mulaw per window"
     assert describe_numbers(["utt2num_phones"], small_corpus) == "utt2num_phones"
     (small_corpus / ".num_phones.json").write_text('{"source": "F0"}')
     assert describe_numbers(["utt2num_phones"], small_corpus) == "utt2num_phones, from F0"

@@ -11,10 +11,10 @@ folds=${folds:-}                # folds to train, such as "1 2"; empty: all
 repeats=1                       # seeds per fold, or folds of a random split
 seed=1                          # the first seed
 asr_exp=                        # a trained speech recogniser, for models that take its layers; empty: stage 2 trains one
-asr_model=${asr_model:-deepspeech}   # that of stage 2: ../asr/conf/NAME.yaml, and so on as ../asr/run.sh has them
-asr_config='' asr_set=''
+# What stage 2 trains, with the names and values of ../asr/run.sh
+asr_model=${asr_model:-deepspeech} asr_config='' asr_set=${asr_set:-} asr_tag=${asr_tag:-} asr_data=${asr_data:-}
 asr_train_sets=${asr_train_sets:-} asr_dev_sets=${asr_dev_sets:-} asr_test_sets=${asr_test_sets:-}
-asr_download=false
+asr_download=false asr_partial=${asr_partial:-}
 librispeech_root=${librispeech_root:-} tedlium_root='' voxforge_root=''
 compress=                       # true: compressed feature archives, a quarter of the size; empty: as they are
 print_exp=false                 # true: print the experiment's folder and run no stage

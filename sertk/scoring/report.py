@@ -36,6 +36,7 @@ HEADER = [
 KEY_FACTS = {
     "speaker_disjoint": "speaker-disjoint",
     "selection": "selected by",
+    "asr": "speech recogniser",
     "rule": "split rule",
     "source": "split",
 }

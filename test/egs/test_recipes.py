@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from sertk.bin import synthesise_mini
+from sertk.files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.parent.name for path in ROOT.glob("egs/*/run.sh") if "ser.sh" in path.read_text())
@@ -118,6 +119,25 @@ def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
     assert again.returncode == 0, again.stdout + again.stderr
     assert (run / "checkpoints/best.pt").exists()
     assert (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns == mixtures
+
+
+def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree):
+    tiny = "model.gru_units=4 model.channels=2 training.max_epochs=1"
+    options = ["--model", "progressive", "--folds", "1", "--set", "training.max_epochs=1 model.gru_units=4", "--tag", "small"]
+    done = run_mini(tree, "--stage", "2", *options, "--asr_set", tiny, "--num_threads", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    recogniser = tree / "egs/asr/exp/small_char_mini"
+    assert "| dev | 80 |" in (recogniser / "RESULTS.md").read_text()
+    exp = tree / "egs/mini/exp/mini_4_mini/progressive_small"
+    card = read_yaml(exp / "card.yaml")
+    assert card["features"] == ["asr:2", "mfcc13_pitch"] and set(card["asr"]["cer"]) == {"dev", "test"}
+    assert "experiment small_char_mini, train_hours 0.191, cer dev" in (exp / "RESULTS.md").read_text()
+
+    given = run_mini(tree, "--stage", "2", *options, "--asr_exp", "../asr/exp/small_char_mini")
+    assert given.returncode == 0, given.stdout + given.stderr
+    other = tree / "egs/mini/exp/mini_4_mini/progressive_small_small_char_mini"
+    assert (other / "results.json").exists()
+    assert len(list((tree / "egs/mini/data/mini/feats").glob("asr2_*.scp"))) == 1
 
 
 def test_own_recordings_run_from_a_table_to_results(tree):

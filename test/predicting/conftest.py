@@ -30,6 +30,7 @@ def systems(tmp_path_factory):
     for name, options in {
         "own": ["--config", f"{folder}/own_type.yaml"],
         "mfcc_pitch": ["--type", "mfcc_pitch"],
+        "spectrogram161": ["--type", "spectrogram161"],
     }.items():
         archives = f"ark,scp:{data}/feats/{name}.ark,{data}/feats/{name}.scp"
         assert compute_feats.main([*options, f"scp:{data}/wav.scp", archives]) == 0

@@ -11,7 +11,7 @@ from sertk.bin import pack
 from sertk.errors import SertkError, UsageError
 from sertk.tasks.trained import TrainedModel
 
-KINDS = ["windows", "inside", "pitch", "ctc", "speaker", "svm", "latents"]
+KINDS = ["windows", "inside", "pitch", "ctc", "speaker", "svm", "latents", "mean_pool", "progressive"]
 
 
 def array_of(posteriors):

@@ -6,7 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from sertk.archives import open_matrices
-from sertk.bin import decode, train
+from sertk.bin import decode, extract, make_experiment, train, train_asr
+from sertk.config import load_steps
+from sertk.corpora.transcribed import ALPHABET
+from sertk.datadir import write_table
+from sertk.tokens import make_tokens
 
 RATE = 16000
 CPU = ["--device", "cpu", "--num_threads", "1"]
@@ -32,6 +36,15 @@ CONFIGS = {
     "    model: {name: vae, hidden: [8], latent: 3}, training: {select: last}}\n"
     "  lstm: {features: [vae_latents], model: {name: lstm, lstm_units: 4}}\n",
 }
+CONFIGS["mean_pool"] = "features: [asr]\nasr: {layer: 1}\nmodel: {name: mean_pool}\n" + QUICK
+CONFIGS["progressive"] = (
+    "features: [own, asr]\nasr: {layer: 2}\nnormalise: utterance\nmodel: {name: progressive, gru_units: 3}\n" + QUICK
+)
+RECOGNISER = (
+    "task: asr\nfeatures: [spectrogram161]\nnormalise: utterance\n"
+    "model: {name: deepspeech, gru_units: 5, gru_layers: 2, channels: 2}\n"
+    "training: {max_epochs: 1, select: valid_cer, precision: float32}\n"
+)
 CONFIGS["oracle"] = (
     CONFIGS["latents"].replace("vae", "cvae").replace("latent: 3", "latent: 3, condition: oracle")
 )
@@ -71,6 +84,8 @@ class Systems:
         if name not in self.runs:
             config, run_dir = self.folder / f"{name}.yaml", self.folder / "exp" / name / "fold1" / "seed1"
             config.write_text(CONFIGS[name])
+            if "asr:" in CONFIGS[name]:
+                config = self.make_experiment(config, run_dir.parents[1])
             for step in STEPS.get(name, ("train",)):
                 options = [
                     "--config",
@@ -86,6 +101,29 @@ class Systems:
             assert decode.main([*self.options(), str(run_dir)]) == 0
             self.runs[name] = run_dir
         return self.runs[name]
+
+    def make_experiment(self, config, exp):
+        """The experiment's config with the recogniser's layer, of which there are archives."""
+        files = ["--data", str(self.data), "--splits", f"{self.data}/splits/toy", "--jobs", str(exp / "jobs.txt")]
+        which = ["--labels", "3", "--corpus", "toy", "--asr_exp", str(self.recogniser())]
+        assert make_experiment.main(["--config", str(config), *files, *which, str(exp)]) == 0
+        settings = load_steps(exp / "config.yaml")["train"]
+        (layer,) = (name for name in settings.features if name.startswith("asr"))
+        archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / settings.archive(layer))
+        options = ["--layer", layer, "--data", str(self.data), *CPU, str(self.recogniser()), archives]
+        assert extract.main(options) == 0
+        return exp / "config.yaml"
+
+    def recogniser(self):
+        """The experiment folder of a speech recogniser that was trained on the tones."""
+        exp, config, data = self.folder / "recogniser", self.folder / "recogniser.yaml", str(self.data)
+        if not exp.exists():
+            config.write_text(RECOGNISER)
+            write_table(self.data / "text", dict.fromkeys(self.wavs, "a b"))
+            write_table(self.data / "utt2dur", dict.fromkeys(self.wavs, "0.5"))
+            make_tokens({}, ALPHABET, exp / "tokens.model")
+            assert train_asr.main(["--config", str(config), "--train", data, "--dev", data, *CPU, str(exp)]) == 0
+        return exp
 
     def decoded(self, name):
         """{utterance: posteriors} of the test part."""
