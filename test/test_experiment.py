@@ -82,9 +82,11 @@ def test_repeats_of_a_random_protocol_are_folds_of_one_seed(tmp_path):
 
 
 def test_the_card_says_how_features_are_scaled_and_what_was_counted(small_corpus, toy_config):
-    steps = (Normalise("minmax", "window", (-1.0, 1.0)), Normalise("minmax", "utterance"), Normalise("mulaw", "window"))
+    steps = (Normalise("minmax", "utterance"), Normalise("minmax", "window", (-1.0, 1.0)), Normalise("mulaw", "window"))
     config = next(iter(load_steps(toy_config).values()))
-    assert describe_normalisation(dataclasses.replace(config, normalise=steps)) == "minmax to -1..1 per window, then minmax per utterance, then mulaw per window"
+    assert describe_normalisation(dataclasses.replace(config, normalise=steps)) == (
+        "minmax per utterance, then minmax to -1..1 per window, then mulaw per window"
+    )
     assert describe_numbers(["utt2num_phones"], small_corpus) == "utt2num_phones"
     (small_corpus / ".num_phones.json").write_text('{"source": "F0"}')
     assert describe_numbers(["utt2num_phones"], small_corpus) == "utt2num_phones, from F0"
