@@ -126,10 +126,23 @@ class Asr:
     """Which layer of which speech recogniser a system takes as a stream."""
 
     layer: int = 1  # counted over the recurrent layers
-    network: str | None = None  # the beginning of its checkpoint's SHA-256; recipes fill it in
+    in_loop: bool = False  # it runs whenever its layer is needed, from waveforms; there are no archives
+    unfreeze: tuple[int, ...] = ()  # recurrent layers that learn along
+    # Which recogniser it is, and, in the loop, its own config and number of tokens: recipes fill these in
+    network: str | None = None  # the beginning of its checkpoint's SHA-256
+    source: dict | None = None
+    tokens: int | None = None
 
     def __post_init__(self):
         require(self.layer >= 1, "layer", "1 or more")
+        within = all(1 <= layer <= self.layer for layer in self.unfreeze)
+        require(within, "unfreeze", f"layers from 1 to {self.layer}, which is the one that is taken")
+        require(self.in_loop or not self.unfreeze, "unfreeze", "none, unless in_loop is true")
+
+    @property
+    def recogniser(self):
+        """The recogniser's Config, where it runs in the loop."""
+        return build(Config, self.source, "asr.source")
 
 
 def is_asr(stream):
@@ -196,8 +209,13 @@ class Config:
         return f"{ASR}{self.asr.layer}_{self.asr.network}" if is_asr(feature_type) else feature_type
 
     def normalise_of(self, feature_type):
-        """The normalisation of a stream; a recogniser's layer stays as it is, as its mean is what tells something."""
-        return () if is_asr(feature_type) else self.normalise
+        """The normalisation of a stream; a recogniser's layer stays as it is, as its mean is what tells something.
+
+        Of a recogniser in the loop the stream is what that takes.
+        """
+        if is_asr(feature_type):
+            return self.asr.recogniser.normalise if self.asr.in_loop else ()
+        return self.normalise
 
 
 def load_steps(path, settings=(), overlay=None):
@@ -353,6 +371,8 @@ def data_needed(steps):
     extracted, feats, layers = {config.extract for config in steps.values()}, set(), set()
     for config in steps.values():
         for name in {*config.taken} - extracted:
+            if is_asr(name) and config.asr.in_loop:
+                continue
             if is_asr(name):
                 layers.add(f"{name}=feats/{config.archive(name)}" if config.asr.network else name)
             elif not config.on_the_fly:

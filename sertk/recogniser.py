@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 from pathlib import Path
 
-from sertk.config import Config
+from sertk.config import Config, to_mapping
 from sertk.errors import SertkError
 from sertk.files import file_digest, read_json, read_yaml, write_aside
 from sertk.typed import build
@@ -36,14 +36,17 @@ def with_recogniser(steps, asr_exp):
     if not asr_exp:
         raise SertkError("the model takes a layer of a speech recogniser: --asr_exp names its experiment folder")
     network = file_digest(checkpoint(asr_exp), "sha256")[:12]
-    layers = recogniser_config(asr_exp).model.gru_layers
+    own = recogniser_config(asr_exp)
+    loop = {"source": to_mapping(own), "tokens": read_yaml(Path(asr_exp) / "card.yaml")["tokens"]}
+    layers = own.model.gru_layers
     for config in steps.values():
         if config.asr and config.asr.layer > layers:
             raise SertkError(f"{asr_exp}: its network has {layers} recurrent layers: no asr.layer {config.asr.layer}")
-    return {
-        name: dataclasses.replace(config, asr=dataclasses.replace(config.asr, network=network)) if config.asr else config
-        for name, config in steps.items()
-    }
+
+    def filled(asr):
+        return asr and dataclasses.replace(asr, network=network, **(loop if asr.in_loop else {}))
+
+    return {name: dataclasses.replace(config, asr=filled(config.asr)) for name, config in steps.items()}
 
 
 def describe_recogniser(asr_exp):
@@ -67,13 +70,18 @@ def keep_recogniser(exp_dir, asr_exp):
         shutil.copyfileobj(source, copy)
 
 
-def load_recogniser(run_dir, asr, device):
-    """The TrainedModel of the recogniser that a run's experiment keeps, as an earlier step that extracts its layer."""
-    from sertk.tasks.trained import TrainedModel
-
+def kept_recogniser(run_dir, asr):
+    """The folder of the recogniser that a run's experiment keeps; raises SertkError where it is not the config's."""
     folder = Path(run_dir).resolve().parents[1] / KEPT
     if file_digest(checkpoint(folder), "sha256")[:12] != asr.network:
         raise SertkError(f"{checkpoint(folder)}: not the recogniser that {run_dir} was trained with")
-    recogniser = TrainedModel(folder, device)
+    return folder
+
+
+def load_recogniser(run_dir, asr, device):
+    """The TrainedModel of a run's recogniser, as an earlier step that extracts the layer."""
+    from sertk.tasks.trained import TrainedModel
+
+    recogniser = TrainedModel(kept_recogniser(run_dir, asr), device)
     recogniser.config = dataclasses.replace(recogniser.config, extract=recogniser.model.layers[asr.layer - 1])
     return recogniser

@@ -32,7 +32,7 @@ def recogniser(tmp_path):
     folder = tmp_path / "asr" / "small_char"
     write_text(folder / "checkpoints" / "best.pt", "weights")
     write_yaml(folder / "config.yaml", RECOGNISER)
-    write_yaml(folder / "card.yaml", {"train": {"hours": 0.41, "utterances": 462}})
+    write_yaml(folder / "card.yaml", {"train": {"hours": 0.41, "utterances": 462}, "tokens": 28})
     write_json(folder / "decode_test" / "results.json", {"cer": 0.023456, "wer": 0.07})
     return folder
 

@@ -66,11 +66,11 @@ class DeepSpeech(EmotionModel):
             self.convolutions.append(StridedConv2d(before, config.channels, kernel, stride))
             self.convolution_norms.append(MaskedBatchNorm(config.channels))
             bins = (bins - kernel[1]) // stride[1] + 1
-        width = config.gru_units * (1 if config.directions == "sum" else 2)
-        dims = [bins * config.channels] + [width] * (config.gru_layers - 1)
+        self.width = config.gru_units * (1 if config.directions == "sum" else 2)  # of a layer's vectors
+        dims = [bins * config.channels] + [self.width] * (config.gru_layers - 1)
         self.grus = nn.ModuleList(Bigru(each, config.gru_units, bias=False) for each in dims)
-        self.norms = nn.ModuleList(MaskedBatchNorm(width) for _ in dims)  # each after its GRU
-        self.output = nn.Linear(width, shape.classes + 1, bias=False)
+        self.norms = nn.ModuleList(MaskedBatchNorm(self.width) for _ in dims)  # each after its GRU
+        self.output = nn.Linear(self.width, shape.classes + 1, bias=False)
 
     def convolve(self, stream):
         """(batch, frames, channels * bins) and lengths; an input below SHORTEST frames is filled up with zeros."""

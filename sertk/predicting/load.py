@@ -75,7 +75,7 @@ def load_run(run_dir, device):
         models[name] = model
 
     load()
-    reused = [model.config.asr for model in models.values() if model.config.asr]
+    reused = [model.config.asr for model in models.values() if model.config.asr and not model.config.asr.in_loop]
     recogniser = {"asr": load_recogniser(run_dir, reused[0], device)} if reused else {}
     return recogniser | {f"steps/{name}" if name else "model": model for name, model in models.items()}
 

@@ -19,7 +19,8 @@ from sertk import __version__
 from sertk.config import Config, to_mapping
 from sertk.errors import SertkError
 from sertk.files import write_aside
-from sertk.tasks.trained import LoadedModel, build_model
+from sertk.models.build import build_model
+from sertk.tasks.trained import LoadedModel
 from sertk.training.data import Dataset, Stream
 from sertk.typed import build
 
@@ -177,7 +178,7 @@ def check_sizes(checkpoint, where):
     with torch.device("meta"):
         task = checkpoint["task"]
         expected = build_model(
-            build(Config, task["config"], where), task["dims"], task["classes"]
+            build(Config, task["config"], where), task["dims"], len(task["classes"])
         ).state_dict()
     if expected and {name: value.shape for name, value in expected.items()} != {
         name: value.shape for name, value in weights.items()

@@ -2,8 +2,7 @@
 
 from sertk.config import to_mapping
 from sertk.features.normalise import Normaliser
-from sertk.models import MODELS
-from sertk.models.base import Shape
+from sertk.models.build import build_model
 from sertk.training.data import make_sampler
 
 
@@ -24,9 +23,8 @@ class Task:
         for dataset in (train, valid):
             dataset.normalisers = self.normalisers
             dataset.to(device)
-        dims = {name: stream.dims for name, stream in train.streams.items()}
-        self.shape = Shape(dims, len(classes), config.segment.frames if config.segment else None)
-        self.model = MODELS[config.model.name](config.model, self.shape).to(device)
+        self.dims = {name: stream.dims for name, stream in train.streams.items()}
+        self.model = build_model(config, self.dims, len(classes)).to(device)
         self.sampler = make_sampler(train, config.segment, "train_hop", config.training.imbalance == "upsample")
 
     def epoch_batches(self, generator, epoch):
@@ -41,7 +39,7 @@ class Task:
         return {
             "config": to_mapping(self.config),
             "classes": self.classes,
-            "dims": self.shape.dims,
+            "dims": self.dims,
             "feature_options": self.feature_options,
             "normalisers": {name: normaliser.state() for name, normaliser in self.normalisers.items()},
         }

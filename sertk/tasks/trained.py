@@ -7,16 +7,9 @@ from sertk.decoding.means import frame_rows, utterance_means, utterance_rows
 from sertk.errors import SertkError
 from sertk.experiment import step_folder
 from sertk.features.normalise import Normaliser
-from sertk.models import MODELS
-from sertk.models.base import Shape
+from sertk.models.build import build_model
 from sertk.training.checkpoint import read_checkpoint
 from sertk.typed import build
-
-
-def build_model(config, dims, classes):
-    """The model of a config, with new weights, for streams of `dims` {feature type: dims}."""
-    shape = Shape(dims, len(classes), config.segment.frames if config.segment else None)
-    return MODELS[config.model.name](config.model, shape)
 
 
 class LoadedModel:
@@ -32,7 +25,7 @@ class LoadedModel:
         }
         self.dims = exported["dims"]
         self.feature_options = exported.get("feature_options", {})
-        self.model = build_model(self.config, self.dims, self.classes)
+        self.model = build_model(self.config, self.dims, len(self.classes))
         self.model.load_state_dict(checkpoint["model"])
         self.model.to(device).eval()
 
