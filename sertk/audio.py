@@ -38,6 +38,16 @@ def load_audio(entry, channel=None):
         return _samples_of(sound, entry, channel), sound.samplerate
 
 
+def load_segment(entry, start, end):
+    """What `load_audio` gives of the part from `start` to `end` in seconds (-1: the recording's end), alone read."""
+    if start == 0 and end == -1:
+        return load_audio(entry)
+    with _open_sound(entry) as sound:
+        part = _part_of(sound.frames, sound.samplerate, start, end)
+        sound.seek(part.start)
+        return next(_blocks_of(sound, entry, None, part.stop - part.start)), sound.samplerate
+
+
 @contextlib.contextmanager
 def open_recording(path, channel=None):
     """Opens an audio file, whose name is taken for nothing else, as a Recording; the errors are load_audio's."""
@@ -97,8 +107,7 @@ def read_utterances(wav_scp, segments=None, channel=None, on_error=None, wanted=
     `wav_scp` and `segments` are paths, `-` or `command |`. A broken recording raises SertkError, or is
     handed to `on_error(utterance, error)` and left out. `wanted` are the utterances to read, if not all.
     """
-    entries = archives.read_scp(wav_scp)
-    cuts = read_segments(segments, entries) if segments else {key: (key, 0.0, -1.0) for key in entries}
+    entries, cuts = _read_cuts(wav_scp, segments)
     recording = samples = None
     for utterance, (name, start, end) in cuts.items():
         if wanted is not None and utterance not in wanted:
@@ -117,8 +126,24 @@ def read_utterances(wav_scp, segments=None, channel=None, on_error=None, wanted=
 
 def read_data_dir(path, wanted=None, on_error=None):
     """Yields what `read_utterances` does, of a data folder's wav.scp and, where it has them, segments."""
+    return read_utterances(*_tables_of(path), None, on_error, wanted)
+
+
+def locate_utterances(path):
+    """`{utterance: (entry of wav.scp, start, end)}` of a data folder, as `load_segment` takes them."""
+    entries, cuts = _read_cuts(*_tables_of(path))
+    return {utterance: (entries[name], start, end) for utterance, (name, start, end) in cuts.items()}
+
+
+def _tables_of(path):
     segments = Path(path) / "segments"
-    return read_utterances(Path(path) / "wav.scp", segments if segments.exists() else None, None, on_error, wanted)
+    return Path(path) / "wav.scp", segments if segments.exists() else None
+
+
+def _read_cuts(wav_scp, segments):
+    """`wav.scp`, and what `read_segments` gives, of whole recordings where there are no segments."""
+    entries = archives.read_scp(wav_scp)
+    return entries, read_segments(segments, entries) if segments else {key: (key, 0.0, -1.0) for key in entries}
 
 
 def read_wave_archive(location, channel=None, on_error=None):
@@ -165,13 +190,16 @@ def _loaded_or_error(entry, channel):
 
 def cut_segment(samples, rate, start, end):
     """The samples from `start` to `end` in seconds (-1: the recording's end); raises SertkError if there are none."""
-    if end != -1 and end * rate > len(samples) + OVERSHOOT * rate:
-        raise SertkError(f"the segment ends at {end} s, the recording at {len(samples) / rate:.2f} s")
-    part = samples[int(start * rate) :] if end == -1 else samples[int(start * rate) : int(end * rate)]
-    if not len(part):
-        raise SertkError(
-            f"the segment starts at {start} s, the recording ends at {len(samples) / rate:.2f} s"
-        )
+    return samples[_part_of(len(samples), rate, start, end)]
+
+
+def _part_of(count, rate, start, end):
+    """The slice of `count` samples that `cut_segment` takes."""
+    if end != -1 and end * rate > count + OVERSHOOT * rate:
+        raise SertkError(f"the segment ends at {end} s, the recording at {count / rate:.2f} s")
+    part = slice(int(start * rate), count if end == -1 else min(count, int(end * rate)))
+    if part.start >= part.stop:
+        raise SertkError(f"the segment starts at {start} s, the recording ends at {count / rate:.2f} s")
     return part
 
 

@@ -81,6 +81,7 @@ class Training:
     imbalance: Literal["none", "weights", "upsample"] = "none"
     # Utterances are stretched in time by factors from this range, drawn anew in each epoch; above 1 is faster
     tempo: tuple[float, float] = (1.0, 1.0)
+    gain: tuple[float, float] = (0.0, 0.0)  # dB, of the waveforms that features are computed from, drawn likewise
     average: float = 0.0  # decay per step of the running mean of the weights that is validated and kept; 0: none
     checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
 
@@ -92,6 +93,7 @@ class Training:
         for key in ("grad_clip", "checkpoint_seconds", "plateau", "least_lr"):
             require(getattr(self, key) >= 0, key, "0 or more")
         require(self.anneal >= 1, "anneal", "1 or more")
+        require(-60 <= self.gain[0] <= self.gain[1] <= 60, "gain", "two numbers between -60 and 60, the smaller one first")
         require(0.5 <= self.tempo[0] <= self.tempo[1] <= 2, "tempo", "two numbers between 0.5 and 2, the smaller one first")
         require(self.plateau == 0 or self.select != "last", "plateau", "0, where the last epoch is taken")
 
@@ -176,6 +178,7 @@ class Config:
 
     def __post_init__(self):
         from sertk.models import MODELS
+        from sertk.models.base import FittedModel
 
         if self.asr:
             resolved = tuple(f"{ASR}:{self.asr.layer}" if is_asr(name) else name for name in self.features)
@@ -192,9 +195,15 @@ class Config:
         scopes = [step.scope for step in self.normalise]
         ordered = sorted(scopes, key=lambda scope: scope == "window")
         require(scopes == ordered, "normalise", "the steps with scope window after all others")
-        require(not self.on_the_fly or {*scopes} <= {"window"}, "on_the_fly", "false, unless normalise has scope window")
+        each = "window" if self.segment else "utterance"
+        require(not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone")
+        fitted = issubclass(MODELS[self.model.name], FittedModel)
+        require(not (self.on_the_fly and fitted), "on_the_fly", f"false, for {self.model.name}")
         by_length = self.training.sortagrad or self.training.batches == "length"
         require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
+        loud = self.training.gain != (0.0, 0.0)
+        computed = self.segment is None and (self.on_the_fly or self.asr and self.asr.in_loop)
+        require(computed or not loud, "training", "no gain, unless features of whole utterances are computed on the fly")
         stretched = self.training.tempo != (1.0, 1.0)
         require(not (stretched and (self.segment or task == "asr")), "training", "no tempo with segment, nor for ASR")
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
@@ -207,6 +216,12 @@ class Config:
     def archive(self, feature_type):
         """The name of a feature type's archives in a data folder: of a recogniser's layer it says which recogniser."""
         return f"{ASR}{self.asr.layer}_{self.asr.network}" if is_asr(feature_type) else feature_type
+
+    def computed(self, feature_type):
+        """What a stream is computed from waveforms as, a shipped feature type; None: it comes from archives."""
+        if is_asr(feature_type):
+            return self.asr.recogniser.features[0] if self.asr.in_loop else None
+        return feature_type if self.on_the_fly else None
 
     def normalise_of(self, feature_type):
         """The normalisation of a stream; a recogniser's layer stays as it is, as its mean is what tells something.
@@ -365,16 +380,15 @@ def feature_types(steps):
 def data_needed(steps):
     """What the steps take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`.
 
-    Of a speech recogniser's layer, which comes last, it is `asr:LAYER=feats/TYPE`, and without the TYPE where the
-    recogniser is not known.
+    Of a speech recogniser's layer, which comes last, it is `asr:LAYER=feats/TYPE`, and `asr:LAYER` where the
+    recogniser is not known, or runs in the loop.
     """
     extracted, feats, layers = {config.extract for config in steps.values()}, set(), set()
     for config in steps.values():
         for name in {*config.taken} - extracted:
-            if is_asr(name) and config.asr.in_loop:
-                continue
             if is_asr(name):
-                layers.add(f"{name}=feats/{config.archive(name)}" if config.asr.network else name)
+                known = config.asr.network and not config.asr.in_loop
+                layers.add(f"{name}=feats/{config.archive(name)}" if known else name)
             elif not config.on_the_fly:
                 feats.add(f"feats/{name}")
     tables = {config.numbers for config in steps.values() if config.numbers}

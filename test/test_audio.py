@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertk.audio import load_audio, read_utterances, read_wave_archive, resample
+from sertk.audio import (
+    load_audio,
+    load_segment,
+    locate_utterances,
+    read_utterances,
+    read_wave_archive,
+    resample,
+)
 from sertk.errors import SertkError
 
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype(np.float32)
@@ -173,6 +180,27 @@ def test_segments(recordings):
     assert list(bad) == ["u4", "u5", "u6"]
     assert "ends at 1.6 s, the recording at 1.00 s" in str(bad["u4"])
     assert "starts at 1.2 s" in str(bad["u6"])
+
+
+def test_a_segment_read_alone_is_that_of_the_whole_recording(recordings):
+    (recordings / "segments").write_text("u1 rec1 0.25 0.5\nu2 rec1 0.5 -1\nu3 rec1 0.9 1.4\nu4 rec1 0 1\n")
+    places = locate_utterances(recordings)
+    for utterance, samples, rate in read_utterances(recordings / "wav.scp", recordings / "segments"):
+        alone, own_rate = load_segment(*places[utterance])
+        np.testing.assert_array_equal(alone, samples)
+        assert own_rate == rate
+    soundfile.write(recordings / "two.flac", np.stack([TONE, 0 * TONE], 1), 16000)
+    np.testing.assert_allclose(load_segment(f"{recordings}/two.flac", 0.5, 0.75)[0], TONE[8000:12000] / 2, atol=1e-4)
+    (recordings / "segments").unlink()
+    assert locate_utterances(recordings)["rec3"] == (f"{recordings}/a.wav", 0, -1)
+    np.testing.assert_array_equal(load_segment(*locate_utterances(recordings)["rec3"])[0], TONE)
+    broken = TONE.copy()
+    broken[12000] = np.nan
+    soundfile.write(recordings / "a.wav", broken, 16000, subtype="FLOAT")
+    for place, message in (((0.9, 1.6), "ends at 1.6 s, the recording at 1.00 s"), ((1.2, 1.3), "starts at 1.2 s"),
+                           ((0.7, 0.8), "a.wav: NaN or infinite samples")):
+        with pytest.raises(SertkError, match=message):
+            load_segment(f"{recordings}/a.wav", *place)
 
 
 @pytest.mark.parametrize(

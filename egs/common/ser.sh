@@ -40,7 +40,7 @@ make_features() {  # [--asr_exp DIR]: archives and tables that the model needs a
       asr:*=feats/*)
         utils/make_feats.sh --type "$type" --layer "${each%%=*}" --asr_exp "$asr_exp" --device "$device" \
           --num_threads "$num_threads" --cmd "$cuda_cmd ${resources[*]}" "$whole" ;;
-      asr:*) ;;   # of a recogniser that stage 2 will bring
+      asr:*) ;;   # of a recogniser that stage 2 will bring, or that runs in the loop
       utt2num_words | utt2num_phones)
         flock "$whole" sertk-count-phones --language "$language" "$whole"
         [ -e "$whole/$each" ] || { echo "$0: $whole has no text, and so no $each" >&2; exit 1; } ;;

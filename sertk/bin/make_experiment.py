@@ -48,7 +48,8 @@ def run(args):
     if args.asr_exp or not args.print:
         steps = with_recogniser(steps, args.asr_exp)
     if args.print:
-        recogniser = {"asr": recogniser_config(args.asr_exp)} if args.asr_exp else {}
+        archived = any(config.asr and not config.asr.in_loop for config in steps.values())
+        recogniser = {"asr": recogniser_config(args.asr_exp)} if args.asr_exp and archived else {}
         print({
             "steps": "\n".join(steps),
             "data": "\n".join(data_needed({**recogniser, **steps})),

@@ -8,15 +8,16 @@ from sertk.training.data import make_sampler
 BATCH_FRAMES = 24_000  # decoding batches hold about this many frames
 
 
-def batches(dataset, segment, device, hop_of, what="decoding"):
+def batches(dataset, segment, device, hop_of, what="decoding", share=slice(None)):
     """Yields the Batches of all windows of a normalised Dataset, or of its utterances without a `segment`, in order.
 
-    `hop_of` is the field of `segment` that says how far apart the windows are, `what` the progress bar's name or None.
+    `hop_of` is the field of `segment` that says how far apart the windows are, `what` the progress bar's name or None,
+    `share` which of the Batches are wanted.
     """
     sampler = make_sampler(dataset, segment, hop_of)
     frames = segment.frames if segment else int(dataset.lengths().max())
-    for chunk in progress(sampler.all_windows().split(max(1, BATCH_FRAMES // frames)), what):
-        yield sampler.gather(chunk, device)
+    chunks = sampler.all_windows().split(max(1, BATCH_FRAMES // frames))[share]
+    yield from progress(sampler.gather_all(chunks, device), what, len(chunks))
 
 
 @torch.inference_mode()

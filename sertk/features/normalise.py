@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from sertk.errors import SertkError
-from sertk.features.cmvn import accumulate, mean_std
+from sertk.features.cmvn import CONSTANT, accumulate, mean_std
 
 MU = 255
 FLATTEST = 1e-5  # below this range, or a window's standard deviation, values are constant and only shifted
@@ -14,7 +14,7 @@ FLATTEST = 1e-5  # below this range, or a window's standard deviation, values ar
 
 @dataclass(frozen=True)
 class Affine:
-    """A shift and a scale per dimension: (values - shift) * scale + base, with shift and scale (dims,)."""
+    """A shift and a scale per dimension: (values - shift) * scale + base, with shift and scale (..., dims)."""
 
     shift: torch.Tensor
     scale: torch.Tensor
@@ -30,10 +30,26 @@ def fit_affine(step, rows):
     """The Affine that brings `rows`, a list of (frames, dims), to what the Normalise `step` asks for."""
     if step.how == "minmax":
         low = torch.stack([block.amin(0) for block in rows]).amin(0).double()
-        span = torch.stack([block.amax(0) for block in rows]).amax(0).double() - low
-        width = step.range[1] - step.range[0]
-        return Affine(low, width / span.where(span > FLATTEST, width), step.range[0])
+        return affine_of_range(step, low, torch.stack([block.amax(0) for block in rows]).amax(0).double())
     return affine_of_stats(step.how, sum(accumulate(block.numpy()) for block in rows))
+
+
+def fit_each(step, values, inside):
+    """As `fit_affine`, of each of values (batch, frames, dims) by itself; `inside` (batch, frames, 1) is no padding."""
+    if step.how == "minmax":
+        low, high = values.where(inside, torch.inf).amin(1, True), values.where(inside, -torch.inf).amax(1, True)
+        return affine_of_range(step, low, high)
+    counts = inside.sum(1, True)
+    mean = (values * inside).sum(1, True) / counts
+    variance = ((values - mean) * inside).square().sum(1, True) / counts
+    constant = variance <= CONSTANT * (variance + mean.square())
+    return Affine(mean, torch.ones_like(mean) if step.how == "mean" else variance.masked_fill(constant, 1).rsqrt())
+
+
+def affine_of_range(step, low, high):
+    """The Affine that takes values from `low` to `high` to the range of a step."""
+    span, width = high - low, step.range[1] - step.range[0]
+    return Affine(low, width / span.where(span > FLATTEST, width), step.range[0])
 
 
 def affine_of_stats(how, stats):
@@ -51,14 +67,14 @@ class Normaliser:
         self.fitted = dict(fitted or {})  # place of the step -> Affine
 
     def fit_apply_(self, stream, groups):
-        """Fits the global steps on this stream while normalising it in place."""
+        """Fits the global steps on this stream while normalising it in place, as `apply_`."""
         for place, step in enumerate(self.steps):
             if step.scope == "global":
                 self.fitted[place] = fit_affine(step, [stream.rows(item) for item in range(len(stream))])
             self._apply_step_(place, step, stream, groups)
 
     def apply_(self, stream, groups, cmvn=None):
-        """Normalises a stream in place.
+        """Normalises a stream in place; one that is not kept is left to `apply_utterances`.
 
         `groups` has the speaker of each utterance; speakers' statistics are those of the stream's own
         utterances, or `cmvn[speaker]`, a Kaldi CMVN matrix (2, dims + 1). Raises SertkError when a speaker
@@ -71,6 +87,8 @@ class Normaliser:
             self._apply_step_(place, step, stream, groups, cmvn)
 
     def _apply_step_(self, place, step, stream, groups, cmvn=None):
+        if not stream.kept:
+            return
         if step.scope == "global":
             self.fitted[place].apply_(stream.values)
             return
@@ -85,6 +103,15 @@ class Normaliser:
                 affine = affine_of_cmvn(step, group, cmvn, stream.dims)
             for block in rows:
                 affine.apply_(block)
+
+    def apply_utterances(self, values, inside):
+        """The steps of scope `utterance` in place on whole utterances (batch, frames, dims), which are returned.
+
+        `inside` (batch, frames, 1) is false in the padding, of which nothing is taken.
+        """
+        for step in self.steps:
+            fit_each(step, values, inside).apply_(values)
+        return values
 
     def apply_windows(self, values):
         """The steps of scope `window` on values (batch, frames, dims), which are left as they are."""

@@ -1,7 +1,6 @@
 """The task of recognising words."""
 
 import logging
-from itertools import islice
 from pathlib import Path
 
 import torch
@@ -23,11 +22,14 @@ log = logging.getLogger(__name__)
 class AsrTask(Task):
     """Training of a speech recogniser on the data folders `train_dir` and `valid_dir`, by one process or several.
 
-    Utterances that nothing can be learnt from are named and left out.
+    Utterances that nothing can be learnt from are left out; `left_out` has them: {"train": {utterance: why}, "dev": ...}.
     """
 
     def __init__(self, config, train_dir, valid_dir, tokens, device):
-        train, valid = (load_transcribed(config, folder, tokens) for folder in (train_dir, valid_dir))
+        (train, not_train), (valid, not_valid) = (
+            load_transcribed(config, folder, tokens) for folder in (train_dir, valid_dir)
+        )
+        self.left_out = {"train": not_train, "dev": not_valid}
         self.feature_options = feature_options(config, train_dir)
         speakers = {**DataDir(train_dir).table("utt2spk"), **DataDir(valid_dir).table("utt2spk")}
         super().__init__(config, train, valid, speakers, tokens.pieces, device)
@@ -37,10 +39,10 @@ class AsrTask(Task):
         _, processes = world()
         return [chunk for chunk in super().epoch_batches(generator, epoch) if len(chunk) >= processes]
 
-    def gather(self, chunk):
-        """The Batch of this process's share of the chunk."""
+    def gather_all(self, chunks):
+        """Yields the Batch of this process's share of each chunk."""
         rank, processes = world()
-        return super().gather(chunk[rank::processes])
+        return super().gather_all([chunk[rank::processes] for chunk in chunks])
 
     @torch.no_grad()
     def validate(self, model):
@@ -48,8 +50,7 @@ class AsrTask(Task):
         model.eval()
         rates, losses = ErrorRates(), torch.zeros(2, dtype=torch.float64)
         rank, processes = world()
-        everything = batches(self.valid, None, self.device, "train_hop", "validation")
-        for batch in islice(everything, rank, None, processes):
+        for batch in batches(self.valid, None, self.device, "train_hop", "validation", slice(rank, None, processes)):
             log_probs, lengths = model.log_probs(batch)
             losses[0] += float(model.losses(log_probs, lengths, batch.tokens).double().sum())
             losses[1] += len(batch.items)
@@ -64,7 +65,7 @@ def load_transcribed(config, data_dir, tokens):
     """The Dataset of a data folder's utterances and the tokens of their texts, not yet normalised, from short to long.
 
     Utterances without text, with characters that no token has, too short for the network or for their text are
-    named and left out; raises SertkError if none is left.
+    left out, and come as {utterance: why} beside it; raises SertkError if none is left.
     """
     folder = DataDir(data_dir)
     texts, encoded, left_out = folder.table("text"), {}, {}
@@ -88,7 +89,7 @@ def load_transcribed(config, data_dir, tokens):
     places = [place for place, utterance in enumerate(dataset.utterances) if utterance not in left_out]
     kept = dataset.select(sorted(places, key=dataset.lengths().tolist().__getitem__))
     kept.tokens = [encoded[utterance] for utterance in kept.utterances]
-    return kept
+    return kept, left_out
 
 
 def report_left_out(data_dir, left_out, total):

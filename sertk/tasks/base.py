@@ -28,11 +28,11 @@ class Task:
         self.sampler = make_sampler(train, config.segment, "train_hop", config.training.imbalance == "upsample")
 
     def epoch_batches(self, generator, epoch):
-        """The index chunks of an epoch (from 0); `gather` makes a Batch of each."""
+        """The index chunks of an epoch (from 0); `gather_all` makes a Batch of each."""
         return self.sampler.epoch_batches(generator, epoch, self.config.training)
 
-    def gather(self, chunk):
-        return self.sampler.gather(chunk, self.device)
+    def gather_all(self, chunks):
+        return self.sampler.gather_all(chunks, self.device)
 
     def export(self):
         """What decoding needs beside the weights, as plain data and tensors."""

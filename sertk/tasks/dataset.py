@@ -10,7 +10,7 @@ from sertk.datadir import DataDir, read_counts
 from sertk.errors import SertkError
 from sertk.features.registry import describe_extractor, load_extractor, noted_options
 from sertk.training.data import Dataset, load_stream, stack_matrices
-from sertk.training.waves import load_waves
+from sertk.training.waves import load_waves, locate_waves
 
 
 def own_feats(run_dir, feature_type):
@@ -31,16 +31,20 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
     """The Dataset of `utterances`, not yet normalised; the run's own features are those of its fold's utterances."""
     if not utterances:
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
-    streams = {
-        name: load_waves(name, data_dir, utterances) if config.on_the_fly
-        else load_stream(find_feats(config.archive(name), data_dir, run_dir), utterances)
-        for name in config.features
-    }
+    streams = {name: load_features(config, name, data_dir, utterances, run_dir) for name in config.features}
     return Dataset(
         utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None,
         numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
         conditions=load_vectors(find_feats(config.conditions, data_dir, run_dir), utterances) if config.conditions else None,
     )
+
+
+def load_features(config, name, data_dir, utterances, run_dir=None):
+    """The Stream of one of a config's features, of archives or of recordings."""
+    if config.computed(name):
+        load = load_waves if config.segment else locate_waves
+        return load(config.computed(name), data_dir, utterances)
+    return load_stream(find_feats(config.archive(name), data_dir, run_dir), utterances)
 
 
 def feature_options(config, data_dir, run_dir=None):
@@ -49,13 +53,13 @@ def feature_options(config, data_dir, run_dir=None):
     The options are for features.registry.make_extractor, with `channel` where one was chosen; None where nobody
     knows, as of archives that other tools made.
     """
-    names = [name for name in config.taken if not is_asr(name)]
-    if config.on_the_fly:
-        return {name: describe_extractor(load_extractor(name)) for name in names}
-    return {
-        name: noted_options(find_feats(name, data_dir))
-        for name in names if not (run_dir and own_feats(run_dir, name).exists())
-    }
+    options = {}
+    for name in config.taken:
+        if config.computed(name):
+            options[name] = describe_extractor(load_extractor(config.computed(name)))
+        elif not (is_asr(name) or run_dir and own_feats(run_dir, name).exists()):
+            options[name] = noted_options(find_feats(name, data_dir))
+    return options
 
 
 def load_vectors(scp, utterances):

@@ -4,8 +4,10 @@ from sertk.datadir import DataDir
 from sertk.errors import SertkError
 from sertk.labels import Labels
 from sertk.models.base import FittedModel
+from sertk.recogniser import checkpoint, kept_recogniser
 from sertk.tasks.base import Task
 from sertk.tasks.dataset import feature_options, load_dataset
+from sertk.training.checkpoint import read_checkpoint
 from sertk.training.data import balanced_weights
 
 
@@ -32,6 +34,9 @@ class FoldTask(Task):
         check_classes(train, labels.classes)
         self.feature_options = feature_options(config, data_dir, run_dir)
         super().__init__(config, train, valid, DataDir(data_dir).table("utt2spk"), labels.classes, device)
+        if config.asr and config.asr.in_loop:
+            weights = read_checkpoint(checkpoint(kept_recogniser(run_dir, config.asr)))["model"]
+            self.model.recogniser.load_state_dict(weights)
         if config.training.imbalance == "upsample" and isinstance(self.model, FittedModel):
             raise SertkError(f"training.imbalance is upsample, but {config.model.name} has no epochs: take weights")
         if config.training.imbalance == "weights":

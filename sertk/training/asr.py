@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from sertk.config import to_mapping
-from sertk.datadir import DataDir
+from sertk.datadir import DataDir, write_table
 from sertk.experiment import environment, hold_run, store, write_command
 from sertk.files import file_digest, write_json, write_yaml
 from sertk.tasks.asr import AsrTask
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 def train_asr(config, train_dir, dev_dir, exp_dir, seed, device):
     """Trains the recogniser of a config on the data folder `train_dir`; `dev_dir` chooses the epoch.
 
-    EXP_DIR has the tokens already, and gets what the run of a fold gets, and card.yaml, which says what it was
-    trained on. Goes on with what was cut off. Raises SertkError for other settings or data than before.
+    EXP_DIR has the tokens already, and gets what the run of a fold gets, card.yaml, which says what it was trained
+    on, and left_out_train and left_out_dev, which name the utterances that it was not, and why. Goes on with what was cut off. Raises SertkError for other settings or data than before.
     """
     exp_dir = Path(exp_dir)
     start(device)
@@ -44,6 +44,8 @@ def train_in(exp_dir, config, train_dir, dev_dir, seed, device):
     sizes = {"train": describe(task.train, train_dir), "dev": describe(task.valid, dev_dir)}
     if is_first():
         write_yaml(exp_dir / "card.yaml", {**sizes, "tokens": len(task.classes), "seed": seed})
+        for part, left_out in task.left_out.items():
+            write_table(exp_dir / f"left_out_{part}", left_out)
     for part, size in sizes.items():
         log.info("%s: %d utterances, %.2f hours", part, size["utterances"], size["hours"])
     log.info("%d weights, on %s", sum(parameter.numel() for parameter in task.model.parameters()), device)

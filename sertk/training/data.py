@@ -17,6 +17,9 @@ from sertk.models.base import Batch, Padded
 class Stream:
     """All frames of one feature type: values (total_frames, dims); utterance i has lengths[i] rows from starts[i]."""
 
+    kept = True  # the frames are in memory, and are normalised there
+    gains = None  # (utterances,), factors of the waveforms of those that are computed
+
     def __init__(self, matrices):
         """`matrices` is a list of arrays (frames, dims) of equal dims."""
         self.lengths = torch.tensor([len(matrix) for matrix in matrices])
@@ -40,6 +43,9 @@ class Stream:
         selected = copy.copy(self)
         selected.lengths, selected.starts = self.lengths[items], self.starts[items]
         return selected
+
+    def expect(self, items):
+        """Says that the utterances `items` (batch,) will be taken soon."""
 
     def take(self, items, nth, device):
         """The frames `nth` (batch, frames) of the utterances `items` (batch,), on `device`: (batch, frames, dims)."""
@@ -120,6 +126,7 @@ class Dataset:
         return next(iter(self.streams.values())).lengths
 
 
+AHEAD = 2  # batches that are read from disk before they are taken
 LENGTH_NOISE = 0.1  # so that batches of utterances of like lengths are not of the same ones in every epoch
 
 
@@ -145,6 +152,11 @@ class Sampler:
             chunks = windows[(self.dataset.lengths()[windows] * noise).argsort()].split(training.batch_size)
             return [chunks[place] for place in torch.randperm(len(chunks), generator=generator)]
         return windows.split(training.batch_size)
+
+    def gather_all(self, chunks, device):
+        """Yields the Batch of each of `chunks`."""
+        for chunk in chunks:
+            yield self.gather(chunk, device)
 
 
 class WindowSampler(Sampler):
@@ -213,41 +225,62 @@ class UtteranceSampler(Sampler):
 
     def epoch_batches(self, generator, epoch, training):
         batches = super().epoch_batches(generator, epoch, training)
-        slowest, fastest = training.tempo
-        if (slowest, fastest) != (1, 1):
-            drawn = torch.rand(len(self.dataset.utterances), generator=generator)
-            self.tempos = slowest + (fastest - slowest) * drawn
+        if training.tempo != (1, 1):
+            self.tempos = self.draw(training.tempo, generator)
+        if training.gain != (0, 0):
+            gains = 10 ** (self.draw(training.gain, generator) / 20)
+            for stream in self.dataset.streams.values():
+                stream.gains = gains
         return batches
+
+    def draw(self, bounds, generator):
+        """A number between two bounds for each utterance (utterances,)."""
+        low, high = bounds
+        return low + (high - low) * torch.rand(len(self.dataset.utterances), generator=generator)
 
     def epoch_windows(self, generator):
         items = self.epoch_items(generator)
         return items[torch.randperm(len(items), generator=generator)]
 
+    def gather_all(self, chunks, device):
+        """Yields the Batch of each of `chunks`; what has to be read from disk is read ahead."""
+        for place, chunk in enumerate(chunks):
+            for stream in self.dataset.streams.values():
+                stream.expect(torch.cat(chunks[place : place + 1 + AHEAD]))
+            yield self.gather(chunk, device)
+
     def gather(self, items, device):
         """The Batch of the utterances `items` (batch,)."""
         streams = {}
         for name, stream in self.dataset.streams.items():
-            values, lengths = take_whole(stream, items, device, None if self.tempos is None else self.tempos[items])
-            streams[name] = Padded(values * length_mask(lengths, values.shape[1], device)[..., None], lengths)
+            lengths = stream.lengths[items]
+            values = stream.take(items, torch.arange(int(lengths.max())).minimum(lengths[:, None] - 1), device)
+            inside = length_mask(lengths, values.shape[1], device)[..., None]
+            if not stream.kept:
+                values = self.dataset.normalisers[name].apply_utterances(values, inside)
+            if self.tempos is not None:
+                values, lengths = stretch(values, lengths, self.tempos[items])
+                inside = length_mask(lengths, values.shape[1], device)[..., None]
+            streams[name] = Padded(values * inside, lengths)
         return make_batch(self.dataset, items, streams, device)
 
 
-def take_whole(stream, items, device, tempos=None):
-    """The utterances `items` (batch,) of a stream, and their lengths; what comes after an utterance is not zero.
+def stretch(values, lengths, tempos):
+    """Utterances (batch, frames, dims) at other tempos (batch,), and their lengths; what comes after one is anything.
 
-    Frames of an utterance at another tempo lie `tempos` (batch,) frames apart, between those of the stream, which
-    are interpolated linearly: of magnitudes as a phase vocoder does.
+    Frames then lie `tempos` frames apart, between those of before, which are interpolated linearly: of magnitudes as
+    a phase vocoder does.
     """
-    last = stream.lengths[items] - 1
-    if tempos is None:
-        nth = torch.arange(int(last.max()) + 1).minimum(last[:, None])
-        return stream.take(items, nth, device), last + 1
-    lengths = (last / tempos).long() + 1
-    places = (torch.arange(int(lengths.max())) * tempos[:, None]).minimum(last[:, None])
+    last = lengths[:, None] - 1
+    lengths = (last[:, 0] / tempos).long() + 1
+    places = (torch.arange(int(lengths.max())) * tempos[:, None]).minimum(last)
     before = places.long()
-    after = (before + 1).minimum(last[:, None])
-    weight = (places - before).to(device)[..., None]
-    return torch.lerp(stream.take(items, before, device), stream.take(items, after, device), weight), lengths
+
+    def at(frames):
+        return values.gather(1, frames.to(values.device)[..., None].expand(-1, -1, values.shape[2]))
+
+    weight = (places - before).to(values)[..., None]
+    return torch.lerp(at(before), at((before + 1).minimum(last)), weight), lengths
 
 
 def upsampled(labels, generator):

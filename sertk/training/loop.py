@@ -98,8 +98,9 @@ def train_epoch(run, stopped):
     begun = time.monotonic() - state.seconds
     saved = time.monotonic()
     task.model.train()
-    for chunk in progress_bar(chunks[state.step :], f"epoch {state.epoch + 1}"):
-        figures = train_step(task, run.optimiser, task.gather(chunk), training.grad_clip, state.precision)
+    left = chunks[state.step :]
+    for batch in progress_bar(task.gather_all(left), f"epoch {state.epoch + 1}", len(left)):
+        figures = train_step(task, run.optimiser, batch, training.grad_clip, state.precision)
         if run.average:
             run.average.update_parameters(task.model)
         sums = {name: value.double() + sums.get(name, 0) for name, value in figures.items()}

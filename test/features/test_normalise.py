@@ -40,6 +40,23 @@ def test_every_scope_agrees_with_numpy(how, scope):
         np.testing.assert_allclose(stream.rows(item).numpy(), normalise_by_hand(how, rows, pool), atol=1e-4)
 
 
+@pytest.mark.parametrize("how", ["mean", "meanvar", "minmax"])
+def test_utterances_of_a_batch_agree_with_numpy_whatever_pads_them(how):
+    matrices = make_matrices()[:2]
+    matrices[1][:, 2] = 4  # constant: 0, or the range's lower end
+    lengths = torch.tensor([len(matrix) for matrix in matrices])
+    values = torch.full((2, int(lengths.max()) + 5, 3), 1e4)
+    for row, matrix in zip(values, matrices):
+        row[: len(matrix)] = torch.from_numpy(matrix)
+    inside = (torch.arange(values.shape[1]) < lengths[:, None])[..., None]
+    result = Normaliser([Normalise(how, "utterance", (-1.0, 2.0))]).apply_utterances(values, inside)
+    for row, matrix in zip(result.numpy(), matrices):
+        with np.errstate(invalid="ignore"):
+            expected = normalise_by_hand(how, matrix, [matrix])
+        expected[np.isnan(expected)] = -1 if how == "minmax" else 0
+        np.testing.assert_allclose(row[: len(matrix)], expected, atol=1e-4)
+
+
 def test_global_statistics_are_those_of_the_stream_they_were_fitted_on():
     normaliser = Normaliser([Normalise("meanvar", "global")])
     normaliser.fit_apply_(Stream(make_matrices(0)), SPEAKERS)

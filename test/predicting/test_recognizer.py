@@ -11,7 +11,7 @@ from sertk.bin import pack
 from sertk.errors import SertkError, UsageError
 from sertk.tasks.trained import TrainedModel
 
-KINDS = ["windows", "inside", "pitch", "ctc", "speaker", "svm", "latents", "mean_pool", "progressive"]
+KINDS = ["windows", "inside", "pitch", "ctc", "speaker", "svm", "latents", "mean_pool", "progressive", "in_loop"]
 
 
 def array_of(posteriors):

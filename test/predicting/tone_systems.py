@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from sertk.archives import open_matrices
 from sertk.bin import decode, extract, make_experiment, train, train_asr
@@ -40,6 +41,7 @@ CONFIGS["mean_pool"] = "features: [asr]\nasr: {layer: 1}\nmodel: {name: mean_poo
 CONFIGS["progressive"] = (
     "features: [own, asr]\nasr: {layer: 2}\nnormalise: utterance\nmodel: {name: progressive, gru_units: 3}\n" + QUICK
 )
+CONFIGS["in_loop"] = CONFIGS["progressive"].replace("layer: 2", "layer: 2, in_loop: true, unfreeze: [2]")
 RECOGNISER = (
     "task: asr\nfeatures: [spectrogram161]\nnormalise: utterance\n"
     "model: {name: deepspeech, gru_units: 5, gru_layers: 2, channels: 2}\n"
@@ -108,6 +110,8 @@ class Systems:
         which = ["--labels", "3", "--corpus", "toy", "--asr_exp", str(self.recogniser())]
         assert make_experiment.main(["--config", str(config), *files, *which, str(exp)]) == 0
         settings = load_steps(exp / "config.yaml")["train"]
+        if settings.asr.in_loop:
+            return exp / "config.yaml"
         (layer,) = (name for name in settings.features if name.startswith("asr"))
         archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / settings.archive(layer))
         options = ["--layer", layer, "--data", str(self.data), *CPU, str(self.recogniser()), archives]
@@ -120,7 +124,8 @@ class Systems:
         if not exp.exists():
             config.write_text(RECOGNISER)
             write_table(self.data / "text", dict.fromkeys(self.wavs, "a b"))
-            write_table(self.data / "utt2dur", dict.fromkeys(self.wavs, "0.5"))
+            durations = {utterance: str(soundfile.info(path).duration) for utterance, path in self.wavs.items()}
+            write_table(self.data / "utt2dur", durations)
             make_tokens({}, ALPHABET, exp / "tokens.model")
             assert train_asr.main(["--config", str(config), "--train", data, "--dev", data, *CPU, str(exp)]) == 0
         return exp

@@ -138,8 +138,8 @@ def test_utterances_that_teach_nothing_are_named_and_left_out(asr, caplog):
     write_folder(asr / "odd", {utterance: text or "x" for utterance, text in texts.items()}, [60, 60, 33, 60, 30])
     (asr / "odd/text").write_text("a ab\nb \nc abc\nd a1\ne aab\n")
     config = load_steps(asr / "config.yaml")["train"]
-    dataset = load_transcribed(config, asr / "odd", Tokens(asr / "exp/tokens.model"))
-    assert dataset.utterances == ["a"]
+    dataset, left_out = load_transcribed(config, asr / "odd", Tokens(asr / "exp/tokens.model"))
+    assert dataset.utterances == ["a"] and set(left_out) == {"b", "c", "d", "e"}
     assert ["".join(Tokens(asr / "exp/tokens.model").pieces[i] for i in ids) for ids in dataset.tokens] == ["ab"]
     for reason in ("no text: b", "characters that no token has: d", "fewer than 31 frames: e",
                    "more text than CTC can align with its frames: c"):

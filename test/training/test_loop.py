@@ -147,7 +147,7 @@ def make_task(values, losses=(1.0,)):
     model = torch.nn.Linear(1, 1, bias=False)
     task = SimpleNamespace(model=model, device=torch.device("cpu"), evaluations=iter(values), factors=iter(losses * 99))
     task.epoch_batches = lambda generator, epoch: torch.arange(2).split(1)
-    task.gather = lambda chunk: chunk
+    task.gather_all = lambda chunks: chunks
     model.loss = lambda batch: (model.weight.square().sum() * next(task.factors), {"batch": batch.sum()})
     task.validate = lambda kept: {"valid_uar": next(task.evaluations)}
     task.export = dict
