@@ -7,7 +7,7 @@ from sertk.bin import make_experiment
 from sertk.config import load_steps, steps_mapping
 from sertk.errors import SertkError
 from sertk.files import file_digest, read_yaml, write_json, write_text, write_yaml
-from sertk.recogniser import checkpoint, load_recogniser
+from sertk.recogniser import checkpoint, load_recogniser, with_recogniser
 
 CONFIG = """features: [toy, asr]
 asr: {layer: 2}
@@ -50,6 +50,9 @@ def test_the_stream_has_its_layer_in_its_name(config):
     (("asr: {layer: 2}\n", ""), "asr is None, expected given, if and only if asr is among the features"),
     (("[toy, asr]", "[toy]"), "expected given, if and only if"),
     (("layer: 2", "layer: 0"), "asr.layer is 0, expected 1 or more"),
+    (("layer: 2", "layer: 2, unfreeze: [2]"), "asr.unfreeze is .2,., expected none, unless in_loop is true"),
+    (("layer: 2", "layer: 2, in_loop: true, unfreeze: [3]"), "expected layers from 1 to 2"),
+    (("normalise", "training: {gain: [-3, 6]}\nnormalise"), "no gain, unless features of whole utterances"),
 ])
 def test_impossible_configs_are_refused(config, change, message):
     write_text(config, CONFIG.replace(*change))
@@ -64,6 +67,16 @@ def test_what_is_needed_names_layer_and_recogniser(config, recogniser, capsys):
     assert make_experiment.main([*ask, "--asr_exp", str(recogniser)]) == 0
     archive = "asr2_" + file_digest(checkpoint(recogniser), "sha256")[:12]
     assert capsys.readouterr().out.split() == ["feats/spectrogram161", "feats/toy", f"asr:2=feats/{archive}"]
+
+
+def test_in_the_loop_no_archives_are_needed_and_the_config_says_what_the_recogniser_is(config, recogniser, capsys):
+    write_text(config, CONFIG.replace("layer: 2", "layer: 2, in_loop: true"))
+    assert make_experiment.main(["--config", str(config), "--print", "data", "--asr_exp", str(recogniser)]) == 0
+    assert capsys.readouterr().out.split() == ["feats/toy", "asr:2"]
+    (step,) = with_recogniser(load_steps(config), recogniser).values()
+    assert step.asr.tokens == 28 and step.asr.recogniser.model.gru_layers == 3
+    assert step.computed("asr:2") == "spectrogram161" and step.computed("toy") is None
+    assert step.normalise_of("asr:2") == step.asr.recogniser.normalise
 
 
 def test_the_experiment_keeps_the_recogniser_and_says_what_it_is(small_corpus, config, recogniser, tmp_path, capsys):

@@ -1,6 +1,7 @@
 """Features computed on the fly against the archives that sertk-compute-feats writes of the same recordings."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
 from sertk.bin import compute_feats, decode, make_experiment, train
-from sertk.config import Normalise, Segment, load_steps
+from sertk.config import Normalise, Segment, Training, load_steps
 from sertk.datadir import write_data_dir
 from sertk.errors import SertkError
 from sertk.features.normalise import Normaliser
@@ -79,6 +80,20 @@ def test_whole_utterances_are_those_of_the_archives(corpus):
     )
     rows = computed.streams["spectrogram400"].rows(1)
     torch.testing.assert_close(rows, archived.streams["spectrogram400"].rows(1), rtol=1e-4, atol=1e-4)
+
+
+def test_gains_are_drawn_for_each_utterance_and_multiply_its_waveform(corpus):
+    archived, computed = datasets(corpus, ["s2-sad", "s1-angry", "s4-calm"])
+    sampler = UtteranceSampler(computed)
+    sampler.epoch_batches(torch.Generator().manual_seed(1), 0, Training(gain=(-3.0, 6.0)))
+    items = torch.tensor([2, 0])
+    plain, loud = (each.gather(items, CPU).streams["spectrogram400"].values for each in (UtteranceSampler(archived), sampler))
+    decibels = [20 * math.log10(float(other.sum() / one.sum())) for one, other in zip(plain, loud)]
+    assert -3 <= min(decibels) < max(decibels) <= 6
+    for one, other, level in zip(plain, loud, decibels):
+        torch.testing.assert_close(other, one * 10 ** (level / 20), rtol=1e-4, atol=1e-4)
+    rows = UtteranceSampler(datasets(corpus, ["s2-sad", "s1-angry", "s4-calm"])[1]).gather(items, CPU)
+    torch.testing.assert_close(rows.streams["spectrogram400"].values, plain, rtol=1e-4, atol=1e-4)
 
 
 def trained(corpus, folder, settings):
