@@ -2,7 +2,8 @@
 # shellcheck shell=bash disable=SC2154
 asr_given=$asr_exp
 asr_options=(--model "$asr_model" --nj "$nj" --ngpu "$ngpu" --num_threads "$num_threads" --download "$asr_download")
-for each in config set tag train_sets dev_sets test_sets partial; do
+[ -z "$asr_config" ] || asr_options+=(--config "$(realpath "$asr_config")")
+for each in set tag train_sets dev_sets test_sets partial; do
   own=asr_$each
   [ -z "${!own}" ] || asr_options+=("--$each" "${!own}")
 done
@@ -22,6 +23,7 @@ pretrain() {
     echo "$0: $asr_exp is trained already"
   else
     if declare -F make_asr_corpus > /dev/null; then make_asr_corpus; fi
-    run_asr
+    run_asr || { echo "$0: no speech recogniser yet; --download there is --asr_download here, and" \
+      "--asr_exp DIR takes one that is trained already" >&2; exit 1; }
   fi
 }

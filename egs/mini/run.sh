@@ -28,6 +28,6 @@ if run_stage 1 "data folder"; then
   sertk-prepare-corpus mini "$db_root" "$data"
 fi
 
-make_asr_corpus() { sertk-synthesise-mini --asr 40 "$librispeech_root"; }
+make_asr_corpus() { [ -d "$librispeech_root" ] || sertk-synthesise-mini --asr 40 "$librispeech_root"; }
 
 . ../common/ser.sh
