@@ -9,7 +9,7 @@ from torch import nn
 from sertk.config import ASR
 from sertk.errors import SertkError
 from sertk.layers.batchnorm import MaskedBatchNorm
-from sertk.layers.convolution import StridedConv2d
+from sertk.layers.convolution import WideConv2d
 from sertk.layers.ctc import best_path, collapse
 from sertk.layers.recurrent import Bigru, length_mask
 from sertk.models.base import EmotionModel, Output, Padded
@@ -63,7 +63,7 @@ class DeepSpeech(EmotionModel):
             if bins < kernel[1]:
                 raise SertkError(f"{config.name}: {shape.only_dims()} bins are too few for its convolutions")
             before = config.channels if number else 1
-            self.convolutions.append(StridedConv2d(before, config.channels, kernel, stride))
+            self.convolutions.append(WideConv2d(before, config.channels, kernel, stride))
             self.convolution_norms.append(MaskedBatchNorm(config.channels))
             bins = (bins - kernel[1]) // stride[1] + 1
         self.width = config.gru_units * (1 if config.directions == "sum" else 2)  # of a layer's vectors
