@@ -1,6 +1,8 @@
 """The speech recogniser: lengths, masks, and the loss by all paths."""
 
 import itertools
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from sertk.models.base import Batch, Padded, Shape
 from sertk.models.deepspeech import SHORTEST, DeepSpeech, output_lengths
 
 TOKENS = 2
+BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench_asr.py"
 
 
 def make_model(bins=81, **options):
@@ -87,6 +90,29 @@ def test_loss_is_minus_the_logarithm_of_all_paths():
         expected.append(-torch.log(torch.tensor(total)))
     loss, _ = model.loss(batch)
     assert float(loss) == pytest.approx(float(sum(expected) / 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("lengths, training", [([90, 90, 90], True), ([90, 61, 40], False)])
+def test_loss_and_gradients_are_those_of_packed_sequences(lengths, training):
+    """Of different lengths in evaluation, as the normalisation of padded batches in training is another one."""
+    model = make_model(channels=32, gru_layers=3)
+    model(make_batch(torch.randn(2, 80, 81), torch.tensor([80, 80])))  # so that running statistics have moved
+    reference = runpy.run_path(BENCH)["Reference"](81, 4, 3, TOKENS + 1)
+    reference.take_weights(model)
+    batch = make_batch(torch.randn(3, 90, 81), torch.tensor(lengths), [[0, 1], [1, 1], [0]])
+    stream = batch.only_stream()
+    ours, _ = model.train(training).loss(batch)
+    theirs = reference.train(training).loss(stream.values.transpose(1, 2)[:, None], stream.lengths, batch.tokens)
+    torch.testing.assert_close(ours, theirs)
+    ours.backward()
+    theirs.backward()
+    parts = [(getattr(model, name), getattr(reference, name)) for name in ("grus", "norms", "output")]
+    parts += zip(model.convolution_norms, reference.convolutions[1::3])
+    for own, other in parts:
+        for weight, expected in zip(own.parameters(), other.parameters(), strict=True):
+            torch.testing.assert_close(weight.grad, expected.grad, atol=1e-4, rtol=1e-4)
+    for own, other in zip(model.convolutions, reference.convolutions[::3]):
+        torch.testing.assert_close(own.weight.grad, other.weight.grad.transpose(2, 3), atol=1e-4, rtol=1e-4)
 
 
 def test_layers_are_the_recurrent_ones():
