@@ -1,5 +1,6 @@
 """The models by name. A model is a class with a frozen dataclass `Config`; see base.EmotionModel."""
 
+from sertk.models.chance import MostFrequent, Random
 from sertk.models.deepspeech import DeepSpeech
 from sertk.models.gmm import ClassGmms
 from sertk.models.jalal import BlstmCapsule, BlstmCnn, Capsule, CapsuleBlstm, MeanBlstm
@@ -26,7 +27,9 @@ MODELS = {
     "gru": Gru,
     "lstm": Lstm,
     "mean_pool": MeanPool,
+    "most_frequent": MostFrequent,
     "progressive": Progressive,
+    "random": Random,
     "svm": Svm,
     "vae": VariationalAutoencoder,
     "vector_cnn": VectorCnn,

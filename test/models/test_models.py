@@ -28,7 +28,9 @@ SMALL = {
     "gru": {"gru_units": 5},
     "lstm": {"lstm_units": 5},
     "mean_pool": {"dropout": 0.0},
+    "most_frequent": {},
     "progressive": {"gru_units": 5},
+    "random": {},
     "svm": {},
     "vae": {"hidden": [8, 6], "latent": 4},
     "vector_cnn": {"filters": [4, 4], "units": 8, "dropout": 0.0},
@@ -36,9 +38,10 @@ SMALL = {
 FITTED = sorted(name for name in SMALL if issubclass(MODELS[name], FittedModel))
 BY_GRADIENT = sorted(set(SMALL) - set(FITTED))
 CLASSIFIERS = [name for name in SMALL if MODELS[name].task == "emotion"]
+DEAF = ("most_frequent", "random")  # what they say has nothing to do with what was said
 ONE_FRAME = ("svm", "vector_cnn")
 FRAMES = 15
-WHOLE = ("blstm_ctc", "gru", "mean_pool", "progressive")
+WHOLE = ("blstm_ctc", "gru", "mean_pool", "progressive", "random")
 SEGMENTS = dict.fromkeys(SMALL, FRAMES) | dict.fromkeys(WHOLE)  # frames per window; None: whole utterances
 DIMS = {name: {"toy": 6} for name in SMALL} | {"progressive": {"toy": 6, "asr:2": 4}}
 
@@ -150,7 +153,8 @@ def test_weights_of_items_stand_for_repetitions(name):
 def test_fitted_models_learn_and_are_the_same_when_loaded(name):
     model, batch = trained_model(name), batch_for(name, 30)
     posteriors = model.posteriors(batch)
-    assert (posteriors.argmax(1) == batch.labels).float().mean() > 0.9
+    if name not in DEAF:
+        assert (posteriors.argmax(1) == batch.labels).float().mean() > 0.9
     other = make_model(name)
     other.load_state_dict(model.state_dict())
     assert torch.equal(other.posteriors(batch), posteriors)

@@ -1,0 +1,68 @@
+"""What is right by chance: systems that do not listen, as a floor under all others."""
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+
+from sertk.errors import SertkError
+from sertk.models.base import FittedModel, Output
+
+
+@dataclass(frozen=True)
+class ChanceConfig:
+    name: str
+
+
+class MostFrequent(FittedModel):
+    """Always the class that most training utterances have; the posteriors are the classes' shares of these."""
+
+    Config = ChanceConfig
+
+    def __init__(self, config, shape):
+        super().__init__()
+        self.classes = shape.classes
+
+    def fit(self, train, valid, seed):
+        counts = train.labels.bincount(minlength=self.classes).double()
+        self.learn(shares=counts / counts.sum())
+
+    def forward(self, batch):
+        return Output(self.shares.log().expand(len(batch.items), -1))
+
+
+class Random(FittedModel):
+    """A class drawn for each utterance, all with the same chance: its score and posterior are 1, the others' 0.
+
+    What is drawn depends on the seed and on the utterance's own features alone, so that it is the same in every
+    batch and order.
+    """
+
+    Config = ChanceConfig
+
+    def __init__(self, config, shape):
+        super().__init__()
+        if shape.frames is not None:
+            raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
+        self.classes = shape.classes
+
+    def fit(self, train, valid, seed):
+        self.learn(seed=seed)
+
+    def forward(self, batch):
+        stream, seed = batch.only_stream(), int(self.seed)
+        drawn = [
+            draw(self.classes, seed, frames[:length])
+            for frames, length in zip(stream.values.cpu().numpy(), stream.lengths.tolist())
+        ]
+        return Output(F.one_hot(torch.tensor(drawn), self.classes).to(stream.values))
+
+    def posteriors(self, batch):
+        return self(batch).scores
+
+
+def draw(classes, seed, frames):
+    """One of 0..classes-1 for an array (frames, dims), by a hash of its bytes that the seed is the key of."""
+    digest = hashlib.blake2b(frames.tobytes(), digest_size=8, key=str(seed).encode()).digest()
+    return int.from_bytes(digest, "big") % classes
