@@ -62,13 +62,15 @@ def test_three_corpora_from_disk(tree):
     releases = tree / "releases"
     options = ["--librispeech_root", releases / "LibriSpeech", "--tedlium_root", releases / "TEDLIUM_release2",
                "--voxforge_root", releases / "VoxForge", *SETS]
-    done = run(tree, *options, "--stop_stage", "4", "--model", "small", "--set", FAST, "--tag", "fast")
-    assert done.returncode == 0, done.stdout + done.stderr
-    check_data(tree / "egs/asr/data")
-    exp = tree / "egs/asr/exp/small_char_fast"
-    assert len(Tokens(exp / "tokens.model")) == 28
-    assert "| dev | 1 | 0.00 |" in (exp / "RESULTS.md").read_text()
-    assert (exp / "decode_dev/text").read_text().startswith("librispeech-9-1-0000")
+    for model, stage in (("deepspeech", "0"), ("small", "2")):
+        done = run(tree, *options, "--stage", stage, "--stop_stage", "4", "--model", model, "--set", FAST, "--tag", "fast")
+        assert done.returncode == 0, done.stdout + done.stderr
+        check_data(tree / "egs/asr/data")
+        assert (tree / "egs/asr/data/train/feats").exists() == (model == "small")  # the other needs no archives
+        exp = tree / f"egs/asr/exp/{model}_char_fast"
+        assert len(Tokens(exp / "tokens.model")) == 28
+        assert "| dev | 1 | 0.00 |" in (exp / "RESULTS.md").read_text()
+        assert (exp / "decode_dev/text").read_text().startswith("librispeech-9-1-0000")
     made = (tree / "egs/asr/data/sets/voxforge/text").stat().st_mtime_ns
 
     again = run(tree, *options, "--stage", "1")
