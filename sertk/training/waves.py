@@ -89,7 +89,7 @@ class RecordedStream(Stream):
         )
         waves.values = waves.values.to(device)
         if self.gains is not None:
-            waves.gains = self.gains[numbers]
+            waves.gains = torch.empty(len(numbers)).index_copy_(0, which, self.gains[items])
         return waves.take(which, nth, device)
 
     def read(self, number):

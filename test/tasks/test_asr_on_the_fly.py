@@ -114,6 +114,19 @@ def test_batches_are_those_of_the_archives(asr, how):
     torch.testing.assert_close(computed.values, archived.values, atol=1e-4, rtol=1e-4)
 
 
+def test_gains_are_those_of_the_selected_utterances(asr):
+    names = [f"train{number}" for number in range(7)]
+    plain, loud = (
+        UtteranceSampler(Dataset(names, {TYPE: locate_waves("spectrogram400", asr / "train", names)}, {TYPE: Normaliser([])})
+                         .select([5, 2, 6])) for _ in range(2)
+    )
+    for each in (plain, loud):
+        each.dataset.normalisers = {TYPE: Normaliser([])}
+    loud.dataset.streams[TYPE].gains = torch.tensor([2.0, 3.0, 5.0])
+    one, other = (each.gather(torch.tensor([2, 0, 1]), CPU).streams[TYPE].values for each in (plain, loud))
+    torch.testing.assert_close(other, one * torch.tensor([5.0, 2.0, 3.0])[:, None, None], rtol=1e-4, atol=1e-5)
+
+
 def test_the_batches_to_come_are_read_ahead(asr):
     utterances = [f"train{number}" for number in range(7)]
     stream = locate_waves(TYPE, asr / "train", utterances)
