@@ -16,7 +16,7 @@ class ChanceConfig:
 
 
 class MostFrequent(FittedModel):
-    """Always the class that most training utterances have; the posteriors are the classes' shares of these."""
+    """Always the class that most training utterances have; posteriors are the classes' shares of these."""
 
     Config = ChanceConfig
 
@@ -33,10 +33,10 @@ class MostFrequent(FittedModel):
 
 
 class Random(FittedModel):
-    """A class drawn for each utterance, all with the same chance: its score and posterior are 1, the others' 0.
+    """A class drawn for each utterance, all with the same chance; its posterior is 1, the others' 0.
 
-    What is drawn depends on the seed and on the utterance's own features alone, so that it is the same in every
-    batch and order.
+    What is drawn depends on the seed and on the utterance's own features alone, so that it is the same in
+    every batch and order.
     """
 
     Config = ChanceConfig

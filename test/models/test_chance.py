@@ -33,7 +33,7 @@ def drawn(model, dataset, order, batch_size):
     sampler, posteriors = make_sampler(dataset, None, "decode_hop"), torch.empty(len(order), model.classes)
     for items in order.split(batch_size):
         posteriors[items] = model.posteriors(sampler.gather(items, CPU))
-    assert torch.equal(posteriors.sort(1).values, torch.tensor([0.0] * (model.classes - 1) + [1]).expand(len(order), -1))
+    assert set(posteriors.flatten().tolist()) == {0, 1} and (posteriors.sum(1) == 1).all()
     return posteriors.argmax(1)
 
 
@@ -68,7 +68,7 @@ def test_random_depends_on_the_seed_and_not_on_batches_or_their_order():
     shuffled = torch.randperm(800, generator=torch.Generator().manual_seed(0))
     assert torch.equal(drawn(fitted("random", labels[:20], 4, seed=1), dataset, shuffled, 37), expected)
     other = drawn(fitted("random", labels, 4, seed=2), dataset, in_order, 100)
-    assert 0.18 < float((other == expected).float().mean()) < 0.32  # a quarter, four standard deviations are 6 %
+    assert 0.18 < float((other == expected).float().mean()) < 0.32  # a quarter, and four standard deviations
 
 
 def test_random_takes_whole_utterances():
