@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Draws layers of a trained network in the plane, by t-SNE: the output layer for the training and the test part,
-# and what each convolutional capsule gives for the test part (Jalal et al. 2019, Figs. 3 and 2).
+# what each convolutional capsule gives for the test part (Jalal et al. 2019, Figs. 3 and 2), and, averaged over
+# frames, each layer of a speech recogniser that the network builds on (Lakomkin et al. 2017, Fig. 4).
 set -euo pipefail
 num_threads=1   # CPU threads
 ngpu=0
@@ -12,6 +13,7 @@ if [ $# -ne 5 ]; then
 fi
 run=$1 data=$2 splits=$3 fold=$4 labels=$5
 device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
+recogniser=$(dirname "$(dirname "$run")")/asr   # the experiment's copy, where it has one
 
 extract() {  # LAYER PART
   sertk-extract --layer "$1" --data "$data" --splits "$splits" --fold "$fold" --labels "$labels" --part "$2" \
@@ -32,4 +34,19 @@ layers=$(sertk-extract --list "$run")
 if grep -qx lower <<< "$layers"; then
   extract lower test
   draw lower --by row "test=scp:$run/layers/lower_test.scp"
+fi
+if [ -e "$recogniser" ]; then
+  tested=$(mktemp -d)   # a data folder of the test part
+  trap 'rm -rf "$tested"' EXIT
+  filter_scp.pl "$splits/fold$fold/test" "$data/labels/$labels" > "$tested/list"
+  utils/subset_data_dir.sh --utt-list "$tested/list" "$data" "$tested/data"
+  points=$(wc -l < "$tested/list")
+  for layer in $(sertk-extract --list "$recogniser"); do
+    name=${layer/:/}   # asr:2 is drawn as tsne_asr2
+    sertk-extract --layer "$layer" --mean --data "$tested/data" \
+      --device "$device" --num_threads "$num_threads" "$recogniser" \
+      "ark,scp:$run/layers/${name}_test.ark,$run/layers/${name}_test.scp"
+    draw "$name" --perplexity $((points < 90 ? points / 3 + 1 : 30)) \
+      --utt2label "$tested/data/labels/$labels" "$layer=scp:$run/layers/${name}_test.scp"
+  done
 fi

@@ -7,11 +7,17 @@ from sertk.tasks.dataset import own_feats
 from sertk.tasks.trained import TrainedModel
 
 
-def write_vectors(pairs, layer, wspecifier):
-    """Writes a matrix (rows, dims) of the layer's vectors for each utterance; `pairs` are of a model and a Dataset."""
+def write_vectors(pairs, layer, wspecifier, mean=False):
+    """Writes a matrix (rows, dims) of the layer's vectors for each utterance; `pairs` are of a model and a Dataset.
+
+    With `mean` it is the one row that is the mean of them.
+    """
     with MatrixWriter(wspecifier) as writer:
         for trained, dataset in pairs:
-            write_rows(writer, dataset.utterances, (rows.numpy() for rows in trained.vectors(dataset, layer)))
+            matrices = (rows.numpy() for rows in trained.vectors(dataset, layer))
+            if mean:
+                matrices = (rows.mean(0, keepdims=True) for rows in matrices)
+            write_rows(writer, dataset.utterances, matrices)
 
 
 def extract_features(run, step, held, device):

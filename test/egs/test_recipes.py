@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sertk.archives import open_matrices
 from sertk.bin import synthesise_mini
 from sertk.files import read_yaml
 
@@ -121,7 +123,7 @@ def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
     assert (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns == mixtures
 
 
-def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree):
+def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree, monkeypatch):
     assert synthesise_mini.main(["--asr", "3", str(tree / "egs/mini/downloads/mini_asr")]) == 0
     tiny = "model.gru_units=4 model.channels=2 training.max_epochs=1"
     options = ["--model", "progressive", "--folds", "1", "--set", "training.max_epochs=1 model.gru_units=4", "--tag", "small"]
@@ -133,6 +135,18 @@ def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree)
     card = read_yaml(exp / "card.yaml")
     assert card["features"] == ["asr:2", "mfcc13_pitch"] and set(card["asr"]["cer"]) == {"dev", "test"}
     assert "experiment small_char_mini, train_hours 0.01" in (exp / "RESULTS.md").read_text()
+
+    drawn = run_mini(tree, "--stage", "6", "--stop_stage", "6", *options, "--num_threads", "1")
+    assert drawn.returncode == 0, drawn.stdout + drawn.stderr
+    layers = exp / "fold1/seed1/layers"
+    assert {path.stem for path in layers.glob("*.png")} == {f"tsne_{layer}" for layer in ("output", "asr1", "asr2", "asr3")}
+    monkeypatch.chdir(tree / "egs/mini")  # where the tables' paths begin
+    means = dict(open_matrices(f"scp:{layers}/asr2_test.scp"))
+    assert list(means) == Path("data/mini/splits/mini/fold1/test").read_text().split()
+    (frames,) = Path("data/mini/feats").glob("asr2_*.scp")
+    for utterance, matrix in open_matrices(f"scp:{frames}"):
+        if utterance in means:
+            np.testing.assert_allclose(means[utterance], matrix.mean(0, keepdims=True), atol=1e-5)
 
     given = run_mini(tree, "--stage", "2", *options, "--asr_exp", "../asr/exp/small_char_mini")
     assert given.returncode == 0, given.stdout + given.stderr

@@ -223,6 +223,9 @@ def test_layers_are_means_over_the_windows_of_each_utterance(small_corpus, train
     matrices = posteriors_of(lower)
     assert set(matrices) == set((small_corpus / "splits/toy/fold1/train").read_text().split())
     assert all(matrix.shape == (2, 4 * 4) for matrix in matrices.values())  # (15 - 9) // 2 + 1 positions
+    assert extract.main(["--layer", "lower", "--mean", *options, f"ark:{tmp_path}/mean.ark"]) == 0
+    for utterance, row in posteriors_of(f"ark:{tmp_path}/mean.ark").items():
+        np.testing.assert_allclose(row, matrices[utterance].mean(0, keepdims=True), atol=1e-7)
     assert extract.main([*options, f"ark:{tmp_path}/output.ark"]) == 0
     assert all(matrix.shape == (1, 3) for matrix in posteriors_of(f"ark:{tmp_path}/output.ark").values())
     assert extract.main(["--layer", "middle", *options, lower]) == 1
