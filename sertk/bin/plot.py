@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 from sertk.command import make_parser, named_specifiers, run_command
 from sertk.device import add_device_options, choose_device
@@ -15,7 +16,8 @@ EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ra
 
 def build_parser():
     parser = make_parser("sertk-plot", "Draws results of experiments and vectors of a layer.", EXAMPLE)
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="confusion|curves|recall|sweep|tsne|attention|timeline")
+    names = "confusion|curves|recall|sweep|tsne|attention|timeline|neuron"
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar=names)
 
     def add(name, help, **more):
         kind = kinds.add_parser(name, help=help, allow_abbrev=False, **{"description": help} | more)
@@ -72,11 +74,23 @@ def build_parser():
     )
     attention = add("attention", "the maps of a network with attention pooling over the spectrogram of an utterance")
     timeline = add("timeline", "waveform, spectrogram and posteriors of every frame of an utterance that was decoded")
-    for kind in (attention, timeline):
+    neuron = add(
+        "neuron",
+        "the unit of a speech recogniser's layer that follows loudness best, over an utterance",
+        description="Correlates every unit with the recordings' loudness, frame by frame, and draws one.\n"
+        "Beside the first picture, as .tsv, it writes the correlations of all units, the strongest first.\n"
+        "Loudness is the mean square, in dB, of the spectrogram's window in the middle of those that the\n"
+        "network's convolutions make a frame of.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    for kind in (attention, timeline, neuron):
         kind.add_argument("--data", required=True, help="data folder")
         kind.add_argument("--utt", required=True, metavar="ID", help="utterance")
         kind.add_argument("--feats_config", metavar="FILE", help="YAML file of a feature type of one's own")
+    for kind in (attention, timeline):
         kind.add_argument("run_dir", help="folder of a trained fold and seed")
+    neuron.add_argument("--unit", type=int, metavar="N", help="which to draw, from 1 (default: the best one)")
+    neuron.add_argument("rspecifier", help="the layer's table, such as scp:data/NAME/feats/asr2_NETWORK.scp")
     attention.add_argument("--label", help="class whose top-down map is drawn (default: the one recognised)")
     add_device_options(attention)
     return parser
@@ -142,18 +156,24 @@ def _tsne(args):
 
 def _attention(args):
     from sertk.decoding.attention import attention_maps
-    from sertk.features.registry import load_extractor
-    from sertk.features.spectrogram import Spectrogram
     from sertk.plots.attention import attention_figure
     from sertk.tasks.trained import TrainedModel
 
     trained = TrainedModel(args.run_dir, choose_device(args))
     maps = attention_maps(trained, args.data, args.utt, args.label)
     feature_type, = trained.config.features
-    extractor = load_extractor(feature_type, args.feats_config)
-    if not isinstance(extractor, Spectrogram):
-        raise SertkError(f"{feature_type} is no spectrogram: its axes have no hertz")
+    extractor = _spectrogram(feature_type, args.feats_config)
     return attention_figure(maps, extractor.shift / extractor.sample_frequency, extractor.bin_hertz)
+
+
+def _spectrogram(feature_type, feats_config):
+    from sertk.features.registry import load_extractor
+    from sertk.features.spectrogram import Spectrogram
+
+    extractor = load_extractor(feature_type, feats_config)
+    if not isinstance(extractor, Spectrogram):
+        raise SertkError(f"{feats_config or feature_type} is no spectrogram")
+    return extractor
 
 
 def _timeline(args):
@@ -161,6 +181,29 @@ def _timeline(args):
     from sertk.plots.timeline import timeline_figure
 
     return timeline_figure(read_timeline(args.run_dir, args.data, args.utt, args.feats_config))
+
+
+def _neuron(args):
+    from sertk.archives import read_scp, split_rspecifier
+    from sertk.decoding.neurons import loudness_correlations, read_heard, write_correlations
+    from sertk.plots.neuron import neuron_figure
+
+    kind, location = split_rspecifier(args.rspecifier)
+    if kind != "scp":
+        raise UsageError(f"{args.rspecifier}: expected a table, scp:FILE, read in the recordings' order")
+    table, extractor = read_scp(location), _spectrogram("spectrogram161", args.feats_config)
+    if args.utt not in table:
+        raise SertkError(f"{location}: no utterance {args.utt}")
+    (heard,) = read_heard(table, args.data, [args.utt], extractor)
+    units = heard.activations.shape[1]
+    if args.unit is not None and not 1 <= args.unit <= units:
+        raise SertkError(f"--unit {args.unit}: the layer has the units 1 to {units}")
+    if not len(heard.loudness):
+        raise SertkError(f"{args.utt}: too short for a frame of the network")
+    correlations, frames = loudness_correlations(table, args.data, extractor)
+    write_correlations(Path(args.out[0]).with_suffix(".tsv"), correlations)
+    unit = args.unit or int(abs(correlations).argmax()) + 1
+    return neuron_figure(heard, unit, correlations[unit - 1], frames)
 
 
 FIGURES = {
@@ -171,6 +214,7 @@ FIGURES = {
     "tsne": _tsne,
     "attention": _attention,
     "timeline": _timeline,
+    "neuron": _neuron,
 }
 
 

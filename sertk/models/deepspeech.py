@@ -28,6 +28,16 @@ def output_lengths(frames):
     return frames
 
 
+def input_frame(frame):
+    """The frame of the input in the middle of the SHORTEST that the convolutions make a `frame` of.
+
+    Both count from 0; it is a number or an array.
+    """
+    for (kernel, _), (stride, _) in reversed(CONVOLUTIONS):
+        frame = frame * stride + kernel // 2
+    return frame
+
+
 @dataclass(frozen=True)
 class DeepSpeechConfig:
     name: str

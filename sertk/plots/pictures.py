@@ -42,6 +42,12 @@ def class_ticks(axis, labels):
     axis.set_ticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
 
 
+def draw_wave(axes, samples, rate):
+    """A waveform (samples,) at `rate` Hz over seconds."""
+    axes.plot(np.arange(len(samples)) / rate, samples, color="0.3", linewidth=0.4)
+    axes.set_ylabel("amplitude")
+
+
 def decibels(magnitudes, floor=70.0):
     """Magnitudes in dB of the largest one, none below `-floor`."""
     levels = 20 * np.log10(np.maximum(magnitudes, 1e-10))

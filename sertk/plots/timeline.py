@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.features.spectrogram import Spectrogram
-from sertk.plots.pictures import DASHES, SMALL, decibels, set_title, shades
+from sertk.plots.pictures import DASHES, SMALL, decibels, draw_wave, set_title, shades
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ def timeline_figure(timeline):
     figure = Figure(figsize=(9, 7), layout="constrained")
     wave, picture, curves = figure.subplots(3, 1, sharex=True, height_ratios=(1, 2, 2))
     duration = len(timeline.samples) / timeline.rate
-    wave.plot(np.arange(len(timeline.samples)) / timeline.rate, timeline.samples, color="0.3", linewidth=0.4)
-    wave.set_ylabel("amplitude")
+    draw_wave(wave, timeline.samples, timeline.rate)
     analysis = analyser(timeline.rate)
     spectrum = analysis(timeline.samples.astype(np.float32))
     extent = (0, len(spectrum) * analysis.shift / timeline.rate, 0, analysis.bins * analysis.bin_hertz)

@@ -10,7 +10,7 @@ import torch
 from sertk.config import build_model_config
 from sertk.errors import SertkError
 from sertk.models.base import Batch, Padded, Shape
-from sertk.models.deepspeech import SHORTEST, DeepSpeech, output_lengths
+from sertk.models.deepspeech import SHORTEST, DeepSpeech, input_frame, output_lengths
 
 TOKENS = 2
 BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench_asr.py"
@@ -49,6 +49,26 @@ def test_output_lengths(frames, expected):
     model = make_model().eval()
     output = model(make_batch(torch.randn(1, frames, 81), torch.tensor([frames])))
     assert output.scores.shape == (1, expected, TOKENS + 1) and output.lengths.tolist() == [expected]
+
+
+def test_frames_are_centred_on_those_of_the_input_that_they_are_made_of():
+    model = make_model().eval()
+    for convolution in model.convolutions:  # so that nothing is cut off or cancels out
+        for parameter in convolution.parameters():
+            torch.nn.init.constant_(parameter, 1e-3)
+    frames = 70
+    silence = torch.zeros(1, frames, 81)
+    lengths = torch.tensor([frames])
+    reached = torch.zeros(frames, output_lengths(frames), dtype=torch.bool)
+    with torch.no_grad():
+        expected, _ = model.convolve(Padded(silence, lengths))
+        for frame in range(frames):
+            impulse = silence.clone()
+            impulse[0, frame] = 1
+            reached[frame] = (model.convolve(Padded(impulse, lengths))[0] != expected)[0].any(-1)
+    for frame, inputs in enumerate(reached.T):
+        inputs = inputs.nonzero().flatten()
+        assert len(inputs) == SHORTEST and inputs.float().mean() == input_frame(frame) == 2 * frame + 15
 
 
 def test_an_input_below_one_frame_of_the_output_is_filled_up_with_zeros():
