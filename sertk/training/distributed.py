@@ -1,5 +1,6 @@
-"""Training by several processes, each on its share of every batch: one for each GPU or, with torchrun, node."""
+"""Training by several processes, each on its share of every batch: one for each GPU or, on CPUs, node."""
 
+import logging
 import os
 
 import torch
@@ -8,9 +9,13 @@ from torch.distributed.nn.functional import all_reduce
 
 
 def start(device):
-    """Joins the processes that torchrun started, if it did."""
+    """Joins the processes that torchrun started, if it did, each on a GPU of its own; one of them logs."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        if not is_first():
+            logging.disable(logging.WARNING)  # the first one says it for all
 
 
 def world():
@@ -21,6 +26,12 @@ def world():
 def is_first():
     """Whether this process is the one that writes."""
     return world()[0] == 0
+
+
+def wait_for_all():
+    """Returns when all processes are here."""
+    if dist.is_initialized():
+        dist.barrier()
 
 
 def any_is(flag):

@@ -17,7 +17,7 @@ from sertk.config import Training
 from sertk.errors import SertkError
 from sertk.files import write_text
 from sertk.training.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
-from sertk.training.distributed import any_is, is_first, sum_gradients, summed
+from sertk.training.distributed import any_is, is_first, sum_gradients, summed, wait_for_all
 from sertk.training.schedule import is_best, learning_rate
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,7 @@ def train_epoch(run, stopped):
             run.save()
             saved = time.monotonic()
             if stopping:
+                wait_for_all()  # the first process that ends ends all, also the one that writes
                 raise Interrupted
     note_epoch(state, sums, begun)
 
