@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real Slurm and a real Grid Engine on this machine alone, for the tests in test/cluster. For root on Debian.
+# A real Slurm of two nodes and a real Grid Engine on this machine alone, for test/cluster. For root on Debian.
 # Machines whose Slurm or Grid Engine serve anybody else are left alone.
 set -euo pipefail
 scratch=/var/tmp/ci_clusters   # state and logs of Slurm
@@ -32,12 +32,19 @@ wait_until() {  # COMMAND...: succeeds within half a minute
   return 1
 }
 
-start_daemon() {  # NAME USER: notes its process id for `stop`
-  runuser -u "$2" -- "$1" > /dev/null
+start_daemon() {  # NAME USER OPTION...: notes the process ids of all such daemons for `stop`
+  runuser -u "$2" -- "$1" "${@:3}" > /dev/null
   wait_until pidof "$1" || fail "$1 does not start"
-  pidof -s "$1" > "$scratch/$1.pid"
+  pidof "$1" > "$scratch/$1.pid"
 }
-is_ours() { [ "$(cat "/proc/$(cat "$scratch/$1.pid" 2> /dev/null)/comm" 2> /dev/null)" = "$1" ]; }
+ours() {  # NAME: those of the ids that still are the daemon's
+  local id ids=()
+  [ ! -e "$scratch/$1.pid" ] || read -ra ids < "$scratch/$1.pid"
+  for id in "${ids[@]}"; do
+    [ "$(cat "/proc/$id/comm" 2> /dev/null)" != "$1" ] || echo "$id"
+  done
+}
+is_ours() { [ -n "$(ours "$1")" ]; }
 is_foreign() { pidof "$1" > /dev/null && ! is_ours "$1"; }
 
 start_slurm() {
@@ -59,17 +66,17 @@ SelectTypeParameters=CR_CPU
 SlurmdParameters=config_overrides
 SchedulerParameters=batch_sched_delay=1
 ReturnToService=2
-KillWait=10
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 GresTypes=gpu
 StateSaveLocation=$scratch/state
-SlurmdSpoolDir=$scratch/spool
+SlurmdSpoolDir=$scratch/spool/%n
 SlurmctldPidFile=$scratch/state/slurmctld.pid
-SlurmdPidFile=$scratch/state/slurmd.pid
+SlurmdPidFile=$scratch/state/slurmd.%n.pid
 SlurmctldLogFile=$scratch/slurmctld.log
-SlurmdLogFile=$scratch/slurmd.log
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$slots RealMemory=1000 Gres=gpu:2 State=UNKNOWN
+SlurmdLogFile=$scratch/slurmd.%n.log
+NodeName=DEFAULT CPUs=$((slots / 2)) RealMemory=1000 Gres=gpu:2 State=UNKNOWN
+NodeName=n[1-2] NodeHostname=$host NodeAddr=127.0.0.1 Port=17001-17002
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=1
 PartitionName=urgent Nodes=ALL MaxTime=INFINITE State=UP PriorityTier=2
 END
@@ -77,9 +84,10 @@ END
   install -d -o munge -g munge -m 755 /run/munge
   pidof munged > /dev/null || start_daemon munged munge
   start_daemon slurmctld root
-  start_daemon slurmd root
+  start_daemon slurmd root -N n1
+  start_daemon slurmd root -N n2
   wait_until sinfo --noheader --states=idle,mixed,allocated || fail "Slurm does not start: see $scratch/slurmctld.log"
-  wait_until srun --quiet --immediate=5 true || fail "Slurm runs no job: see $scratch/slurmd.log"
+  wait_until srun --quiet --nodes=2 --immediate=5 true || fail "Slurm runs no job: see $scratch/slurmd.n*.log"
   echo "$0: $(sinfo --version) runs"
 }
 
@@ -130,10 +138,10 @@ configure_grid_engine() {
 stop() {  # NAME...: ends these daemons, those that `start` has started, the first one first
   local name id
   for name in "$@"; do
-    is_ours "$name" || continue
-    id=$(cat "$scratch/$name.pid")
-    kill "$id"
-    wait_until gone "$id" || kill -KILL "$id"
+    for id in $(ours "$name"); do
+      kill "$id" 2> /dev/null || continue   # slurmctld's second process ends with the first
+      wait_until gone "$id" || kill -KILL "$id"
+    done
     rm -f "$scratch/$name.pid"
   done
 }

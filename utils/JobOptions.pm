@@ -20,6 +20,7 @@ my $whole   = qr/^[1-9]\d*$/;
 my %checks  = (
     "num-threads"  => [ $whole,            "a number from 1" ],
     "max-jobs-run" => [ $whole,            "a number from 1" ],
+    "num-nodes"    => [ $whole,            "a number from 1" ],
     "gpu"          => [ qr/^(0|[1-9]\d*)$/, "a number from 0" ],
 );
 

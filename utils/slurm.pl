@@ -1,7 +1,7 @@
 #!/usr/bin/env perl
 # Runs a command, or an array of them, on a Slurm cluster, each with its own log, and waits for the end.
-# usage: slurm.pl [--mem 4G] [--num-threads N] [--max-jobs-run N] [--gpu N] [--time T] [--config FILE]
-#                 [JOB=first:last] LOG command args...
+# usage: slurm.pl [--mem 4G] [--num-threads N] [--max-jobs-run N] [--gpu N] [--num-nodes N] [--time T]
+#                 [--config FILE] [JOB=first:last] LOG command args...
 # What the options mean to sbatch says --config, else conf/slurm.conf, else slurm.conf beside this script.
 use strict;
 use warnings;

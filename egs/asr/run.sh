@@ -14,6 +14,7 @@ set -euo pipefail
 stop_stage=4                    # last stage to run
 model=deepspeech                # conf/MODEL.yaml
 seed=1
+num_nodes=1                     # of a training, on Slurm; each has --ngpu GPUs
 train_sets="librispeech/train-clean-100 librispeech/train-clean-360 librispeech/train-other-500 tedlium/train voxforge"
 dev_sets="librispeech/dev-clean tedlium/dev"
 test_sets="librispeech/test-clean librispeech/test-other tedlium/test"   # empty: none
@@ -32,14 +33,17 @@ data=data                       # folder of the data folders train, dev and test
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--train_sets \"SET ...\"] [--dev_sets \"SET ...\"] [--test_sets \"SET ...\"]
        [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR] [--download true] [--partial true]
        [--min_seconds S] [--max_seconds S] [--token_type char|bpe] [--vocab_size N] [--data DIR] [--model NAME] [--seed N]
-       [--nj N] [--ngpu N] [--num_threads N] [--mem 8G] [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true]
+       [--nj N] [--num_nodes N] [--ngpu N] [--num_threads N] [--mem 8G]
+       [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true]
 models: $(list_names "$(basename -s .yaml conf/*.yaml)")
 SET: librispeech/PART, tedlium/PART or voxforge; PART is a folder of the release, such as train-clean-100"
 
 . utils/parse_options.sh
 
 check_numbers 0 stage stop_stage ngpu seed
-check_numbers 1 nj num_threads
+check_numbers 1 nj num_threads num_nodes
+[[ $num_nodes -eq 1 || $cuda_cmd = *slurm.pl* ]] ||
+  { echo "$0: --num_nodes $num_nodes: a training on several nodes needs Slurm (CMD_BACKEND=slurm)" >&2; exit 1; }
 check_names token_type vocab_size tag model
 [ -e "conf/$model.yaml" ] || { echo "$0: no conf/$model.yaml" >&2; exit 1; }
 model_options=(--config "conf/$model.yaml" ${config:+--overlay "$config"} --set "$set")
@@ -131,11 +135,17 @@ if run_stage 3 "training of $model into $exp"; then
   need "$data/train/text" 1
   sertk-make-tokens --token_type "$token_type" ${vocab_size:+--vocab_size "$vocab_size"} "$data/train" "$exp/tokens.model"
   echo "$0: follow it with: tail -f $exp/train.log"
-  train=(sertk-train-asr)
-  [ "$ngpu" -le 1 ] || train=(torchrun --standalone --nproc_per_node "$ngpu" --no_python sertk-train-asr)
-  $cuda_cmd --gpu "$ngpu" --num-threads "$num_threads" ${mem:+--mem "$mem"} "$exp/log/train.log" \
-    "${train[@]}" "${model_options[@]}" --train "$data/train" --dev "$data/dev" --seed "$seed" --device "$device" \
-    --num_threads "$num_threads" "$exp"
+  processes=$((ngpu > 1 ? ngpu : 1)) resources=() launch=()   # processes of each node
+  if [ "$num_nodes" -gt 1 ]; then
+    resources=(--num-nodes "$num_nodes")
+    launch=(local/torchrun_nodes.sh --nproc_per_node "$processes" --no_python)
+  elif [ "$processes" -gt 1 ]; then
+    launch=(torchrun --standalone --nproc_per_node "$processes" --no_python)
+  fi
+  resources+=(--gpu "$ngpu" --num-threads "$((num_threads * processes))" ${mem:+--mem "$mem"})
+  $cuda_cmd "${resources[@]}" "$exp/log/train.log" \
+    "${launch[@]}" sertk-train-asr "${model_options[@]}" --train "$data/train" --dev "$data/dev" --seed "$seed" \
+    --device "$device" --num_threads "$num_threads" "$exp"
 fi
 
 if run_stage 4 "decoding"; then

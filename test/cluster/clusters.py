@@ -41,6 +41,22 @@ class Cluster:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
         )
 
+    def recipe(self, name):
+        """The folder of a copy of a recipe that has the config."""
+        ignored = shutil.ignore_patterns("data", "exp", "downloads", "log")
+        shutil.copytree(ROOT / "egs", self.folder / "egs", symlinks=True, ignore=ignored)
+        (self.folder / "utils").symlink_to(ROOT / "utils")
+        recipe = self.folder / "egs" / name
+        shutil.copy(self.folder / "conf" / f"{self.name}.conf", recipe / "conf")
+        return recipe
+
+    def start_recipe(self, recipe, *options, backend=None):
+        backend = backend or {"queue": "sge"}.get(self.name, self.name)
+        return subprocess.Popen(
+            ["env", "--default-signal", "./run.sh", *options], cwd=recipe, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**self.environment, "CMD_BACKEND": backend},
+        )
+
     def end(self, running):
         """Exit status and messages, without the name of the script."""
         stdout, stderr = running.communicate(timeout=600)

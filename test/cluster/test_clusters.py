@@ -2,18 +2,19 @@
 
 import json
 import random
-import shutil
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from clusters import ROOT, ask
+from asr_releases import write_librispeech
+from clusters import ask
 
 from sertk.bin import synthesise_mini
 
 FAST = "model.lstm_units=8 segment.train_hop=40 segment.decode_hop=40 training.max_epochs=2"
+TINY = """model.gru_units=4 model.gru_layers=1 model.channels=2 optimiser.name=sgd optimiser.lr=3e-5
+training.batch_size=3 training.precision=float32 training.max_epochs=60 training.patience=60"""
 # Ends well at once when it ran before, and else saves its work when it is told to stop.
 TRAINING = """import signal, sys, time
 from pathlib import Path
@@ -41,6 +42,11 @@ def wait_for(path, seconds=60):
     while not path.exists():
         assert time.monotonic() < end, f"{path} does not come"
         time.sleep(0.1)
+
+
+def end_well(recipe):
+    stdout, stderr = recipe.communicate(timeout=1500)
+    assert recipe.returncode == 0, stdout + stderr
 
 
 @pytest.fixture
@@ -102,14 +108,15 @@ def test_a_signal_removes_the_job(cluster, tmp_path, training, number):
 
 @pytest.mark.parametrize("how", ["requeue", "preempt"])
 def test_a_task_that_has_to_make_room_goes_on_later(slurm, tmp_path, training, how):
-    """By a command, or by a job of more importance that needs all processors."""
+    """By a command, or by a job of more importance that needs all processors of both nodes."""
     running = slurm.start("J=1:1", f"{how}.J.log", *training)
     wait_for(tmp_path / "started1")
     if how == "requeue":
         ask("scontrol", "requeue", f"{slurm.job_of('requeue.J')}_1")
     else:
         processors = ask("sinfo", "--noheader", "--format=%c").split()[0].strip("+")
-        assert slurm("--partition", "urgent", "--num-threads", processors, "urgent.log", "true") == (0, "")
+        everything = ["--num-nodes", "2", "--num-threads", processors]
+        assert slurm("--partition", "urgent", *everything, "urgent.log", "true") == (0, "")
     assert slurm.end(running) == (0, "")
     assert body(tmp_path / f"{how}.1.log")[-2:] == ["goes on", "done"]
     text = (tmp_path / f"{how}.1.log").read_text()
@@ -138,19 +145,12 @@ def test_no_exit_code_is_lost(cluster):
 
 def test_mini_recipe(cluster, tmp_path):
     pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
-    ignored = shutil.ignore_patterns("data", "exp", "downloads", "log")
-    shutil.copytree(ROOT / "egs", tmp_path / "egs", symlinks=True, ignore=ignored)
-    (tmp_path / "utils").symlink_to(ROOT / "utils")
-    mini = tmp_path / "egs/mini"
-    shutil.copy(tmp_path / "conf" / f"{cluster.name}.conf", mini / "conf")
+    mini = cluster.recipe("mini")
     assert synthesise_mini.main(["--sentences", "2", str(tmp_path / "release")]) == 0
-    done = subprocess.run(
-        ["./run.sh", "--db_root", tmp_path / "release", "--folds", "1 3", "--model", "blstm", "--nj", "3",
-         "--ngpu", "0", "--num_threads", "1", "--mem", "100M", "--set", FAST, "--tag", "fast"],
-        cwd=mini, env={**cluster.environment, "CMD_BACKEND": {"queue": "sge"}.get(cluster.name, cluster.name)}, capture_output=True, text=True,
-        check=False, timeout=1500,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    end_well(cluster.start_recipe(
+        mini, "--db_root", tmp_path / "release", "--folds", "1 3", "--model", "blstm", "--nj", "3",
+        "--ngpu", "0", "--num_threads", "1", "--mem", "100M", "--set", FAST, "--tag", "fast",
+    ))
     exp = mini / "exp/mini_4_mini/blstm_fast"
     assert "2 of 4 folds, 1 seed; 2 runs." in (exp / "RESULTS.md").read_text()
     assert len(json.loads((exp / "results.json").read_text())["labels"]) == 4
@@ -158,3 +158,29 @@ def test_mini_recipe(cluster, tmp_path):
         text = log.read_text()
         assert text.startswith("# Running on ") and text.endswith("with status 0\n")
     assert len(list(exp.glob("log/*.log"))) == 4 and len(list(exp.glob("q/*.sh"))) == 2
+
+
+def test_asr_training_on_two_nodes(slurm, tmp_path):
+    """Although it has to start again it does what one process does."""
+    asr, release = slurm.recipe("asr"), tmp_path / "release"
+    texts = {f"{speaker}-1-0000": word for speaker, word in enumerate(("ONE", "TWO", "SIX", "TEN", "NO"), 1)}
+    write_librispeech(release, "train-clean-100", texts, seed=1)
+    write_librispeech(release, "dev-clean", {"6-1-0000": "ONE", "7-1-0000": "TWO"}, seed=2)
+    write_librispeech(release, "none", dict.fromkeys([*texts, "6-1-0000", "7-1-0000"], "A"))  # all in SPEAKERS.TXT
+    options = [
+        "--librispeech_root", release, "--partial", "true", "--train_sets", "librispeech/train-clean-100",
+        "--dev_sets", "librispeech/dev-clean", "--test_sets", "", "--nj", "1", "--ngpu", "0", "--num_threads", "1",
+        "--model", "small", "--set", TINY, "--stop_stage", "3",
+    ]
+    end_well(slurm.start_recipe(asr, *options, "--tag", "one", backend="local"))
+    on_two = ["--stage", "3", "--num_nodes", "2", "--mem", "300M"]
+    running = slurm.start_recipe(asr, *options, *on_two, "--tag", "two")
+    one, two = (asr / f"exp/small_char_{tag}" for tag in ("one", "two"))
+    wait_for(two / "metrics.jsonl", 300)
+    ask("scontrol", "requeue", f"{slurm.job_of('train')}_1")
+    end_well(running)
+    assert "going on from epoch" in (two / "train.log").read_text()
+    texts = [(exp / "metrics.jsonl").read_text().splitlines() for exp in (one, two)]
+    for line, other in zip(*(map(json.loads, lines) for lines in texts), strict=True):
+        for name in ("train_loss", "valid_loss"):  # not the error rates: rounding may turn a best path
+            assert other[name] == pytest.approx(line[name], rel=1e-4)

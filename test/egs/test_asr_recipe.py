@@ -158,6 +158,7 @@ def test_the_checksums_are_torchaudios():
     (["--train_sets", "tedlium/../x"], "tedlium/../x: expected sets such as"),
     (["--dev_sets", " "], "--train_sets and --dev_sets must name a set each"),
     (["--token_type", "a b"], "--token_type a b: letters, digits"),
+    (["--num_nodes", "2"], "--num_nodes 2: a training on several nodes needs Slurm (CMD_BACKEND=slurm)"),
     (["--colour", "red"], "unknown option --colour"),
     (["--download", "true", "--train_sets", "librispeech/mine", "--dev_sets", "librispeech/mine", "--test_sets", ""],
      "mine is not a part of LibriSpeech: "),

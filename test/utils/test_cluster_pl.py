@@ -187,6 +187,11 @@ def test_config_files(runner, tmp_path):
     assert runner(*shipped, "J=1:2", "J.log", "true") == (0, "")
     words = " ".join(runner.calls()[-1])
     assert "gpu" in words and "4G" in words
+    done = runner("--num-nodes", "2", "a.log", "true")
+    if runner.name == "slurm":
+        assert done == (0, "") and {"--nodes=2", "--ntasks=2"} <= set(runner.calls()[-1])
+    else:
+        assert done[0] == 1 and "utils/queue.conf does not describe --num-nodes 2" in done[1]
 
 
 @pytest.mark.parametrize(
@@ -201,6 +206,7 @@ def test_config_files(runner, tmp_path):
         ("command x\npoll often", [], "conf/{}.conf line 2: poll takes seconds, not 'often'"),
         ("command no-such-program", [], "no-such-program refused the job: cannot run no-such-program"),
         (None, ["--config", "none"], "cannot read the config none: No such file"),
+        (None, ["--num-nodes", "0"], "the option --num-nodes takes a number from 1"),
         (None, ["--gpu", "some"], "the option --gpu takes a number from 0"),
     ],
 )

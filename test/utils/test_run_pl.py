@@ -191,6 +191,7 @@ def test_gpus_are_counted_by_nvidia_smi(run_script, tmp_path):
     "words, message",
     [
         (["--foo", "1", "a.log", "true"], "unknown option --foo; there are: --mem"),
+        (["--num-nodes", "2", "a.log", "true"], "unknown option --num-nodes; there are: --mem"),
         (["-l", "x", "a.log", "true"], "unknown option -l"),
         (["--max-jobs-run", "0", "a.log", "true"], "--max-jobs-run takes a number from 1, not '0'"),
         (["--num-threads=two", "a.log", "true"], "--num-threads takes a number from 1, not 'two'"),
