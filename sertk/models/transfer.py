@@ -28,6 +28,7 @@ class Transfer(nn.Module):
     def train(self, mode=True):
         super().train(mode)
         self.recogniser.eval()
+        self.recogniser.grus.train(mode)  # the same without dropout, but cuDNN has no gradients in evaluation
         return self
 
     def seen(self, batch):

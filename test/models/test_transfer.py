@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sertk.config import build_model_config
+from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.models.base import Batch, Padded, Shape
 from sertk.models.deepspeech import DeepSpeech, output_lengths
 from sertk.models.lakomkin import Progressive
@@ -38,6 +39,14 @@ def test_the_model_sees_the_layer_as_it_is_archived():
     torch.testing.assert_close(transfer(batch).scores, expected.scores)
     torch.testing.assert_close(transfer.posteriors(batch), expected.scores.softmax(-1))
     assert transfer.layers == transfer.model.layers and transfer.vectors(batch, "pooled").shape == (2, 1, 11)
+
+
+def test_gradients_reach_the_layers_on_a_gpu_too():
+    transfer = make_transfer((1,)).train()
+    grus = [each for each in transfer.recogniser.modules() if isinstance(each, torch.nn.GRU)]
+    assert len(grus) == 3 and all(each.training and not each.dropout for each in grus)  # as cuDNN wants it
+    assert not any(each.training for each in transfer.recogniser.modules() if isinstance(each, MaskedBatchNorm))
+    assert not any(each.training for each in transfer.eval().modules())
 
 
 @pytest.mark.parametrize("unfreeze", [(), (2,), (1, 2)])
