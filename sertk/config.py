@@ -199,10 +199,13 @@ class Config:
         require(not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone")
         fitted = issubclass(MODELS[self.model.name], FittedModel)
         require(not (self.on_the_fly and fitted), "on_the_fly", f"false, for {self.model.name}")
+        in_loop = bool(self.asr and self.asr.in_loop)
+        unsuited = "segment" if self.segment else self.model.name if fitted else None
+        require(not (in_loop and unsuited), "asr", f"asr.in_loop false, with {unsuited}")
         by_length = self.training.sortagrad or self.training.batches == "length"
         require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
         loud = self.training.gain != (0.0, 0.0)
-        computed = self.segment is None and (self.on_the_fly or self.asr and self.asr.in_loop)
+        computed = self.segment is None and (self.on_the_fly or in_loop)
         require(computed or not loud, "training", "no gain, unless features of whole utterances are computed on the fly")
         stretched = self.training.tempo != (1.0, 1.0)
         require(not (stretched and (self.segment or task == "asr")), "training", "no tempo with segment, nor for ASR")

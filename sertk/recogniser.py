@@ -20,16 +20,19 @@ def checkpoint(folder):
 
 
 def recogniser_config(asr_exp):
-    """The Config of a recogniser's experiment."""
+    """The Config of a recogniser's experiment; raises SertkError for an experiment of another task."""
     path = Path(asr_exp) / "config.yaml"
     mapping = read_yaml(path)
-    return build(Config, {key: value for key, value in mapping.items() if key != "run"}, path)
+    config = build(Config, {key: value for key, value in mapping.items() if key != "run"}, path)
+    if config.task != "asr":
+        raise SertkError(f"{asr_exp}: {config.model.name} is no speech recogniser; egs/asr/run.sh trains one")
+    return config
 
 
 def with_recogniser(steps, asr_exp):
     """The steps {name: Config} with the recogniser of the experiment folder `asr_exp` filled in.
 
-    Raises SertkError where there is none, or it has not the layer that a step takes.
+    Raises SertkError where there is none, it has not the layer that a step takes, or it cannot run in the loop.
     """
     if not any(config.asr for config in steps.values()):
         return steps
@@ -42,6 +45,8 @@ def with_recogniser(steps, asr_exp):
     for config in steps.values():
         if config.asr and config.asr.layer > layers:
             raise SertkError(f"{asr_exp}: its network has {layers} recurrent layers: no asr.layer {config.asr.layer}")
+        if config.asr and config.asr.in_loop and {step.scope for step in own.normalise} - {"utterance"}:
+            raise SertkError(f"{asr_exp}: not normalised per utterance alone: it cannot run with asr.in_loop=true")
 
     def filled(asr):
         return asr and dataclasses.replace(asr, network=network, **(loop if asr.in_loop else {}))

@@ -15,7 +15,7 @@ normalise: utterance
 model: {name: progressive}
 """
 RECOGNISER = {
-    "task": "asr", "features": ["spectrogram161"], "model": {"name": "deepspeech", "gru_layers": 3},
+    "task": "asr", "features": ["spectrogram161"], "normalise": "utterance", "model": {"name": "deepspeech", "gru_layers": 3},
     "training": {"select": "valid_cer"}, "run": {"seed": 1},
 }
 
@@ -52,6 +52,9 @@ def test_the_stream_has_its_layer_in_its_name(config):
     (("layer: 2", "layer: 0"), "asr.layer is 0, expected 1 or more"),
     (("layer: 2", "layer: 2, unfreeze: [2]"), "asr.unfreeze is .2,., expected none, unless in_loop is true"),
     (("layer: 2", "layer: 2, in_loop: true, unfreeze: [3]"), "expected layers from 1 to 2"),
+    (("layer: 2}", "layer: 2, in_loop: true}\nsegment: {frames: 9}"), "expected asr.in_loop false, with segment"),
+    (("layer: 2}\nnormalise: utterance\nmodel: {name: progressive}", "layer: 2, in_loop: true}\nmodel: {name: svm}"),
+     "expected asr.in_loop false, with svm"),
     (("normalise", "training: {gain: [-3, 6]}\nnormalise"), "no gain, unless features of whole utterances"),
 ])
 def test_impossible_configs_are_refused(config, change, message):
@@ -77,6 +80,16 @@ def test_in_the_loop_no_archives_are_needed_and_the_config_says_what_the_recogni
     assert step.asr.tokens == 28 and step.asr.recogniser.model.gru_layers == 3
     assert step.computed("asr:2") == "spectrogram161" and step.computed("toy") is None
     assert step.normalise_of("asr:2") == step.asr.recogniser.normalise
+
+
+@pytest.mark.parametrize(("change", "message"), [
+    ({"normalise": "speaker"}, "not normalised per utterance alone: it cannot run with asr.in_loop=true"),
+    ({"task": "emotion", "model": {"name": "gru"}, "training": {}}, "gru is no speech recogniser"),
+])
+def test_what_cannot_run_in_the_loop_is_refused(config, recogniser, change, message):
+    write_yaml(recogniser / "config.yaml", RECOGNISER | change)
+    with pytest.raises(SertkError, match=message):
+        with_recogniser(load_steps(config, ["asr.in_loop=true"]), recogniser)
 
 
 def test_the_experiment_keeps_the_recogniser_and_says_what_it_is(small_corpus, config, recogniser, tmp_path, capsys):
