@@ -38,9 +38,14 @@ def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names, as
         card["asr"] = describe_recogniser(asr_exp)
     with locked(Path(exp_dir) / ".lock", patience=LEASE):
         store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
-        store(Path(exp_dir) / "card.yaml", card, essence=without_repeats)
+        store(Path(exp_dir) / "card.yaml", card, essence=essence_of_card)
         if reuses:
             keep_recogniser(exp_dir, asr_exp)
+
+
+def essence_of_card(card):
+    """A card without repeats, and without what is known of its recogniser by now: config.yaml says which that is."""
+    return {**without_repeats(card), "asr": None}
 
 
 def store(path, mapping, essence=dict):

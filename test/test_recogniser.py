@@ -100,6 +100,9 @@ def test_the_experiment_keeps_the_recogniser_and_says_what_it_is(small_corpus, c
     assert card["normalisation"] == "meanvar per utterance, asr:2 as it is"
     assert card["asr"] == {"experiment": "small_char", "train_hours": 0.41, "cer": {"test": 0.0235}}
     assert checkpoint(exp / "asr").read_bytes() == b"weights"
+    write_json(recogniser / "decode_other" / "results.json", {"cer": 0.5, "wer": 0.7})
+    assert make(small_corpus, config, exp, "--asr_exp", str(recogniser)) == 0
+    assert read_yaml(exp / "card.yaml")["asr"]["cer"] == {"other": 0.5, "test": 0.0235}
     write_text(checkpoint(recogniser), "others")
     assert make(small_corpus, config, exp, "--asr_exp", str(recogniser)) == 1
     assert "other settings (asr.network)" in capsys.readouterr().err
