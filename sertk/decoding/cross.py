@@ -5,12 +5,14 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
+from sertk.config import is_asr
 from sertk.datadir import DataDir
 from sertk.decoding.inputs import Input
 from sertk.decoding.vectors import write_vectors
 from sertk.errors import SertkError
 from sertk.files import read_yaml
 from sertk.labels import Labels
+from sertk.recogniser import load_recogniser
 from sertk.scoring.experiment import step_folders
 from sertk.tasks.dataset import load_dataset, own_feats
 from sertk.tasks.trained import TrainedModel
@@ -73,8 +75,8 @@ def map_labels(data_dir, label_set, path, classes):
 def read_other_corpus(trained, data_dir, label_set, map_path):
     """The Input of a data folder of another corpus, and its card.
 
-    What earlier steps of the run extract is extracted from that folder too. Raises SertkError for the corpus
-    that the model was trained on.
+    What earlier steps of the run extract is extracted from that folder too, and so is a speech recogniser's layer
+    of which it has no archives. Raises SertkError for the corpus that the model was trained on.
     """
     labels, card = map_labels(data_dir, label_set, map_path, trained.classes)
     own = trained.run_dir.absolute().parents[1] / "card.yaml"
@@ -89,12 +91,22 @@ def read_other_corpus(trained, data_dir, label_set, map_path):
         return model.normalise(load_dataset(model.config, data_dir, utterances, folder, seen), speakers)
 
     with tempfile.TemporaryDirectory() as folder:
-        for step in step_folders(trained.run_dir)[:-1]:
-            earlier = TrainedModel(trained.run_dir, trained.device, step.name)
-            if name := earlier.config.extract:
-                scp = own_feats(folder, name)
-                scp.parent.mkdir(exist_ok=True)
-                wspecifier = f"ark,scp:{scp.with_suffix('.ark')},{scp}"
-                write_vectors([(earlier, read(earlier, folder))], name, wspecifier)
+        for earlier, name in earlier_models(trained, data_dir):
+            scp = own_feats(folder, name)
+            scp.parent.mkdir(exist_ok=True)
+            wspecifier = f"ark,scp:{scp.with_suffix('.ark')},{scp}"
+            write_vectors([(earlier, read(earlier, folder))], earlier.config.extract, wspecifier)
         dataset = read(trained, folder)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances]), card
+
+
+def earlier_models(trained, data_dir):
+    """Yields the models whose vectors a run takes and a data folder lacks, in order, with the archives' names."""
+    for step in step_folders(trained.run_dir):
+        model = trained if step == trained.folder else TrainedModel(trained.run_dir, trained.device, step.name)
+        for name in filter(is_asr, model.config.features):
+            archive = model.config.archive(name)
+            if not (model.config.computed(name) or DataDir(data_dir).feats_path(archive).exists()):
+                yield load_recogniser(trained.run_dir, model.config.asr, trained.device), archive
+        if model.config.extract:
+            yield model, model.config.extract
