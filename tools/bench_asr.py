@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A training step of the speech recogniser beside one of the same network as deepspeech.pytorch of mid-2017 ran it.
+"""A training step of the speech recogniser beside one of the same network as deepspeech.pytorch of 2017 ran it.
 
-Whole steps of the training loop (batch, forward, CTC, backward, clipping, SGD, figures) take turns with steps of the
-reference on the same spectrograms and from the same weights, all in float32: utterances of 4 s, and of 4 to 2 s. The
-reference's batch is ready, it packs every batch, and torch.nn.CTCLoss stands in for warp-ctc. Where ours may take no
-more than a share of the reference's time, the share is printed with it, and a miss is this program's exit status.
-The loop alone is measured too: steps in which a network of the same weights has its gradients at once.
+Whole steps of the training loop (spectrograms, forward, CTC, backward, clipping, SGD, figures) take turns with
+steps of the reference on the same data and from the same weights, all in float32: utterances of 4 s, and of 4 to
+2 s. The reference's batch is ready, it packs every batch, and torch.nn.CTCLoss stands in for warp-ctc. The loop
+alone is measured too: steps in which a network of the same weights has its gradients at once. What is allowed is
+printed beside each ratio; a miss is the exit status.
 
 example: tools/bench_asr.py --steps 5 --num_threads 2
 """
@@ -35,7 +35,7 @@ from sertk.training.loop import Run, make_optimiser, train_epoch
 from sertk.training.waves import WaveStream
 
 CONFIG = Path(__file__).resolve().parents[1] / "egs" / "asr" / "conf" / "deepspeech.yaml"
-SETTINGS = ["features=[spectrogram161]", "on_the_fly=true", "normalise=[]", "training.precision=float32"]
+SETTINGS = ["training.precision=float32"]
 UTTERANCES, CHARACTERS, RATE = 8, 28, 16000
 CHARACTERS_A_SECOND = 12
 ALLOWED = {"equal": 0.85, "from 4 to 2 s": 1.0}
@@ -80,11 +80,12 @@ class Reference(nn.Module):
             theirs = model.convolutions[number].state_dict()
             theirs["weight"] = theirs["weight"].transpose(2, 3)
             self.convolutions[place].load_state_dict(theirs)
-            self.convolutions[place + 1].load_state_dict(model.convolution_norms[number].state_dict(), strict=False)
+            norm = model.convolution_norms[number].state_dict()  # without the count of batches
+            self.convolutions[place + 1].load_state_dict(norm, strict=False)
         for gru, theirs in zip(self.grus, model.grus):
             gru.load_state_dict(theirs.rnn.state_dict())
         for norm, theirs in zip(self.norms, model.norms):
-            norm.load_state_dict(theirs.state_dict(), strict=False)  # without the count of batches
+            norm.load_state_dict(theirs.state_dict(), strict=False)
         self.output.load_state_dict(model.output.state_dict())
 
 
@@ -125,7 +126,7 @@ def main():
     print(f"{torch.get_num_threads()} threads, {device}, {UTTERANCES} utterances, medians of steps in turn")
     slow = False
     for title, shortest in zip(ALLOWED, (4, 2)):
-        dataset = random_dataset(torch.linspace(4, shortest, UTTERANCES)).to(device)
+        dataset = random_dataset(torch.linspace(4, shortest, UTTERANCES), config).to(device)
         reference, ours, around = measure(dataset, config, device, args.steps)
         ratio, share = ours / reference, around / ours
         slow |= ratio > ALLOWED[title] or share > ALLOWED_AROUND
@@ -135,21 +136,23 @@ def main():
     return slow
 
 
-def random_dataset(seconds):
-    """Noise of so many seconds (utterances,), with random texts."""
+def random_dataset(seconds, config):
+    """Noise of so many seconds (utterances,) in memory, with random texts; features are computed on the fly."""
     random = np.random.default_rng(0)
     names = [str(number) for number in range(len(seconds))]
     waves = {name: random.random(int(RATE * each), dtype=np.float32) for name, each in zip(names, seconds)}
-    stream = WaveStream(waves, load_extractor("spectrogram161"))
+    name, = config.features
+    stream = WaveStream(waves, load_extractor(name))
     tokens = [random.integers(CHARACTERS, size=int(CHARACTERS_A_SECOND * each)).tolist() for each in seconds]
-    return Dataset(names, {"spectrogram161": stream}, {"spectrogram161": Normaliser([])}, tokens=tokens)
+    return Dataset(names, {name: stream}, {name: Normaliser(config.normalise)}, tokens=tokens)
 
 
 def measure(dataset, config, device, steps):
     """Median seconds of the reference's step, of a step of the training loop, and of one without a network."""
     torch.manual_seed(0)
-    model = DeepSpeech(config.model, Shape({"spectrogram161": 161}, CHARACTERS)).to(device)
-    reference = Reference(161, config.model.gru_units, config.model.gru_layers, CHARACTERS + 1).to(device)
+    dims = {name: stream.dims for name, stream in dataset.streams.items()}
+    model = DeepSpeech(config.model, Shape(dims, CHARACTERS)).to(device)
+    reference = Reference(*dims.values(), config.model.gru_units, config.model.gru_layers, CHARACTERS + 1).to(device)
     reference.take_weights(model)
     batch = UtteranceSampler(dataset).gather(torch.arange(len(dataset.utterances)), device)
     functions = [reference_step(reference, batch, config), loop_step(model, dataset, config, device)]
@@ -187,7 +190,7 @@ def loop_step(model, dataset, config, device):
     """An epoch of one step of the training loop, without what comes at the end of an epoch."""
     sampler = UtteranceSampler(dataset)
     task = SimpleNamespace(
-        model=model, device=device, gather=lambda chunk: sampler.gather(chunk, device),
+        model=model, device=device, gather_all=lambda chunks: sampler.gather_all(chunks, device),
         epoch_batches=lambda generator, epoch: [torch.arange(len(dataset.utterances))],
     )
     optimiser = make_optimiser(config.optimiser, model)
