@@ -8,13 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sertk import config as configs
+from sertk.config import Normalise, differing_keys, to_mapping
 from sertk.errors import SertkError
 from sertk.files import read_yaml, write_json, write_text, write_yaml
 from sertk.labels import Labels
 from sertk.locks import LEASE, locked
 from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
 from sertk.recogniser import describe_recogniser, keep_recogniser
+from sertk.steps import feature_types, steps_mapping
 
 SELECTIONS = {
     "valid_uar": "validation UAR",
@@ -37,7 +38,7 @@ def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names, as
     if reuses:
         card["asr"] = describe_recogniser(asr_exp)
     with locked(Path(exp_dir) / ".lock", patience=LEASE):
-        store(Path(exp_dir) / "config.yaml", configs.steps_mapping(steps))
+        store(Path(exp_dir) / "config.yaml", steps_mapping(steps))
         store(Path(exp_dir) / "card.yaml", card, essence=essence_of_card)
         if reuses:
             keep_recogniser(exp_dir, asr_exp)
@@ -51,7 +52,7 @@ def essence_of_card(card):
 def store(path, mapping, essence=dict):
     """Writes a mapping, or refuses if the file already holds one of another `essence`."""
     if path.exists():
-        keys = configs.differing_keys(essence(read_yaml(path)), essence(mapping))
+        keys = differing_keys(essence(read_yaml(path)), essence(mapping))
         if keys:
             raise SertkError(
                 f"{path}: this experiment has other settings ({', '.join(keys)}); "
@@ -80,7 +81,7 @@ def experiment_card(steps, data_dir, splits_dir, label_set, names):
         "normalisation": "; ".join(dict.fromkeys(map(describe_normalisation, steps.values()))),
         "imbalance": final.training.imbalance,
         "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select],
-        "features": configs.feature_types(steps),
+        "features": feature_types(steps),
         **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
     }
 
@@ -91,7 +92,7 @@ def describe_normalisation(config):
         return "none"
     parts = []
     for step in config.normalise:
-        scaled = step.how == "minmax" and step.range != configs.Normalise.range
+        scaled = step.how == "minmax" and step.range != Normalise.range
         how = f"{step.how} to {step.range[0]:g}..{step.range[1]:g}" if scaled else step.how
         parts.append(f"{how} global" if step.scope == "global" else f"{how} per {step.scope}")
     return ", then ".join(parts) + "".join(f", {name} as it is" for name in as_they_are)
@@ -128,7 +129,7 @@ def start_run(run_dir, config, seed, splits_dir, fold, device):
     run_dir = Path(run_dir)
     lists = read_fold(splits_dir, fold)
     run = {"fold": fold, "seed": seed, "lists": list_digests(splits_dir, fold)}
-    store(run_dir / "config.yaml", {**configs.to_mapping(config), "run": run})
+    store(run_dir / "config.yaml", {**to_mapping(config), "run": run})
     write_command(run_dir)
     write_json(run_dir / "environment.json", environment(device))
     return lists

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from sertk import config as configs
+from sertk.config import Normalise, differing_keys
 from sertk.errors import SertkError
 from sertk.models import MODELS
 from sertk.models.base import Batch, FittedModel, Padded, Shape
+from sertk.steps import derive_tag, load_steps, parse_steps, steps_mapping
 
 EGS = Path(__file__).resolve().parents[1] / "egs"
 SHIPPED = sorted(path for path in EGS.glob("*/conf/*.yaml") if path.stem not in ("protocols", "published"))
@@ -16,7 +17,7 @@ SHIPPED = sorted(path for path in EGS.glob("*/conf/*.yaml") if path.stem not in 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_every_shipped_config_builds_its_model(path):
-    for config in configs.load_steps(path).values():
+    for config in load_steps(path).values():
         dims = 161 if config.task == "asr" else 70  # a recogniser needs enough for its convolutions
         shape = Shape(dict.fromkeys(config.features, dims), 8, config.segment.frames if config.segment else None)
         with torch.device("meta"):
@@ -25,7 +26,7 @@ def test_every_shipped_config_builds_its_model(path):
 
 
 def test_the_attention_pooling_network_has_the_papers_sizes():
-    config = configs.load_steps(EGS / "common/conf/cnn_attpool.yaml")["train"]
+    config = load_steps(EGS / "common/conf/cnn_attpool.yaml")["train"]
     model = MODELS["cnn_attpool"](config.model, Shape({"spectrogram400": 400}, 4, config.segment.frames))
     assert sum(weights.numel() for weights in model.parameters()) == 93_573
     window = Padded(torch.zeros(1, 200, 400), torch.tensor([200]))
@@ -36,7 +37,7 @@ def test_the_attention_pooling_network_has_the_papers_sizes():
 
 
 def test_the_shipped_network_has_the_papers_sizes():
-    config = configs.load_steps(EGS / "common/conf/blstm_capsule.yaml")["train"]
+    config = load_steps(EGS / "common/conf/blstm_capsule.yaml")["train"]
     assert (config.segment.frames, config.segment.decode_hop) == (91, 10)
     assert (config.model.lstm_units, config.model.lstm_layers, config.model.filters) == (256, 2, 90)
     assert (config.optimiser.name, config.optimiser.lr, config.training.batch_size) == ("adam", 1e-3, 128)
@@ -49,24 +50,24 @@ def test_base_overlay_and_settings_are_laid_over_each_other(tmp_path):
     )
     (tmp_path / "own.yaml").write_text("base: base.yaml\ntraining: {max_epochs: 8}\n")
     (tmp_path / "over.yaml").write_text("training: {patience: 3}\noptimiser: {lr: 1e-2}\n")
-    config = configs.load_steps(
+    config = load_steps(
         tmp_path / "own.yaml", ["model.lstm_units=16", "normalise=speaker"], tmp_path / "over.yaml"
     )["train"]
     assert (config.training.max_epochs, config.training.patience) == (8, 3)
     assert config.model.lstm_units == 16
     assert config.optimiser.lr == 0.01  # which YAML 1.1 alone would read as text
-    assert config.normalise == (configs.Normalise(how="meanvar", scope="speaker"),)
+    assert config.normalise == (Normalise(how="meanvar", scope="speaker"),)
 
 
 def test_a_model_of_another_name_does_not_inherit_keys(tmp_path):
     (tmp_path / "base.yaml").write_text("features: [x]\nmodel: {name: blstm_capsule, filters: 3}\nsegment: {frames: 91}\n")
     (tmp_path / "own.yaml").write_text("base: base.yaml\nmodel: {name: blstm}\n")
-    assert configs.load_steps(tmp_path / "own.yaml")["train"].model == MODELS["blstm"].Config(name="blstm")
+    assert load_steps(tmp_path / "own.yaml")["train"].model == MODELS["blstm"].Config(name="blstm")
 
 
 def test_the_stored_mapping_reads_back_as_the_same_config(toy_config, tmp_path):
-    steps = configs.load_steps(toy_config)
-    assert configs.parse_steps(configs.steps_mapping(steps), "stored") == steps
+    steps = load_steps(toy_config)
+    assert parse_steps(steps_mapping(steps), "stored") == steps
 
 
 def test_steps_inherit_what_is_shared_and_keep_their_order(tmp_path):
@@ -76,11 +77,11 @@ def test_steps_inherit_what_is_shared_and_keep_their_order(tmp_path):
         "  warm_up: {model: {name: blstm, lstm_units: 8}, training: {max_epochs: 1}}\n"
         "  classify: {init: warm_up, model: {name: blstm, lstm_units: 8}}\n"
     )
-    steps = configs.load_steps(path, ["steps.classify.training.patience=7"])
+    steps = load_steps(path, ["steps.classify.training.patience=7"])
     assert list(steps) == ["warm_up", "classify"]
     assert [step.training.max_epochs for step in steps.values()] == [1, 2]
     assert steps["classify"].training.patience == 7
-    assert configs.parse_steps(configs.steps_mapping(steps), "stored") == steps
+    assert parse_steps(steps_mapping(steps), "stored") == steps
 
 
 MISTAKES = {
@@ -121,7 +122,7 @@ def test_mistakes_are_named(text, message, tmp_path):
     whole = {"features": "[toy]", "model": "{name: blstm}"}
     path.write_text(text + "\n" + "".join(f"{key}: {value}\n" for key, value in whole.items() if key not in own_keys))
     with pytest.raises(SertkError) as error:
-        configs.load_steps(path)
+        load_steps(path)
     assert message in str(error.value)
     assert str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
@@ -130,17 +131,17 @@ def test_mistakes_are_named(text, message, tmp_path):
 @pytest.mark.parametrize("setting", ["max_epochs", "=3", "model..x=3", "features.x=1", "model.name=["])
 def test_settings_that_are_none_are_refused(setting, toy_config):
     with pytest.raises(SertkError, match="setting"):
-        configs.load_steps(toy_config, [setting])
+        load_steps(toy_config, [setting])
 
 
 def test_tags_are_file_names():
-    assert configs.derive_tag([]) == ""
-    assert configs.derive_tag(["training.max_epochs=3", "model.dropout=0.2"], "conf/fast.yaml") == "fast_max_epochs3_dropout0.2"
-    assert "/" not in configs.derive_tag(["x=../../etc"])
+    assert derive_tag([]) == ""
+    assert derive_tag(["training.max_epochs=3", "model.dropout=0.2"], "conf/fast.yaml") == "fast_max_epochs3_dropout0.2"
+    assert "/" not in derive_tag(["x=../../etc"])
 
 
 def test_differing_keys_are_given_with_their_path():
-    assert configs.differing_keys({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c", "d"]
+    assert differing_keys({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c", "d"]
 
 
 TWO_STEPS = """features: [toy]
@@ -159,8 +160,8 @@ steps:
 def test_steps_that_do_not_fit_together_are_named(tmp_path, old, new, message):
     path = tmp_path / "steps.yaml"
     path.write_text(TWO_STEPS)
-    assert list(configs.load_steps(path)) == ["gmm", "classifier"]
+    assert list(load_steps(path)) == ["gmm", "classifier"]
     path.write_text(TWO_STEPS.replace(old, new))
     with pytest.raises(SertkError) as error:
-        configs.load_steps(path)
+        load_steps(path)
     assert message in str(error.value)

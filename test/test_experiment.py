@@ -6,11 +6,12 @@ import os
 import pytest
 
 from sertk.bin import make_experiment
-from sertk.config import Normalise, load_steps
+from sertk.config import Normalise
 from sertk.errors import SertkError
 from sertk.experiment import describe_normalisation, describe_numbers, list_jobs
 from sertk.files import read_yaml, write_text, write_yaml
 from sertk.locks import locked
+from sertk.steps import load_steps
 
 
 def make(corpus, config, exp_dir, *options):

@@ -4,10 +4,10 @@ import pytest
 from test_experiment import make
 
 from sertk.bin import make_experiment
-from sertk.config import load_steps, steps_mapping
 from sertk.errors import SertkError
 from sertk.files import file_digest, read_yaml, write_json, write_text, write_yaml
 from sertk.recogniser import checkpoint, load_recogniser, with_recogniser
+from sertk.steps import load_steps, steps_mapping
 
 CONFIG = """features: [toy, asr]
 asr: {layer: 2}

@@ -17,12 +17,12 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from sertk.config import load_steps
 from sertk.device import add_device_options, choose_device
 from sertk.features.normalise import Normaliser
 from sertk.features.registry import load_extractor
 from sertk.models import MODELS
 from sertk.models.base import Shape
+from sertk.steps import load_steps
 from sertk.training.data import Dataset, Stream, WindowSampler
 from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, train_step
 from sertk.training.waves import WaveStream

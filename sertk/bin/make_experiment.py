@@ -4,10 +4,10 @@ import sys
 from pathlib import Path
 
 from sertk.command import add_config_options, make_parser, run_command
-from sertk.config import data_needed, derive_tag, load_steps
 from sertk.errors import UsageError
 from sertk.files import write_text
 from sertk.recogniser import recogniser_config, with_recogniser
+from sertk.steps import data_needed, derive_tag, load_steps
 
 
 def build_parser():

@@ -5,9 +5,9 @@ import resource
 import sys
 
 from sertk.command import add_config_options, make_parser, run_command
-from sertk.config import load_steps
 from sertk.device import add_device_options, choose_device
 from sertk.errors import SertkError
+from sertk.steps import load_steps
 
 log = logging.getLogger(__name__)
 

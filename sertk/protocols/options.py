@@ -4,9 +4,9 @@ import inspect
 
 import typeguard
 
-from sertk.config import inherit
 from sertk.errors import SertkError
 from sertk.protocols.rules import RULES
+from sertk.steps import inherit
 
 
 def protocol_names(config):

@@ -8,9 +8,9 @@ import soundfile
 
 from sertk.archives import open_matrices
 from sertk.bin import decode, extract, make_experiment, train, train_asr
-from sertk.config import load_steps
 from sertk.corpora.transcribed import ALPHABET
 from sertk.datadir import write_table
+from sertk.steps import load_steps
 from sertk.tokens import make_tokens
 
 RATE = 16000

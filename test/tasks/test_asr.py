@@ -12,11 +12,11 @@ import torch
 
 from sertk.archives import MatrixWriter
 from sertk.bin import decode_asr, train_asr
-from sertk.config import load_steps
 from sertk.corpora.transcribed import ALPHABET
 from sertk.datadir import write_data_dir
 from sertk.errors import SertkError
 from sertk.scoring.asr import ErrorRates
+from sertk.steps import load_steps
 from sertk.tasks.asr import load_transcribed
 from sertk.tokens import Tokens, make_tokens
 from sertk.training import loop

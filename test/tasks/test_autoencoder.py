@@ -10,11 +10,11 @@ import yaml
 
 from sertk.archives import open_matrices
 from sertk.bin import decode, make_experiment, score, train
-from sertk.config import load_steps
 from sertk.datadir import read_lines, read_table
 from sertk.decoding.inputs import read_labelled
 from sertk.errors import SertkError
 from sertk.experiment import experiment_card
+from sertk.steps import load_steps
 from sertk.tasks.trained import TrainedModel
 
 CPU = torch.device("cpu")

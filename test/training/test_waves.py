@@ -10,10 +10,11 @@ import torch
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
 from sertk.bin import compute_feats, decode, make_experiment, train
-from sertk.config import Normalise, Segment, Training, load_steps
+from sertk.config import Normalise, Segment, Training
 from sertk.datadir import write_data_dir
 from sertk.errors import SertkError
 from sertk.features.normalise import Normaliser
+from sertk.steps import load_steps
 from sertk.training.data import Dataset, UtteranceSampler, WindowSampler, load_stream
 from sertk.training.waves import load_waves
 
