@@ -33,12 +33,12 @@ HEADER = [
     "macro-F1 %",
     "weighted F1 %",
 ]
-KEY_FACTS = {
-    "speaker_disjoint": "speaker-disjoint",
-    "selection": "selected by",
-    "asr": "speech recogniser",
-    "rule": "split rule",
-    "source": "split",
+KEY_FACTS = {  # of a card: what it is called, and what it is where the card lacks it
+    "speaker_disjoint": ("speaker-disjoint", None),
+    "selection": ("selected by", None),
+    "asr": ("speech recogniser", "none"),
+    "rule": ("split rule", None),
+    "source": ("split", None),
 }
 SHARED_SPEAKERS = (
     "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**"
@@ -178,10 +178,10 @@ def _source(figure):
 
 def _facts(group):
     lines = []
-    for key, name in KEY_FACTS.items():
+    for key, (name, absent) in KEY_FACTS.items():
         if not any(key in experiment.card for experiment in group):
             continue
-        values = [plain(experiment.card.get(key)) for experiment in group]
+        values = [plain(experiment.card.get(key, absent)) for experiment in group]
         lines.append(f"{name}: {_shared(group, values)}")
     if any(experiment.results["folds_scored"]["missing"] for experiment in group):
         what = "splits" if is_random(group[0].card) else "folds"

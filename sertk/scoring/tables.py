@@ -107,7 +107,7 @@ def card_section(card, labels):
     apart = [key for key, value in card.items() if key.endswith("counts") and _are_counts(value)]
     apart += ["folds"] * has_fold_table
     keys = [*CARD_KEYS, *(key for key in card if key not in CARD_KEYS)]
-    blocks = [Listing([f"{_words(key)}: {_inline(card[key])}" for key in keys if key not in apart])]
+    blocks = [Listing([f"{_words(key)}: {plain(card[key])}" for key in keys if key not in apart])]
     blocks += [_counts_table(key, card[key], labels) for key in apart if key != "folds"]
     if has_fold_table:
         columns = [key for key in dict.fromkeys(key for fold in folds for key in fold) if key != "sha256"]
@@ -247,27 +247,22 @@ def _count_rows(counts, path=""):
 
 
 def plain(value):
-    """A fact of a card on one line."""
+    """A value of a card, nested or not, on one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(key)} {plain(item)}" for key, item in value.items()) or NOTHING
+    if isinstance(value, list):
+        items = [plain(item) for item in value]
+        return ("; " if any("," in item for item in items) else ", ").join(items) or NOTHING
     if isinstance(value, bool):
         return "yes" if value else "**no**"
     return "not stated" if value is None else " ".join(str(value).split())
 
 
-def _inline(value):
-    """A value of a card, nested or not, on one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_inline(item)}" for key, item in value.items()) or NOTHING
-    if not isinstance(value, list):
-        return plain(value)
-    items = [_inline(item) for item in value]
-    return ("; " if any("," in item for item in items) else ", ").join(items) or NOTHING
-
-
 def _shortened(value):
-    """As `_inline`, with more than eight items of a list as their number and the ends."""
+    """As `plain`, with more than eight items of a list as their number and the ends."""
     if isinstance(value, list) and len(value) > 8:
-        return f"{len(value)}: {_inline(value[0])} ... {_inline(value[-1])}"
-    return _inline(value)
+        return f"{len(value)}: {plain(value[0])} ... {plain(value[-1])}"
+    return plain(value)
 
 
 def _words(key):

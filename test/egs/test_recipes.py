@@ -134,7 +134,7 @@ def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree,
     exp = tree / "egs/mini/exp/mini_4_mini/progressive_small"
     card = read_yaml(exp / "card.yaml")
     assert card["features"] == ["asr:2", "mfcc13_pitch"] and set(card["asr"]["cer"]) == {"dev", "test"}
-    assert "experiment small_char_mini, train_hours 0.01" in (exp / "RESULTS.md").read_text()
+    assert "experiment small_char_mini, train hours 0.01" in (exp / "RESULTS.md").read_text()
 
     drawn = run_mini(tree, "--stage", "6", "--stop_stage", "6", *options, "--num_threads", "1")
     assert drawn.returncode == 0, drawn.stdout + drawn.stderr
