@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""A training step of the speech recogniser beside one of the same network as deepspeech.pytorch of 2017 ran it.
+"""A training step of the speech recogniser beside one of the same network as in deepspeech.pytorch (2017).
 
-Whole steps of the training loop (spectrograms, forward, CTC, backward, clipping, SGD, figures) take turns with
-steps of the reference on the same data and from the same weights, all in float32: utterances of 4 s, and of 4 to
-2 s. The reference's batch is ready, it packs every batch, and torch.nn.CTCLoss stands in for warp-ctc. The loop
-alone is measured too: steps in which a network of the same weights has its gradients at once. What is allowed is
-printed beside each ratio; a miss is the exit status.
+Whole steps of the training loop (spectrograms, forward, CTC, backward, clipping, SGD, figures) take turns
+with steps of the reference on the same data and from the same weights, all in float32: utterances of 4 s, and
+of 4 to 2 s. The reference's batch is ready, it packs every batch, and torch.nn.CTCLoss stands in for
+warp-ctc. The loop alone is measured too: steps in which a network of the same weights has its gradients at
+once. What is allowed is printed beside each ratio; a miss is the exit status.
 
 example: tools/bench_asr.py --steps 5 --num_threads 2
 """
@@ -117,7 +117,9 @@ class _Given(torch.autograd.Function):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=5, help="steps of each kind (default: %(default)s)")
     add_device_options(parser)
     args = parser.parse_args()
@@ -137,7 +139,7 @@ def main():
 
 
 def random_dataset(seconds, config):
-    """Noise of so many seconds (utterances,) in memory, with random texts; features are computed on the fly."""
+    """Noise of so many seconds (utterances,) in memory, for features on the fly, with random texts."""
     random = np.random.default_rng(0)
     names = [str(number) for number in range(len(seconds))]
     waves = {name: random.random(int(RATE * each), dtype=np.float32) for name, each in zip(names, seconds)}
@@ -148,11 +150,12 @@ def random_dataset(seconds, config):
 
 
 def measure(dataset, config, device, steps):
-    """Median seconds of the reference's step, of a step of the training loop, and of one without a network."""
+    """Median seconds of the reference's step, of the training loop's, and of the latter without a network."""
     torch.manual_seed(0)
     dims = {name: stream.dims for name, stream in dataset.streams.items()}
+    sizes = config.model.gru_units, config.model.gru_layers
     model = DeepSpeech(config.model, Shape(dims, CHARACTERS)).to(device)
-    reference = Reference(*dims.values(), config.model.gru_units, config.model.gru_layers, CHARACTERS + 1).to(device)
+    reference = Reference(*dims.values(), *sizes, CHARACTERS + 1).to(device)
     reference.take_weights(model)
     batch = UtteranceSampler(dataset).gather(torch.arange(len(dataset.utterances)), device)
     functions = [reference_step(reference, batch, config), loop_step(model, dataset, config, device)]
