@@ -67,13 +67,8 @@ def check_options(args):
 
 
 def run(args):
-    from sertk.predicting.load import load_recognizer
-
     check_options(args)
-    options = named_specifiers(args.feats_config, "--feats_config")
-    recognizer = load_recognizer(
-        args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options
-    )
+    recognizer = load(args)
     if args.card:
         import yaml
 
@@ -84,6 +79,15 @@ def run(args):
 
         return listen_to_microphone(recognizer)
     return predict(recognizer, args)
+
+
+def load(args):
+    from sertk.predicting.load import load_recognizer
+
+    options = named_specifiers(args.feats_config, "--feats_config")
+    return load_recognizer(
+        args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options
+    )
 
 
 def predict(recognizer, args):

@@ -5,6 +5,7 @@ non-commercial use only.
 """
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +35,7 @@ class OpenSmile:
         require(8000 <= self.sample_frequency <= 192000, "sample_frequency", "8000 to 192000 Hz")
         smile = load_smile(self.feature_set, LEVELS[self.feature_level], int(self.sample_frequency))
         object.__setattr__(self, "_smile", smile)
+        object.__setattr__(self, "_lock", threading.Lock())
 
     @property
     def shortest(self):
@@ -46,7 +48,8 @@ class OpenSmile:
 
     def __call__(self, waveform):
         samples = np.rint(waveform * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
-        features = self._smile(samples / FULL_SCALE, int(self.sample_frequency))[0].T
+        with self._lock:  # nothing says that the package may be called from several threads
+            features = self._smile(samples / FULL_SCALE, int(self.sample_frequency))[0].T
         if not np.isfinite(features).all():
             raise SertkError(f"openSMILE's {self.feature_set} has no finite values for this recording")
         return np.ascontiguousarray(features, dtype=np.float32)

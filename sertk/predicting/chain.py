@@ -8,7 +8,6 @@ import torch
 from sertk.audio import resample
 from sertk.decoding.means import utterance_rows
 from sertk.errors import SertkError
-from sertk.features.functionals import OpenSmile
 from sertk.features.registry import make_extractor
 from sertk.training.data import Dataset, Stream, make_sampler
 
@@ -54,11 +53,6 @@ class Chain:
     @property
     def pools_speakers(self):
         return any(model.needs_speakers() for model in self.steps.values())
-
-    @property
-    def has_threads(self):
-        """Whether features can be computed in several threads."""
-        return not any(isinstance(extractor, OpenSmile) for extractor in self.extractors.values())
 
     @property
     def slides(self):

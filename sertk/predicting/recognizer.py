@@ -1,5 +1,6 @@
 """The object that recognises recordings; see load.load_recognizer."""
 
+import functools
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +16,9 @@ from sertk.predicting.live import PieceListener, SlidingListener
 
 LONGEST = 30.0  # seconds of a recording that is taken as one utterance, or read at once
 BLOCK = 10.0  # seconds of a longer one that are held at a time
-GROUP_FRAMES = 24_000  # frames of recordings whose windows are classified together, about
+GROUP_FRAMES = {"cpu": 6_000, "cuda": 24_000}  # of recordings that are classified together, about
 AHEAD = 4  # recordings for each thread whose features may wait
+WORKERS = 8  # threads that classify, at most, as each holds a batch
 
 
 @dataclass(frozen=True)
@@ -103,51 +105,55 @@ class Recognizer:
         self.listen(16000, window, hop)  # refuses what cannot be asked for
         channel = self.chain.channel if channel is None else channel
         if self.chain.pools_speakers:
-            yield from self.by_speaker(paths, window, hop, speakers or {}, channel)
-            return
-        group, frames = [], 0
+            tasks = self.of_speakers(paths, window, hop, speakers or {}, channel)
+        else:
+            tasks = self.of_groups(paths, window, hop, channel)
+        for results in in_order(tasks, self.workers, self.workers):
+            yield from results
+
+    def of_groups(self, paths, window, hop, channel):
+        """Yields functions, each of which classifies recordings together and returns what `recognize` yields of them."""
+        group, frames, enough = [], 0, GROUP_FRAMES[self.chain.final.device.type]
         for path, found in self.ahead(paths, window, channel):
             if found is not None:
                 group.append((path, found))
                 frames += frames_of(found)
-            if found is None or frames >= GROUP_FRAMES:
-                yield from self.of_pieces(group)
+            if found is None or frames >= enough:
+                yield functools.partial(self.of_pieces, group)
                 group, frames = [], 0
             if found is None:
-                yield path, self.guarded(lambda path=path: self.of_long_file(path, window, hop, channel))
-        yield from self.of_pieces(group)
+                yield functools.partial(self.of_long_file, path, window, hop, channel)
+        yield functools.partial(self.of_pieces, group)
+
+    @property
+    def workers(self):
+        """Threads that classify, each for itself: several that share a recurrent layer mostly wait for each other."""
+        return min(torch.get_num_threads(), WORKERS) if self.chain.final.device.type == "cpu" else 1
 
     def ahead(self, paths, window, channel):
         """Yields (path, Piece, None for a long recording, or an error); several are read and computed meanwhile."""
-        threads = torch.get_num_threads() if self.chain.has_threads else 1
-        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            waiting = deque()
-            for path in paths:
-                waiting.append(
-                    (
-                        path,
-                        pool.submit(
-                            self.guarded, lambda path=path: self.of_short_file(path, window, channel)
-                        ),
-                    )
-                )
-                if len(waiting) > AHEAD * threads:
-                    path, future = waiting.popleft()
-                    yield path, future.result()
-            for path, future in waiting:
-                yield path, future.result()
+        threads = torch.get_num_threads()
+        tasks = (functools.partial(self.of_short_file, path, window, channel) for path in paths)
+        return in_order(tasks, threads, AHEAD * threads)
 
     def of_short_file(self, path, window, channel):
-        """The Piece of a file, or None for a long one."""
-        with open_recording(path, channel) as recording:
-            if recording.seconds > (window or LONGEST):
-                return None
-            samples = np.concatenate([*recording.blocks(LONGEST)])
-            return self.chain.piece(samples, recording.rate)
+        """The path of a file with its Piece, None for a long one, or the error."""
+
+        def read():
+            with open_recording(path, channel) as recording:
+                if recording.seconds > (window or LONGEST):
+                    return None
+                samples = np.concatenate([*recording.blocks(LONGEST)])
+                return self.chain.piece(samples, recording.rate)
+
+        return path, self.guarded(read)
 
     def of_long_file(self, path, window, hop, channel):
-        with open_recording(path, channel) as recording:
-            return self.listened(self.listen(recording.rate, window, hop), recording.blocks(BLOCK))
+        def hear():
+            with open_recording(path, channel) as recording:
+                return self.listened(self.listen(recording.rate, window, hop), recording.blocks(BLOCK))
+
+        return [(path, self.guarded(hear))]
 
     def of_samples(self, samples, rate, window, hop):
         listener = self.listen(rate, window, hop)
@@ -168,32 +174,32 @@ class Recognizer:
         return Result(self.classes, heard / listener.rate, times, rows)
 
     def of_pieces(self, group):
-        """Yields (path, Result or error) of (path, Piece or error) pairs, whose windows are classified together."""
+        """[(path, Result or error)] of (path, Piece or error) pairs, whose windows are classified together."""
         pieces = [found for _, found in group if isinstance(found, Piece)]
         windows = iter(self.chain.windows(pieces) if pieces else ())
-        for path, found in group:
-            yield (
-                path,
-                Result(self.classes, found.seconds, *next(windows)) if isinstance(found, Piece) else found,
-            )
+        return [
+            (path, Result(self.classes, found.seconds, *next(windows)) if isinstance(found, Piece) else found)
+            for path, found in group
+        ]
 
-    def by_speaker(self, paths, window, hop, speakers, channel):
-        """What `recognize` yields; all features of a speaker are held at a time."""
+    def of_speakers(self, paths, window, hop, speakers, channel):
+        """What `of_groups` yields, a function for each speaker, which holds all of the speaker's features."""
         members = {}
         for path in paths:
             members.setdefault(speakers.get(path, path), []).append(path)
         for own in members.values():
-            found = {
-                path: self.guarded(lambda path=path: self.pieces_of_file(path, window, hop, channel))
-                for path in own
-            }
-            pieces = [piece for each in found.values() if isinstance(each, list) for piece in each]
-            windows = iter(self.chain.windows(pieces) if pieces else ())
-            for path, each in found.items():
-                yield (
-                    path,
-                    self.of_parts(each, [next(windows) for _ in each]) if isinstance(each, list) else each,
-                )
+            yield functools.partial(self.of_speaker, own, window, hop, channel)
+
+    def of_speaker(self, paths, window, hop, channel):
+        found = [
+            self.guarded(lambda path=path: self.pieces_of_file(path, window, hop, channel)) for path in paths
+        ]
+        pieces = [piece for each in found if isinstance(each, list) for piece in each]
+        windows = iter(self.chain.windows(pieces) if pieces else ())
+        return [
+            (path, self.of_parts(each, [next(windows) for _ in each]) if isinstance(each, list) else each)
+            for path, each in zip(paths, found)
+        ]
 
     def pieces_of_file(self, path, window, hop, channel):
         """All pieces of a file of any length, in windows if it is a long one."""
@@ -222,6 +228,22 @@ class Recognizer:
             raise
         except SertkError as error:
             return error
+
+
+def in_order(functions, threads, ahead):
+    """Yields what `functions` return, in their order; up to `ahead` more are worked on, or wait, in `threads`."""
+    every = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            waiting = deque()
+            for function in functions:
+                waiting.append(pool.submit(function))
+                if len(waiting) > ahead:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        torch.set_num_threads(every)  # of threads that begin later too
 
 
 def frames_of(found):

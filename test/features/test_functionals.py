@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +51,20 @@ def of_file(opensmile):
     """openSMILE's own values (88,) and their names of a WAV file."""
     smile = opensmile.Smile(opensmile.FeatureSet.eGeMAPSv02, opensmile.FeatureLevel.Functionals)
     return lambda path: smile.process_file(str(path)).iloc[0]
+
+
+def test_threads_take_turns(monkeypatch):
+    inside = []
+
+    def smile(samples, rate):
+        inside.append(rate)
+        time.sleep(0.01)
+        assert len(inside) == 1
+        return np.array([[inside.pop()]])
+
+    monkeypatch.setattr("sertk.features.functionals.load_smile", lambda *settings: smile)
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(OpenSmile(), [np.zeros(RATE)] * 8)] == [RATE] * 8
 
 
 @pytest.mark.parametrize("name", ["noise", "vowel", "glide"])

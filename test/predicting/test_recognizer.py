@@ -1,5 +1,9 @@
 """Recognition of recordings against sertk-decode, which takes them through archives."""
 
+import functools
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import soundfile
@@ -9,6 +13,7 @@ from tone_systems import RATE, tone
 from sertk import load_recognizer
 from sertk.bin import pack
 from sertk.errors import SertkError, UsageError
+from sertk.predicting.recognizer import in_order
 from sertk.tasks.trained import TrainedModel
 
 KINDS = ["windows", "inside", "pitch", "ctc", "speaker", "svm", "latents", "mean_pool", "progressive", "in_loop"]
@@ -36,6 +41,48 @@ def test_files_get_the_posteriors_of_decoding_and_a_packed_model_the_same_bits(s
         path = next(iter(paths))
         for audio in (path, str(path), soundfile.read(path, dtype="int16")):
             np.testing.assert_allclose(recognizer(audio).rows, results[path].rows, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["windows", "ctc", "speaker"])
+def test_recordings_of_all_lengths_in_threads_keep_their_order(systems, kind, tmp_path, monkeypatch):
+    monkeypatch.setattr("sertk.predicting.recognizer.LONGEST", 1.0)
+    monkeypatch.setattr("sertk.predicting.recognizer.GROUP_FRAMES", {"cpu": 150})
+    recognizer = load_recognizer(systems.run(kind), "cpu")
+    lengths = [0.4, 1.5, 0.5, 0.6, 0.01, 0.7, 2.3, 0.4, 0.5, 1.2, 0.8]
+    paths = [tmp_path / f"{number}.wav" for number in range(len(lengths))]
+    for number, (path, length) in enumerate(zip(paths, lengths)):
+        soundfile.write(path, tone(number, length), RATE)
+    alone = {path: next(recognizer.recognize([path]))[1] for path in paths}
+    monkeypatch.setattr("torch.get_num_threads", lambda: 3)
+    together = list(recognizer.recognize(paths))
+    assert [path for path, _ in together] == paths
+    for path, result in together:
+        if isinstance(alone[path], SertkError):
+            assert str(result) == str(alone[path])
+        else:
+            assert result.seconds == alone[path].seconds
+            np.testing.assert_array_equal(result.times, alone[path].times)
+            np.testing.assert_allclose(result.rows, alone[path].rows, atol=1e-6)
+
+
+def test_threads_compute_alone_in_order_and_not_far_ahead():
+    before, begun = torch.get_num_threads(), []
+
+    def task(number):
+        time.sleep(0.02 * (number % 3 == 0))
+        begun.append(number)
+        return number, torch.get_num_threads()
+
+    torch.set_num_threads(3)
+    try:
+        results = in_order((functools.partial(task, number) for number in range(12)), 2, 4)
+        assert next(results) == (0, 1)
+        assert max(begun) <= 4
+        assert list(results) == [(number, 1) for number in range(1, 12)]
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(torch.get_num_threads).result() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_windows_have_times_of_their_frames(systems):
