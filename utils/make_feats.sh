@@ -46,7 +46,7 @@ fail() {
 }
 
 [[ $type =~ ^[A-Za-z0-9_.-]+$ ]] || fail "--type $type: letters, digits, _ . - only"
-[[ -z $asr_exp || $layer =~ ^asr:[1-9]$ ]] || fail "--layer $layer: expected a layer of --asr_exp, such as asr:2"
+[[ -z $asr_exp || $layer =~ ^asr:[1-9][0-9]*$ ]] || fail "--layer $layer: expected a layer of --asr_exp, such as asr:2"
 [[ $nj =~ ^[1-9][0-9]*$ ]] || fail "--nj takes a number from 1, got '$nj'"
 [[ $max_bad =~ ^[0-9]+$ ]] || fail "--max_bad takes a number from 0, got '$max_bad'"
 [ -s "$dir/wav.scp" ] || fail "$dir/wav.scp is missing or empty: prepare the data folder first"

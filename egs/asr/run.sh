@@ -153,6 +153,6 @@ if run_stage 4 "decoding"; then
     $decode_cmd --gpu "$((ngpu > 0))" --num-threads "$num_threads" "$exp/log/decode_${part##*/}.log" \
       sertk-decode-asr --data "$part" --device "$device" --num_threads "$num_threads" "$exp"
   done
-  touch "$exp/.done"
+  printf '%s\n' "config=$config" "set=$set" "train_sets=$train_sets" "dev_sets=$dev_sets" > "$exp/.done"
   echo "$0: see $exp/RESULTS.md"
 fi

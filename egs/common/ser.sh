@@ -7,7 +7,7 @@ model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$s
 [ -n "$tag" ] || tag=$(sertk-make-experiment "${model_options[@]}" --print tag)
 asr_layers=$(sertk-make-experiment "${model_options[@]}" --print data | grep '^asr:' || true)   # that the model takes
 if [ -n "$asr_layers" ]; then
-  [ -z "$asr_exp" ] || tag=${tag:+${tag}_}$(basename "$asr_exp")
+  [ -z "$asr_exp" ] || tag=${tag:+${tag}_}$(basename "$asr_exp" | tr -c 'A-Za-z0-9._\n-' -)
   . ../common/asr.sh
 fi
 splits=$data/splits/$protocol
@@ -39,7 +39,7 @@ make_features() {  # [--asr_exp DIR]: archives and tables that the model needs a
         utils/make_feats.sh --type "$type" --feats_config "$own" --compress "$compress" --nj "$nj" --cmd "$train_cmd" "$whole" ;;
       asr:*=feats/*)
         utils/make_feats.sh --type "$type" --layer "${each%%=*}" --asr_exp "$asr_exp" --device "$device" \
-          --num_threads "$num_threads" --cmd "$cuda_cmd ${resources[*]}" "$whole" ;;
+          --num_threads "$num_threads" --cmd "$cuda_cmd ${resources[*]} --num-threads $num_threads" "$whole" ;;
       asr:*) ;;   # of a recogniser that stage 2 will bring, or that runs in the loop
       utt2num_words | utt2num_phones)
         flock "$whole" sertk-count-phones --language "$language" "$whole"
@@ -87,6 +87,7 @@ fi
 
 if run_stage 3 "training of $model into $exp"; then
   need "$whole/utt2spk" 1
+  [ -z "$asr_layers" ] || need_recogniser
   make_subset
   make_splits
   make_features ${asr_layers:+--asr_exp "$asr_exp"}

@@ -127,6 +127,8 @@ def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree,
     assert synthesise_mini.main(["--asr", "3", str(tree / "egs/mini/downloads/mini_asr")]) == 0
     tiny = "model.gru_units=4 model.channels=2 training.max_epochs=1"
     options = ["--model", "progressive", "--folds", "1", "--set", "training.max_epochs=1 model.gru_units=4", "--tag", "small"]
+    early = run_mini(tree, "--stage", "3", *options)
+    assert early.returncode == 1 and "../asr/exp/small_char_mini/.done is missing; stage 2 makes it" in early.stderr
     done = run_mini(tree, "--stage", "2", *options, "--asr_set", tiny, "--num_threads", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     recogniser = tree / "egs/asr/exp/small_char_mini"
@@ -197,6 +199,7 @@ def test_help_lists_options_models_and_protocols(tree, recipe):
     (["--stage", "1", "--model", "blstm", "--protocol", "si"], "exp/mini_4_si/blstm"),
     (["--set", "training.max_epochs=3"], "exp/mini_4_mini/blstm_capsule_max_epochs3"),
     (["--stop_stage", "9", "--tag", "mine"], "exp/mini_4_mini/blstm_capsule_mine"),
+    (["--model", "progressive", "--asr_exp", "my asr/b;d/"], "exp/mini_4_mini/progressive_b-d"),
 ])
 def test_the_folder_of_an_experiment_is_printed_and_no_stage_is_run(tree, options, folder):
     done = run_mini(tree, "--print_exp", "true", *options)
