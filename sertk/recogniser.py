@@ -78,8 +78,9 @@ def keep_recogniser(exp_dir, asr_exp):
 def kept_recogniser(run_dir, asr):
     """The folder of the recogniser that a run's experiment keeps; raises SertkError where it is not the config's."""
     folder = Path(run_dir).resolve().parents[1] / KEPT
-    if file_digest(checkpoint(folder), "sha256")[:12] != asr.network:
-        raise SertkError(f"{checkpoint(folder)}: not the recogniser that {run_dir} was trained with")
+    path = folder / "checkpoints" / "best.pt"
+    if not path.is_file() or file_digest(path, "sha256")[:12] != asr.network:
+        raise SertkError(f"{path}: not the recogniser that {run_dir} was trained with; copy the best.pt of that one there")
     return folder
 
 

@@ -1,5 +1,7 @@
 """Experiments on a speech recogniser's layer: what the config resolves to, and which recogniser is kept."""
 
+from pathlib import Path
+
 import pytest
 from test_experiment import make
 
@@ -113,9 +115,10 @@ def test_another_recogniser_than_that_of_the_training_is_refused(small_corpus, c
     exp = tmp_path / "exp"
     assert make(small_corpus, config, exp, "--asr_exp", str(recogniser)) == 0
     asr = load_steps(exp / "config.yaml")["train"].asr
-    write_text(checkpoint(exp / "asr"), "others")
-    with pytest.raises(SertkError, match="best.pt: not the recogniser that .* was trained with"):
-        load_recogniser(exp / "fold1" / "seed1", asr, "cpu")
+    for damage in (lambda path: write_text(path, "others"), Path.unlink):
+        damage(checkpoint(exp / "asr"))
+        with pytest.raises(SertkError, match="asr/checkpoints/best.pt: not the recogniser that .* was trained with; copy"):
+            load_recogniser(exp / "fold1" / "seed1", asr, "cpu")
 
 
 @pytest.mark.parametrize(("options", "message"), [
