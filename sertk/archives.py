@@ -51,7 +51,7 @@ def open_matrices(rspecifier, dtype=np.float32):
     if kind == "ark":
         yield from read_archive(location, lambda stream, where: read_matrix(stream, where, dtype))
         return
-    table = read_scp(location)
+    table = read_locations(location)
     runs = itertools.groupby(enumerate(table.items()), key=_run_of)
     for _, run in runs:
         run = [(key, *split_location(where)) for _, (key, where) in run]
@@ -86,6 +86,17 @@ def read_scp(location):
             table[fields[0]] = fields[1]
     if not table:
         raise SertkError(f"{where}: empty, expected lines of a key and a value")
+    return table
+
+
+def read_locations(location):
+    """What `read_scp` gives, of a table whose values are all for `split_location`."""
+    table = read_scp(location)
+    for key, value in table.items():
+        try:
+            split_location(value)
+        except SertkError as error:
+            raise SertkError(f"{_name_of(location)}: {key}: {error}") from error
     return table
 
 
@@ -125,12 +136,16 @@ def read_matrix(stream, where, dtype=np.float32):
 
 
 def split_location(location):
-    """`(name, byte offset or None, range or None)` of `foo.ark:123[0:9,2:3]`."""
+    """`(name, byte offset or None, range or None)` of `foo.ark:123[0:9,2:3]`; a command has no offset."""
     match = re.fullmatch(r"(.+?)(?:\[([\d:,]*)\])?", location.strip())
     name, cut = match.groups()
     offset = None
     if not name.endswith("|") and (match := re.fullmatch(r"(.+):(\d+)", name)):
         name, offset = match.group(1), int(match.group(2))
+        if name.rstrip().endswith("|"):
+            raise SertkError(
+                f"'{location}': a command is read from its beginning, take the byte offset :{offset} out"
+            )
     return name, offset, cut
 
 

@@ -142,7 +142,7 @@ def _tables_of(path):
 
 def _read_cuts(wav_scp, segments):
     """`wav.scp`, and what `read_segments` gives, of whole recordings where there are no segments."""
-    entries = archives.read_scp(wav_scp)
+    entries = archives.read_locations(wav_scp)
     return entries, read_segments(segments, entries) if segments else {key: (key, 0.0, -1.0) for key in entries}
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import struct
 import sys
 
@@ -11,7 +12,9 @@ import pytest
 from faults import die_at, full_disk, run_killed
 
 from sertk.archives import MatrixWriter, load_matrix, open_matrices, read_scp, split_location
+from sertk.audio import read_utterances
 from sertk.errors import SertkError, UsageError
+from sertk.training.data import load_stream
 
 MATRIX = np.arange(50, dtype=np.float32).reshape(10, 5) / 4
 
@@ -112,6 +115,19 @@ def test_table_with_offsets_ranges_commands_and_gzip(tmp_path, ark):
     assert len(dict(open_matrices(f"ark:{packed}"))) == 2
     assert len(dict(open_matrices(f"ark,s,cs:gunzip -c {packed} |"))) == 2
     assert len(dict(open_matrices(f"scp:head -n 2 {table} |"))) == 2
+
+
+@pytest.mark.parametrize("location", ["cat a.ark |:7", "cat a.ark | :7", "cat a.ark |:7[0:1]"])
+def test_a_command_with_an_offset_is_refused_by_table_and_key(tmp_path, location):
+    (tmp_path / "a.scp").write_text(f"a b.ark:3\nu2 {location}\n")
+    expected = re.escape(f"{tmp_path}/a.scp: u2: '{location}': a command is read from its beginning")
+    for read in (
+        lambda table: list(open_matrices(f"scp:{table}")),
+        lambda table: list(read_utterances(table)),
+        lambda table: load_stream(table, ["a"]),
+    ):
+        with pytest.raises(SertkError, match=expected):
+            read(tmp_path / "a.scp")
 
 
 def test_standard_input_and_output(monkeypatch, ark):

@@ -4,7 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from sertk.archives import read_scp, split_location
+from sertk.archives import read_locations, split_location
 from sertk.errors import SertkError
 from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
@@ -67,7 +67,7 @@ def note_options(archive, extractor, channel=None):
 
 def noted_options(scp):
     """How the features in a table's archives were made, a mapping, or None where that is not noted or not one way."""
-    notes = {f"{split_location(location)[0]}.yaml" for location in read_scp(scp).values()}
+    notes = {f"{split_location(location)[0]}.yaml" for location in read_locations(scp).values()}
     if not all(map(os.path.isfile, notes)):
         return None
     first, *others = (read_yaml(note) for note in sorted(notes))

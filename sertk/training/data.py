@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
-from sertk.archives import load_matrix, read_scp, split_location
+from sertk.archives import load_matrix, read_locations, split_location
 from sertk.command import progress
 from sertk.errors import SertkError
 from sertk.layers.recurrent import length_mask
@@ -79,7 +79,7 @@ def load_stream(scp, utterances):
 
     Raises SertkError if an utterance is missing there.
     """
-    table = read_scp(scp)
+    table = read_locations(scp)
     missing = [utterance for utterance in utterances if utterance not in table]
     if missing:
         raise SertkError(f"{scp}: {len(missing)} utterances are missing, the first is {missing[0]}; run stage 1 again")
