@@ -49,8 +49,8 @@ def add_input_options(parser):
 
 def add_model_options(parser):
     """Which trained system of an experiment folder is meant, and what is not recorded of its features."""
-    parser.add_argument("--fold", type=int, help="of an experiment folder with several")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--fold", type=int, help="of an experiment folder with several trainings")
+    parser.add_argument("--seed", type=int, help="likewise")
     parser.add_argument("--feats_config", action="append", default=[], metavar="TYPE=FILE",
                         help="YAML file of a feature type, or a shipped type, where no record says how it was made")
 

@@ -1,5 +1,6 @@
 """Recognises the emotion of recordings."""
 
+import os
 import sys
 
 from tqdm import tqdm
@@ -21,18 +22,29 @@ def build_parser():
         "sertk-predict --format tsv ravdess.zip recordings/ > emotions.tsv",
     )
     add_model_options(parser)
-    parser.add_argument("--format", default="table", choices=FORMATS, help="default: %(default)s")
+    parser.add_argument(
+        "--format",
+        default="table",
+        choices=FORMATS,
+        help="what is written to standard output: columns for people, columns between tabs, a JSON object on each "
+        "line; or archives, to --out (default: %(default)s)",
+    )
     parser.add_argument(
         "--out", metavar="WSPECIFIER", help="where the archives of --format ark go, such as ark,t:-"
     )
     parser.add_argument(
-        "--segments", action="store_true", help="each window with its start and end in seconds"
+        "--segments",
+        action="store_true",
+        help="each window with its start and end in seconds, instead of the mean over them",
     )
     parser.add_argument(
-        "--window", type=float, metavar="SECONDS", help="of systems without windows of their own"
+        "--window",
+        type=float,
+        metavar="SECONDS",
+        help="of systems without windows of their own (default: 30)",
     )
     parser.add_argument(
-        "--hop", type=float, metavar="SECONDS", help="between two windows (default: --window)"
+        "--hop", type=float, metavar="SECONDS", help="from one such window to the next (default: --window)"
     )
     parser.add_argument(
         "--channel", type=int, metavar="N", help="take this channel, from 0; all are averaged by default"
@@ -50,8 +62,10 @@ def build_parser():
     parser.add_argument(
         "--card", action="store_true", help="only print what the system was trained and measured on"
     )
-    parser.add_argument("model")
-    parser.add_argument("recordings", nargs="*", metavar="FILE-OR-FOLDER")
+    parser.add_argument("model", metavar="MODEL", help="the trained system")
+    parser.add_argument(
+        "recordings", nargs="*", metavar="FILE-OR-FOLDER", help="recordings, and folders of them at any depth"
+    )
     add_device_options(parser)
     parser.parse_args = parser.parse_intermixed_args  # options may stand between the files
     return parser
@@ -59,7 +73,7 @@ def build_parser():
 
 def check_options(args):
     if (args.format == "ark") != bool(args.out):
-        raise UsageError("--format ark and --out WSPECIFIER go together")
+        raise UsageError("--format ark and --out WSPECIFIER go together; other formats go to standard output")
     if bool(args.recordings) == (args.mic or args.card):
         raise UsageError("give files or folders, or else --mic or --card")
     if args.channel is not None and args.channel < 0:
@@ -98,11 +112,15 @@ def predict(recognizer, args):
     paths, errors = find_recordings(args.recordings)
     for error in errors:
         say(error)
+    if not paths:
+        return 1
     speakers = find_speakers(paths, args.spk)
     if recognizer.chain.pools_speakers and not args.spk:
         say(
             "the system normalises by speaker: each file is taken for a speaker of its own, without --spk"
         )
+    if args.plot:
+        os.makedirs(args.plot, exist_ok=True)
     bad = len(errors)
     results = recognizer.recognize(list(paths), args.window, args.hop, speakers, args.channel)
     with open_output(recognizer, args, paths) as output:

@@ -48,6 +48,11 @@ def find_run(path, fold=None, seed=None):
     """The run folder that is `path`, or the only one of the experiment there that has this fold and seed."""
     if fold is None and seed is None and (Path(path) / "checkpoints").is_dir():
         return Path(path)
+    if not any(Path(path).glob("fold*/seed*")):
+        raise SertkError(
+            f"{path}: no trained system: expected a packed model, the folder of a training, with checkpoints in it, "
+            "or of an experiment, with foldF/seedS in it"
+        )
     runs = [
         (number, own, folder)
         for number, own, folder in run_folders(path)

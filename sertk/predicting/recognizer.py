@@ -1,6 +1,7 @@
 """The object that recognises recordings; see load.load_recognizer."""
 
 import functools
+import itertools
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -96,7 +97,7 @@ class Recognizer:
         return PieceListener(self.chain, rate, window, hop)
 
     def recognize(self, paths, window=None, hop=None, speakers=None, channel=None):
-        """Yields (path, Result, or the SertkError that says why there is none) of each of `paths`.
+        """An iterator over (path, Result, or the SertkError that says why there is none) of each of `paths`.
 
         They come in order; those of a model that normalises by speaker, speaker by speaker: `speakers` is
         {path: speaker}, and a path that is not in it is a speaker of its own. `channel` is taken, from 0, instead of
@@ -108,8 +109,7 @@ class Recognizer:
             tasks = self.of_speakers(paths, window, hop, speakers or {}, channel)
         else:
             tasks = self.of_groups(paths, window, hop, channel)
-        for results in in_order(tasks, self.workers, self.workers):
-            yield from results
+        return itertools.chain.from_iterable(in_order(tasks, self.workers, self.workers))
 
     def of_groups(self, paths, window, hop, channel):
         """Yields functions, each of which classifies recordings together and returns what `recognize` yields of them."""

@@ -248,15 +248,19 @@ def test_pictures_and_wrong_calls(run_predict, systems, tmp_path):
     assert run_predict("--plot", tmp_path / "plots", path)[0] == 0
     (picture,) = (tmp_path / "plots").iterdir()
     assert picture.read_bytes().startswith(b"\x89PNG") and picture.name.endswith(f"wav_{path.name}.png")
-    for arguments, message in (
-        (["--format", "ark", path], "--out WSPECIFIER go together"),
-        ([], "give files or folders"),
-        (["--mic", path], "give files or folders"),
-        (["--channel", "-1", path], "--channel counts from 0"),
-        (["--window", "3", path], "windows of its own"),
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for arguments, status, message in (
+        ([empty], 1, f"{empty}: no recording in this folder"),
+        (["--plot", picture, path], 1, f"{picture}: File exists"),
+        (["--format", "ark", path], 2, "--out WSPECIFIER go together"),
+        ([], 2, "give files or folders"),
+        (["--mic", path], 2, "give files or folders"),
+        (["--channel", "-1", path], 2, "--channel counts from 0"),
+        (["--window", "3", path], 2, "windows of its own"),
     ):
-        status, _, err = run_predict(*arguments)
-        assert status == 2 and message in err and err.count("\n") == 1
+        ended, out, err = run_predict(*arguments)
+        assert (ended, out) == (status, "") and message in err and err.count("\n") == 1
     assert (
         run_predict("--channel", "1", path)[2]
         .splitlines()[0]

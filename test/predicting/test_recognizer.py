@@ -153,7 +153,7 @@ def test_what_cannot_be_recognised_is_said(systems, tmp_path):
         load_recognizer(systems.run("likelihood"), "cpu")
     with pytest.raises(SertkError, match="no readable|not a packed|no trained|No such file"):
         load_recognizer(tmp_path / "nowhere")
-    with pytest.raises(SertkError, match="no foldF/seedS"):
+    with pytest.raises(SertkError, match="no trained system"):
         load_recognizer(tmp_path)
     with pytest.raises(SertkError, match="choose one .*fold1/seed1"):
         load_recognizer(systems.run("ctc").parents[1], "cpu", seed=7)
