@@ -137,9 +137,14 @@ class Asr:
         require(within, "unfreeze", f"layers from 1 to {self.layer}, which is the one that is taken")
         require(self.in_loop or not self.unfreeze, "unfreeze", "none, unless in_loop is true")
 
+    def require_network(self):
+        if self.network is None:
+            raise SertkError("asr: which recogniser it is is not known; sertk-make-experiment --asr_exp DIR fills it in")
+
     @property
     def recogniser(self):
         """The recogniser's Config, where it runs in the loop."""
+        self.require_network()
         return build(Config, self.source, "asr.source")
 
 
@@ -214,7 +219,10 @@ class Config:
 
     def archive(self, feature_type):
         """The name of a feature type's archives in a data folder: of a recogniser's layer it says which recogniser."""
-        return f"{ASR}{self.asr.layer}_{self.asr.network}" if is_asr(feature_type) else feature_type
+        if not is_asr(feature_type):
+            return feature_type
+        self.asr.require_network()
+        return f"{ASR}{self.asr.layer}_{self.asr.network}"
 
     def computed(self, feature_type):
         """What a stream is computed from waveforms as, a shipped feature type; None: it comes from archives."""

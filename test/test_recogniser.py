@@ -65,6 +65,13 @@ def test_impossible_configs_are_refused(config, change, message):
         load_steps(config)
 
 
+@pytest.mark.parametrize("settings", [[], ["asr.in_loop=true"]])
+def test_a_config_without_its_recogniser_says_what_fills_it_in(config, settings):
+    (step,) = load_steps(config, settings).values()
+    with pytest.raises(SertkError, match="which recogniser it is is not known; sertk-make-experiment --asr_exp DIR"):
+        step.computed("asr:2") or step.archive("asr:2")
+
+
 def test_what_is_needed_names_layer_and_recogniser(config, recogniser, capsys):
     ask = ["--config", str(config), "--print", "data"]
     assert make_experiment.main(ask) == 0

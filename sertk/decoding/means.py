@@ -16,7 +16,7 @@ def batches(dataset, segment, device, hop_of, what="decoding", share=slice(None)
     """
     sampler = make_sampler(dataset, segment, hop_of)
     frames = segment.frames if segment else int(dataset.lengths().max())
-    chunks = sampler.all_windows().split(max(1, BATCH_FRAMES // frames))[share]
+    chunks = sampler.all_windows().split(max(1, BATCH_FRAMES // max(1, frames)))[share]
     yield from progress(sampler.gather_all(chunks, device), what, len(chunks))
 
 
