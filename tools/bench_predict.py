@@ -3,8 +3,9 @@
 
 The command's own functions run with its own defaults, in turns with the bare network on the same recordings, on one
 thread and on as many as the command takes: it is compared to the faster of the two, by the median of the turns'
-ratios. A first turn warms caches and libraries. What the command does before the first recording, loading libraries
-and the model, is left out.
+ratios. Processor time, of all threads, tells threads that wait at full speed from a machine that is busy. A first
+turn warms caches and libraries. What the command does before the first recording, loading libraries and the model, is
+left out.
 
     tools/bench_predict.py [--files 480] model.zip RECORDINGS_FOLDER [OPTION OF sertk-predict ...]
 """
@@ -23,9 +24,10 @@ ALLOWED = 1.3
 
 
 def seconds(function, *arguments):
-    begun = time.perf_counter()
+    """Of the clock, and of the processors."""
+    begun, used = time.perf_counter(), time.process_time()
     function(*arguments)
-    return time.perf_counter() - begun
+    return time.perf_counter() - begun, time.process_time() - used
 
 
 def command(recognizer, args):
@@ -36,7 +38,7 @@ def command(recognizer, args):
 
 
 def turn(recognizer, args):
-    """Seconds of the command, of the network on one thread and on all, and of audio."""
+    """`seconds` of the command, of the network on one thread and on all."""
     import torch  # not above, as the command too loads sertk first, which says how torch's threads wait
 
     threads = torch.get_num_threads()
@@ -46,7 +48,7 @@ def turn(recognizer, args):
     one = seconds(recognizer.chain.windows, pieces)
     torch.set_num_threads(threads)
     every = seconds(recognizer.chain.windows, pieces)
-    return recognising, one, every, sum(piece.seconds for piece in pieces)
+    return recognising, one, every
 
 
 def main():
@@ -64,12 +66,11 @@ def main():
     calls = [predict.build_parser().parse_args([*options, own.model, *part]) for part in parts]
     recognizer = predict.load(calls[0])
     turns = [turn(recognizer, args) for args in (calls[0], *calls)][1:]
-    recognising, one, every, audio = map(sum, zip(*turns))
-    ratio = median(recognising / min(one, every) for recognising, one, every, _ in turns)
-    print(
-        f"{len(paths)} recordings, {audio:.0f} s of audio: recognising {recognising:.2f} s, network {one:.2f} s on "
-        f"one thread, {every:.2f} s on all; ratio {ratio:.2f} ({ALLOWED} allowed)"
-    )
+    print(f"{len(paths)} recordings: seconds (of processors)")
+    for title, measured in zip(("recognising", "network on one thread", "network on all"), zip(*turns)):
+        print("{:22} {:8.2f} ({:.2f})".format(title, *map(sum, zip(*measured))))
+    ratio = median(command / min(one, every) for (command, _), (one, _), (every, _) in turns)
+    print(f"ratio {ratio:.2f} ({ALLOWED} allowed)")
     return ratio > ALLOWED
 
 
