@@ -19,6 +19,11 @@ def checkpoint(folder):
     return path
 
 
+def network_of(path):
+    """How configs name the recogniser of a checkpoint."""
+    return file_digest(path, "sha256")[:12]
+
+
 def recogniser_config(asr_exp):
     """The Config of a recogniser's experiment; raises SertkError for an experiment of another task."""
     path = Path(asr_exp) / "config.yaml"
@@ -38,7 +43,7 @@ def with_recogniser(steps, asr_exp):
         return steps
     if not asr_exp:
         raise SertkError("the model takes a layer of a speech recogniser: --asr_exp names its experiment folder")
-    network = file_digest(checkpoint(asr_exp), "sha256")[:12]
+    network = network_of(checkpoint(asr_exp))
     own = recogniser_config(asr_exp)
     loop = {"source": to_mapping(own), "tokens": read_yaml(Path(asr_exp) / "card.yaml")["tokens"]}
     layers = own.model.gru_layers
@@ -54,14 +59,19 @@ def with_recogniser(steps, asr_exp):
     return {name: dataclasses.replace(config, asr=filled(config.asr)) for name, config in steps.items()}
 
 
+def decoded_parts(asr_exp):
+    """What has been decoded with a recogniser: {part: its results, with `cer`, a share}, sorted."""
+    paths = sorted(Path(asr_exp).glob("decode_*/results.json"))
+    return {path.parent.name.removeprefix("decode_"): read_json(path) for path in paths}
+
+
 def describe_recogniser(asr_exp):
     """For the protocol card: the experiment's name, its hours of training, and character error rates, shares."""
     folder = Path(asr_exp)
-    decoded = {path.parent.name.removeprefix("decode_"): read_json(path) for path in folder.glob("decode_*/results.json")}
     return {
         "experiment": folder.resolve().name,
         "train_hours": read_yaml(folder / "card.yaml")["train"]["hours"],
-        "cer": {part: round(each["cer"], 4) for part, each in sorted(decoded.items())},
+        "cer": {part: round(each["cer"], 4) for part, each in decoded_parts(folder).items()},
     }
 
 
@@ -79,7 +89,7 @@ def kept_recogniser(run_dir, asr):
     """The folder of the recogniser that a run's experiment keeps; raises SertkError where it is not the config's."""
     folder = Path(run_dir).resolve().parents[1] / KEPT
     path = folder / "checkpoints" / "best.pt"
-    if not path.is_file() or file_digest(path, "sha256")[:12] != asr.network:
+    if not path.is_file() or network_of(path) != asr.network:
         raise SertkError(f"{path}: not the recogniser that {run_dir} was trained with; copy the best.pt of that one there")
     return folder
 

@@ -7,6 +7,7 @@ from toy_corpus import CLASSES, SPEAKERS, write_splits
 
 from sertk.archives import MatrixWriter
 from sertk.datadir import write_data_dir
+from sertk.training import loop
 
 
 @pytest.fixture
@@ -30,6 +31,24 @@ def small_corpus(tmp_path):
             writer.write(utterance, frames.astype(np.float32))
     write_splits(data, {utterance: speaker for utterance, (speaker, _) in utterances.items()})
     return data
+
+
+@pytest.fixture
+def cut_off_at(monkeypatch):
+    """A function after whose call that training step from now on, over all epochs, raises RuntimeError once."""
+
+    def arm(number):
+        train_step, calls = loop.train_step, []
+
+        def cut_off(*args):
+            calls.append(args)
+            if len(calls) == number:
+                raise RuntimeError("cut off")
+            return train_step(*args)
+
+        monkeypatch.setattr(loop, "train_step", cut_off)
+
+    return arm
 
 
 TOY_CONFIG = """features: [toy]

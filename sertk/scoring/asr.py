@@ -5,7 +5,8 @@ from pathlib import Path
 from torchaudio.functional import edit_distance
 
 from sertk.errors import SertkError
-from sertk.files import read_json, read_yaml, write_text
+from sertk.files import read_yaml, write_text
+from sertk.recogniser import decoded_parts
 from sertk.scoring.experiment import read_epochs
 from sertk.scoring.pages import markdown_table
 from sertk.scoring.tables import percent
@@ -41,12 +42,11 @@ def write_asr_page(exp_dir):
     """Writes EXP_DIR/RESULTS.md: what was trained on what, and the error rates of all that was decoded."""
     exp_dir = Path(exp_dir)
     card, config = read_yaml(exp_dir / "card.yaml"), read_yaml(exp_dir / "config.yaml")
-    decoded = {path.parent.name.removeprefix("decode_"): read_json(path) for path in exp_dir.glob("decode_*/results.json")}
     model = ", ".join(f"{key} {value}" for key, value in config["model"].items() if key != "name")
     best = min(read_epochs(exp_dir), key=lambda line: line["valid_cer"])
     rows = [
         (name, each["utterances"], f"{each['hours']:.2f}", percent(each["cer"]), percent(each["wer"]))
-        for name, each in sorted(decoded.items())
+        for name, each in decoded_parts(exp_dir).items()
     ]
     facts = [
         f"model: {config['model']['name']} ({model})",

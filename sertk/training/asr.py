@@ -23,7 +23,8 @@ def train_asr(config, train_dir, dev_dir, exp_dir, seed, device):
     """Trains the recogniser of a config on the data folder `train_dir`; `dev_dir` chooses the epoch.
 
     EXP_DIR has the tokens already, and gets what the run of a fold gets, card.yaml, which says what it was trained
-    on, and left_out_train and left_out_dev, which name the utterances that it was not, and why. Goes on with what was cut off. Raises SertkError for other settings or data than before.
+    on, and left_out_train and left_out_dev, which name the utterances that it was not, and why. Goes on with what
+    was cut off. Raises SertkError for other settings or data than before.
     """
     exp_dir = Path(exp_dir)
     start(device)

@@ -19,7 +19,6 @@ from sertk.scoring.asr import ErrorRates
 from sertk.steps import load_steps
 from sertk.tasks.asr import load_transcribed
 from sertk.tokens import Tokens, make_tokens
-from sertk.training import loop
 
 BINS = 81
 WORDS = ("ab", "ba", "cab")
@@ -94,17 +93,9 @@ def test_error_rates_by_hand():
         _ = ErrorRates().cer
 
 
-def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, monkeypatch):
+def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, cut_off_at):
     assert train_asr.main(command(asr)) == 0
-    train_step, calls = loop.train_step, []
-
-    def cut_off(*args):
-        calls.append(args)
-        if len(calls) == 5:  # the second step of the second epoch
-            raise RuntimeError("cut off")
-        return train_step(*args)
-
-    monkeypatch.setattr(loop, "train_step", cut_off)
+    cut_off_at(5)  # the second step of the second epoch
     often = ("--set", "training.checkpoint_seconds=0.000001")
     with pytest.raises(RuntimeError, match="cut off"):
         train_asr.main(command(asr, "other", *often))

@@ -153,17 +153,9 @@ def test_training_and_decoding_on_the_fly_give_what_archives_give(asr):
     assert texts[0] == texts[1] and texts[0].startswith("dev0")
 
 
-def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, monkeypatch):
+def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, cut_off_at):
     assert train(asr, "fly") == 0
-    train_step, calls = loop.train_step, []
-
-    def cut_off(*args):
-        calls.append(args)
-        if len(calls) == 6:  # the second step of the second epoch
-            raise RuntimeError("cut off")
-        return train_step(*args)
-
-    monkeypatch.setattr(loop, "train_step", cut_off)
+    cut_off_at(6)  # the second step of the second epoch
     often = "on_the_fly=true training.checkpoint_seconds=0.000001"
     with pytest.raises(RuntimeError, match="cut off"):
         train(asr, "other", often)
