@@ -5,8 +5,8 @@ import pytest
 from decoded_experiments import make_experiment
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
-from sertk.archives import MatrixWriter
-from sertk.datadir import write_data_dir
+from sertk.kaldi.archives import MatrixWriter
+from sertk.kaldi.datadir import write_data_dir
 from sertk.training import loop
 
 

@@ -1,6 +1,6 @@
 """A corpus of four speakers and three classes, and its one fold."""
 
-from sertk.files import write_text
+from sertk.core.files import write_text
 
 CLASSES = ("angry", "calm", "sad")
 SPEAKERS = ("s1", "s2", "s3", "s4")

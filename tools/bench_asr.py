@@ -23,16 +23,16 @@ import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from sertk.device import add_device_options, choose_device
-from sertk.features.normalise import Normaliser
+from sertk.batches.normalise import Normaliser
+from sertk.batches.streams import Dataset, UtteranceSampler
+from sertk.batches.waves import WaveStream
+from sertk.config.loading import load_steps
+from sertk.core.device import add_device_options, choose_device
 from sertk.features.registry import load_extractor
 from sertk.models.base import Shape
 from sertk.models.deepspeech import DeepSpeech, output_lengths
-from sertk.steps import load_steps
 from sertk.training.checkpoint import Progress
-from sertk.training.data import Dataset, UtteranceSampler
 from sertk.training.loop import Run, make_optimiser, train_epoch
-from sertk.training.waves import WaveStream
 
 CONFIG = Path(__file__).resolve().parents[1] / "egs" / "asr" / "conf" / "deepspeech.yaml"
 SETTINGS = ["training.precision=float32"]

@@ -22,10 +22,11 @@ import torch
 import torchaudio
 from torchaudio.compliance import kaldi
 
-from sertk import archives, audio
 from sertk.bin.compute_feats import compute
-from sertk.device import keep_freed_memory
+from sertk.core.device import keep_freed_memory
+from sertk.features import audio
 from sertk.features.registry import load_extractor
+from sertk.kaldi import archives
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".sph"}
 ALLOWED = 1.1

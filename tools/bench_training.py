@@ -17,15 +17,15 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from sertk.device import add_device_options, choose_device
-from sertk.features.normalise import Normaliser
+from sertk.batches.normalise import Normaliser
+from sertk.batches.streams import Dataset, Stream, WindowSampler
+from sertk.batches.waves import WaveStream
+from sertk.config.loading import load_steps
+from sertk.core.device import add_device_options, choose_device
 from sertk.features.registry import load_extractor
 from sertk.models import MODELS
 from sertk.models.base import Shape
-from sertk.steps import load_steps
-from sertk.training.data import Dataset, Stream, WindowSampler
 from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, train_step
-from sertk.training.waves import WaveStream
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
 ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of a real one's

@@ -7,11 +7,11 @@ import sys
 import numpy as np
 from kaldiio.matio import write_array
 
-from sertk import archives
-from sertk.command import make_parser, run_command
-from sertk.errors import SertkError
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import SertkError
+from sertk.core.files import write_aside
 from sertk.features import cmvn
-from sertk.files import write_aside
+from sertk.kaldi import archives
 
 SPECIFIER = re.compile(r"(ark|scp)(,\w+)*:")
 NAMED = 5  # missing utterances that a message names

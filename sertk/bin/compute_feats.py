@@ -3,9 +3,10 @@
 import logging
 import sys
 
-from sertk import archives, audio
-from sertk.command import make_parser, run_command
-from sertk.errors import SertkError, UsageError
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import SertkError, UsageError
+from sertk.features import audio
+from sertk.kaldi import archives
 
 AUTOMATIC = 1  # Kaldi's choice of a compression by the shape of the matrix
 
@@ -42,7 +43,7 @@ def build_parser():
 def run(args):
     import torch
 
-    from sertk.device import keep_freed_memory
+    from sertk.core.device import keep_freed_memory
     from sertk.features.functionals import OpenSmile
     from sertk.features.registry import load_extractor, note_options
 

@@ -2,8 +2,8 @@
 
 import sys
 
-from sertk.command import make_parser, run_command
-from sertk.phones import LANGUAGES, count_phones
+from sertk.core.command import make_parser, run_command
+from sertk.text.phones import LANGUAGES, count_phones
 
 
 def build_parser():

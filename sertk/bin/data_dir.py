@@ -3,9 +3,10 @@
 import argparse
 import sys
 
-from sertk import datadir_checks, datadir_tools
-from sertk.command import make_parser, run_command
-from sertk.errors import UsageError
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import UsageError
+from sertk.kaldi import checks as datadir_checks
+from sertk.kaldi import tools as datadir_tools
 
 CHOICES = ("first", "last", "shortest", "per-spk", "speakers")
 

@@ -3,9 +3,9 @@
 import sys
 from pathlib import Path
 
-from sertk.command import add_input_options, make_parser, run_command
-from sertk.device import add_device_options, choose_device
-from sertk.errors import UsageError
+from sertk.core.command import add_input_options, make_parser, run_command
+from sertk.core.device import add_device_options, choose_device
+from sertk.core.errors import UsageError
 
 
 def build_parser():
@@ -32,9 +32,9 @@ def build_parser():
 
 
 def run(args):
-    from sertk.decoding.emotion import write_decoded_part, write_posteriors
-    from sertk.decoding.inputs import check_input_options, read_input
-    from sertk.tasks.trained import TrainedModel
+    from sertk.inference.decoding import write_decoded_part, write_posteriors
+    from sertk.inference.inputs import check_input_options, read_input
+    from sertk.inference.trained import TrainedModel
 
     check_input_options(args)
     if args.label_map:
@@ -52,9 +52,9 @@ def run(args):
 
 
 def decode_other_corpus(args):
-    from sertk.decoding.cross import read_other_corpus
-    from sertk.decoding.emotion import write_decoded_part
-    from sertk.tasks.trained import TrainedModel
+    from sertk.inference.cross import read_other_corpus
+    from sertk.inference.decoding import write_decoded_part
+    from sertk.inference.trained import TrainedModel
 
     if not (args.data and args.labels) or args.splits or args.cmvn or args.wspecifier:
         raise UsageError("--label_map takes --data and --labels, and no --splits, --cmvn or WSPECIFIER")

@@ -2,8 +2,8 @@
 
 import sys
 
-from sertk.command import make_parser, run_command
-from sertk.device import add_device_options, choose_device
+from sertk.core.command import make_parser, run_command
+from sertk.core.device import add_device_options, choose_device
 
 
 def build_parser():
@@ -20,8 +20,8 @@ def build_parser():
 
 
 def run(args):
-    from sertk.decoding.asr import decode_asr
-    from sertk.tasks.trained import TrainedModel
+    from sertk.asr.decoding import decode_asr
+    from sertk.inference.trained import TrainedModel
 
     results = decode_asr(TrainedModel(args.exp_dir, choose_device(args)), args.data)
     if results:

@@ -3,9 +3,9 @@
 import re
 import sys
 
-from sertk.command import make_parser, run_command
-from sertk.download import DIGESTS, extract, fetch
-from sertk.errors import UsageError
+from sertk.core.command import make_parser, run_command
+from sertk.core.download import DIGESTS, extract, fetch
+from sertk.core.errors import UsageError
 
 
 def build_parser():

@@ -2,8 +2,8 @@
 
 import sys
 
-from sertk.command import make_parser, run_command
-from sertk.download import fetch_listed
+from sertk.core.command import make_parser, run_command
+from sertk.core.download import fetch_listed
 
 
 def build_parser():

@@ -2,9 +2,9 @@
 
 import sys
 
-from sertk.command import add_input_options, make_parser, run_command
-from sertk.device import add_device_options, choose_device
-from sertk.errors import UsageError
+from sertk.core.command import add_input_options, make_parser, run_command
+from sertk.core.device import add_device_options, choose_device
+from sertk.core.errors import UsageError
 
 
 def build_parser():
@@ -30,9 +30,9 @@ def build_parser():
 
 
 def run(args):
-    from sertk.decoding.inputs import check_input_options, read_input
-    from sertk.decoding.vectors import write_vectors
-    from sertk.tasks.trained import TrainedModel
+    from sertk.inference.inputs import check_input_options, read_input
+    from sertk.inference.trained import TrainedModel
+    from sertk.inference.vectors import write_vectors
 
     if not args.list:
         check_input_options(args)

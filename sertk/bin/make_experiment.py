@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from sertk.command import add_config_options, make_parser, run_command
-from sertk.errors import UsageError
-from sertk.files import write_text
-from sertk.recogniser import recogniser_config, with_recogniser
-from sertk.steps import data_needed, derive_tag, load_steps
+from sertk.config.loading import data_needed, derive_tag, load_steps
+from sertk.core.command import add_config_options, make_parser, run_command
+from sertk.core.errors import UsageError
+from sertk.core.files import write_text
+from sertk.experiments.pretrained import recogniser_config, with_recogniser
 
 
 def build_parser():
@@ -60,7 +60,7 @@ def run(args):
         raise UsageError("give --data, --splits, --labels, --corpus, --jobs and EXP_DIR")
     if args.repeats < 1:
         raise UsageError(f"--repeats {args.repeats}: expected 1 or more")
-    from sertk.experiment import create_experiment, list_jobs
+    from sertk.experiments.experiment import create_experiment, list_jobs
 
     jobs = list_jobs(args.splits, args.folds, args.repeats, args.seed)
     names = {"model": Path(args.config).stem, "corpus": args.corpus}

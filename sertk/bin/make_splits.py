@@ -3,8 +3,8 @@
 import logging
 import sys
 
-from sertk.command import make_parser, run_command
-from sertk.errors import UsageError
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import UsageError
 from sertk.protocols import choose_protocol, make_splits, protocol_names
 
 logger = logging.getLogger(__name__)

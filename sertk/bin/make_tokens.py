@@ -2,10 +2,10 @@
 
 import sys
 
-from sertk.command import make_parser, run_command
+from sertk.core.command import make_parser, run_command
 from sertk.corpora.transcribed import ALPHABET
-from sertk.datadir import DataDir
-from sertk.tokens import TYPES, make_tokens
+from sertk.kaldi.datadir import DataDir
+from sertk.text.tokens import TYPES, make_tokens
 
 
 def build_parser():

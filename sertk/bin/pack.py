@@ -2,8 +2,8 @@
 
 import sys
 
-from sertk.command import add_model_options, make_parser, named_specifiers, run_command
-from sertk.errors import UsageError
+from sertk.core.command import add_model_options, make_parser, named_specifiers, run_command
+from sertk.core.errors import UsageError
 
 
 def build_parser():

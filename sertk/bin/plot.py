@@ -4,9 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from sertk.command import make_parser, named_specifiers, run_command
-from sertk.device import add_device_options, choose_device
-from sertk.errors import SertkError, UsageError
+from sertk.core.command import make_parser, named_specifiers, run_command
+from sertk.core.device import add_device_options, choose_device
+from sertk.core.errors import SertkError, UsageError
 
 EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ravdess_8_emobox/blstm_capsule
   sertk-plot recall --out recall.svg exp/ravdess_8_emobox/*
@@ -97,27 +97,27 @@ def build_parser():
 
 
 def run(args):
-    from sertk.plots.pictures import check_pictures, save_figure
+    from sertk.reports.plots.pictures import check_pictures, save_figure
 
     check_pictures(args.out)
     save_figure(FIGURES[args.kind](args), args.out)
 
 
 def _confusion(args):
-    from sertk.scoring.outputs import draw_confusion
-    from sertk.scoring.results import read_results
+    from sertk.evaluation.results import read_results
+    from sertk.reports.outputs import draw_confusion
 
     return draw_confusion(read_results(args.experiment))
 
 
 def _curves(args):
-    from sertk.scoring.outputs import draw_curves
+    from sertk.reports.outputs import draw_curves
 
     return draw_curves(args.experiment)
 
 
 def _recall(args):
-    from sertk.scoring.outputs import draw_recalls
+    from sertk.reports.outputs import draw_recalls
 
     return draw_recalls(args.experiments)
 
@@ -125,7 +125,7 @@ def _recall(args):
 def _sweep(args):
     if len(args.experiments) < 2:
         raise UsageError("a sweep takes two experiments or more")
-    from sertk.scoring.outputs import draw_sweep
+    from sertk.reports.outputs import draw_sweep
 
     return draw_sweep(args.experiments, args.key, args.metric)
 
@@ -138,10 +138,10 @@ def _tsne(args):
         raise UsageError("--perplexity and --max_points are above 0, --seed at least 0")
     import numpy as np
 
-    from sertk.archives import refuse_shared_input
-    from sertk.datadir import read_table
-    from sertk.plots.embedding import draw_points, embed, read_points, write_embedding
-    from sertk.plots.scatter import group_points, scatter_figure
+    from sertk.kaldi.archives import refuse_shared_input
+    from sertk.kaldi.datadir import read_table
+    from sertk.reports.plots.embedding import draw_points, embed, read_points, write_embedding
+    from sertk.reports.plots.scatter import group_points, scatter_figure
 
     labels = read_table(args.utt2label) if args.utt2label else None
     archives = named_specifiers(args.archives, "tsne")
@@ -155,9 +155,9 @@ def _tsne(args):
 
 
 def _attention(args):
-    from sertk.decoding.attention import attention_maps
-    from sertk.plots.attention import attention_figure
-    from sertk.tasks.trained import TrainedModel
+    from sertk.inference.attention import attention_maps
+    from sertk.inference.trained import TrainedModel
+    from sertk.reports.plots.attention import attention_figure
 
     trained = TrainedModel(args.run_dir, choose_device(args))
     maps = attention_maps(trained, args.data, args.utt, args.label)
@@ -177,16 +177,16 @@ def _spectrogram(feature_type, feats_config):
 
 
 def _timeline(args):
-    from sertk.decoding.timeline import read_timeline
-    from sertk.plots.timeline import timeline_figure
+    from sertk.reports.plots.timeline import timeline_figure
+    from sertk.reports.timeline import read_timeline
 
     return timeline_figure(read_timeline(args.run_dir, args.data, args.utt, args.feats_config))
 
 
 def _neuron(args):
-    from sertk.archives import read_scp, split_rspecifier
-    from sertk.decoding.neurons import loudness_correlations, read_heard, write_correlations
-    from sertk.plots.neuron import neuron_figure
+    from sertk.inference.neurons import loudness_correlations, read_heard, write_correlations
+    from sertk.kaldi.archives import read_scp, split_rspecifier
+    from sertk.reports.plots.neuron import neuron_figure
 
     kind, location = split_rspecifier(args.rspecifier)
     if kind != "scp":

@@ -5,9 +5,9 @@ import sys
 
 from tqdm import tqdm
 
-from sertk.command import add_model_options, make_parser, named_specifiers, progress, run_command
-from sertk.device import add_device_options, choose_device
-from sertk.errors import SertkError, UsageError
+from sertk.core.command import add_model_options, make_parser, named_specifiers, progress, run_command
+from sertk.core.device import add_device_options, choose_device
+from sertk.core.errors import SertkError, UsageError
 
 FORMATS = ("table", "tsv", "json", "ark")
 
@@ -154,9 +154,9 @@ def open_output(recognizer, args, paths):
 
 
 def draw(args, path, result):
-    from sertk.plots.pictures import save_figure
-    from sertk.plots.prediction import prediction_figure
     from sertk.predicting.overview import overview_of, picture_path
+    from sertk.reports.plots.pictures import save_figure
+    from sertk.reports.plots.prediction import prediction_figure
 
     save_figure(
         prediction_figure(path, overview_of(path, args.channel), result), [picture_path(args.plot, path)]

@@ -3,9 +3,9 @@
 import inspect
 import sys
 
-from sertk.command import make_parser, run_command
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import UsageError
 from sertk.corpora import CORPORA
-from sertk.errors import UsageError
 
 # Options of single corpora: each goes to the functions in CORPORA that have such an argument.
 OWN_OPTIONS = ("transcriptions", "part", "min_seconds", "max_seconds")

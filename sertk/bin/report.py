@@ -3,8 +3,8 @@
 import logging
 import sys
 
-from sertk.command import make_parser, run_command
-from sertk.errors import SertkError, UsageError
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import SertkError, UsageError
 
 EXAMPLE = (
     "sertk-report --title RAVDESS --published conf/published.yaml --against blstm --out RESULTS.md exp/*/*"
@@ -42,12 +42,12 @@ def run(args):
         raise UsageError("--data and --mistakes are for the page of --html")
     if args.mistakes is not None and args.mistakes < 0:
         raise UsageError("--mistakes is at least 0")
-    from sertk.files import write_text
-    from sertk.scoring.baseline import Baseline
-    from sertk.scoring.pages import markdown
-    from sertk.scoring.published import read_published
-    from sertk.scoring.report import Scored, report
-    from sertk.scoring.results import is_scored
+    from sertk.core.files import write_text
+    from sertk.evaluation.results import is_scored
+    from sertk.reports.baseline import Baseline
+    from sertk.reports.pages import markdown
+    from sertk.reports.published import read_published
+    from sertk.reports.report import Scored, report
 
     published = read_published(args.published) if args.published else []
     scored = [experiment for experiment in args.experiments if is_scored(experiment)]
@@ -70,10 +70,10 @@ def run(args):
 
 
 def _write_html(args, page, experiments):
-    from sertk.files import write_text
-    from sertk.scoring.details import details
-    from sertk.scoring.html import html_page
-    from sertk.scoring.recordings import Recordings
+    from sertk.core.files import write_text
+    from sertk.reports.details import details
+    from sertk.reports.html import html_page
+    from sertk.reports.recordings import Recordings
 
     mistakes = MISTAKES if args.mistakes is None else args.mistakes
     page = page + details(experiments, mistakes, Recordings(args.data))

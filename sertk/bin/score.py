@@ -4,8 +4,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from sertk.command import make_parser, run_command
-from sertk.errors import UsageError
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import UsageError
 
 EXAMPLE = "sertk-score exp/ravdess_8_emobox/blstm_capsule"
 
@@ -45,9 +45,9 @@ def run(args):
 
 
 def _score(experiment, args):
-    from sertk.scoring.experiment import DECODED
-    from sertk.scoring.outputs import write_results
-    from sertk.scoring.tables import extent, interval, percent
+    from sertk.evaluation.runs import DECODED
+    from sertk.reports.outputs import write_results
+    from sertk.reports.tables import extent, interval, percent
 
     decoded = f"decode_{args.decoded}" if args.decoded else DECODED
     results = write_results(experiment, args.draws, args.seed, decoded)
@@ -62,8 +62,8 @@ def _score(experiment, args):
 
 
 def _compare(args):
-    from sertk.scoring.comparison import compare
-    from sertk.scoring.tables import comparison_page
+    from sertk.evaluation.comparison import compare
+    from sertk.reports.tables import comparison_page
 
     print(comparison_page(compare(*args.compare, args.draws, args.seed)), end="")
 

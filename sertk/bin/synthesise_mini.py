@@ -2,7 +2,7 @@
 
 import sys
 
-from sertk.command import make_parser, run_command
+from sertk.core.command import make_parser, run_command
 from sertk.corpora import mini, mini_asr
 
 

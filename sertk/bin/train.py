@@ -4,10 +4,10 @@ import logging
 import resource
 import sys
 
-from sertk.command import add_config_options, make_parser, run_command
-from sertk.device import add_device_options, choose_device
-from sertk.errors import SertkError
-from sertk.steps import load_steps
+from sertk.config.loading import load_steps
+from sertk.core.command import add_config_options, make_parser, run_command
+from sertk.core.device import add_device_options, choose_device
+from sertk.core.errors import SertkError
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def run(args):
     name = args.step or last
     if name not in steps:
         raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
-    from sertk.experiment import check_earlier_steps, hold_run
+    from sertk.experiments.experiment import check_earlier_steps, hold_run
     from sertk.training.loop import Interrupted
     from sertk.training.step import train_step
 

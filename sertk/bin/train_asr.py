@@ -4,10 +4,10 @@ import logging
 import sys
 
 from sertk.bin.train import PREEMPTED
-from sertk.command import add_config_options, make_parser, run_command
-from sertk.device import add_device_options, choose_device
-from sertk.errors import SertkError
-from sertk.steps import load_steps
+from sertk.config.loading import load_steps
+from sertk.core.command import add_config_options, make_parser, run_command
+from sertk.core.device import add_device_options, choose_device
+from sertk.core.errors import SertkError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def run(args):
     config = list(steps.values())[-1]
     if len(steps) > 1 or config.task != "asr":
         raise SertkError(f"{args.config}: expected one step, with the task asr")
-    from sertk.training.asr import train_asr
+    from sertk.asr.training import train_asr
     from sertk.training.loop import Interrupted
 
     try:

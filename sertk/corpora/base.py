@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sertk.audio import cut_segment, load_audio
-from sertk.command import progress
-from sertk.datadir import DataDir, write_data_dir
-from sertk.errors import SertkError
-from sertk.phones import PHONES, WORDS
+from sertk.core.command import progress
+from sertk.core.errors import SertkError
+from sertk.features.audio import cut_segment, load_audio
+from sertk.kaldi.datadir import DataDir, write_data_dir
+from sertk.text.phones import PHONES, WORDS
 
 logger = logging.getLogger(__name__)
 

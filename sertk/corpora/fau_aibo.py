@@ -6,9 +6,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
-from sertk.datadir import read_lines, split_line
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import read_lines, split_line
 
 logger = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from sertk.core.errors import SertkError
 from sertk.corpora import phseg
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
-from sertk.datadir import read_text
-from sertk.errors import SertkError
-from sertk.phones import words_of
+from sertk.kaldi.datadir import read_text
+from sertk.text.phones import words_of
 
 logger = logging.getLogger(__name__)
 

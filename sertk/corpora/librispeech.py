@@ -4,10 +4,10 @@ import logging
 import re
 from pathlib import Path
 
+from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, refuse_broken, write_transcribed
-from sertk.datadir import read_lines, split_line
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import read_lines, split_line
 
 logger = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import soundfile
 
-from sertk.audio import resample
-from sertk.command import progress
+from sertk.core.command import progress
+from sertk.core.errors import SertkError
+from sertk.core.files import aside_of, read_yaml, write_text, write_yaml
 from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
-from sertk.errors import SertkError
-from sertk.espeak import load_espeak
-from sertk.files import aside_of, read_yaml, write_text, write_yaml
+from sertk.features.audio import resample
+from sertk.text.espeak import load_espeak
 
 logger = logging.getLogger(__name__)
 

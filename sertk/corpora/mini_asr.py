@@ -5,10 +5,10 @@ A network that learns them recognises no human speech; it shows that the pipelin
 
 import random
 
-from sertk.command import progress
+from sertk.core.command import progress
+from sertk.core.errors import SertkError
+from sertk.core.files import write_text
 from sertk.corpora.mini import EMOTIONS, speak, write_release
-from sertk.errors import SertkError
-from sertk.files import write_text
 
 # Part, then the number, sex and voice of its speakers. None of these voices is in the mini corpus.
 SPEAKERS = (

@@ -9,9 +9,9 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance, listed, probe_audio, tables_of, write_tables
-from sertk.datadir import DataDir, read_text
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import DataDir, read_text
 
 logger = logging.getLogger(__name__)
 

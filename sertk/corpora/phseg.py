@@ -10,7 +10,7 @@ First and last frame, score, phone; for a phone of a word also its neighbours an
 
 import re
 
-from sertk.datadir import read_text
+from sertk.kaldi.datadir import read_text
 
 HEADING = ["SFrm", "EFrm", "SegAScr", "Phone"]
 PHONE = re.compile(r"\s*\d+\s+\d+\s+-?\d+\s+(\S+)(?:\s+\S+\s+\S+\s+[biesu])?\s*")  # begin, in, end, single

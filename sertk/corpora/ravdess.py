@@ -6,8 +6,8 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance, check_counts, listed, write_corpus
-from sertk.errors import SertkError
 
 logger = logging.getLogger(__name__)
 

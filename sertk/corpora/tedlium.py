@@ -5,10 +5,10 @@ import math
 import re
 from pathlib import Path
 
+from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, refuse_broken, write_transcribed
-from sertk.datadir import read_lines
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import read_lines
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import string
 import unicodedata
 from collections import Counter
 
+from sertk.core.errors import SertkError
 from sertk.corpora.base import listed, probe_audio, refuse_gaps, tables_of
-from sertk.datadir import by_bytes
-from sertk.datadir_tools import replace_data_dir
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import by_bytes
+from sertk.kaldi.tools import replace_data_dir
 
 logger = logging.getLogger(__name__)
 

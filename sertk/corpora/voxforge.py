@@ -4,12 +4,12 @@ import logging
 import re
 from pathlib import Path
 
-from sertk.command import progress
+from sertk.core.command import progress
+from sertk.core.download import extract
+from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, write_transcribed
-from sertk.datadir import split_line
-from sertk.download import extract
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import split_line
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ Statistics are a matrix (2, dims + 1) of float64: sums and the number of frames,
 
 import numpy as np
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 
 # Relative to the mean square: what is left of a constant's variance after rounding, and more than that.
 CONSTANT = 1e-10

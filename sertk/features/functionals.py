@@ -11,8 +11,8 @@ from typing import Literal
 
 import numpy as np
 
-from sertk.errors import SertkError
-from sertk.typed import require
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 
 FULL_SCALE = 32768  # openSMILE takes 16-bit integers
 LONGEST_WINDOW = 60  # ms, that of F0 in all of these sets; openSMILE gives nothing for less

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torchaudio.compliance import kaldi
 
-from sertk.typed import require
+from sertk.core.typed import require
 
 WINDOWS = (kaldi.POVEY, kaldi.HAMMING, kaldi.HANNING, kaldi.BLACKMAN, kaldi.RECTANGULAR)
 SAMPLE_SCALE = 32768.0  # Kaldi's samples are 16-bit integers

@@ -8,8 +8,8 @@ import pyworld
 import torch
 import torch.nn.functional as F
 
+from sertk.core.typed import require
 from sertk.features.kaldi import Mfcc, add_differences
-from sertk.typed import require
 
 LOVETRAIN_RATE = 2 * 7900  # Hz, the least
 

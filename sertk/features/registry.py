@@ -4,14 +4,14 @@ import dataclasses
 import os
 from pathlib import Path
 
-from sertk.archives import read_locations, split_location
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml, write_yaml
+from sertk.core.typed import build
 from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
 from sertk.features.pitch import MfccPitch
 from sertk.features.spectrogram import Spectrogram
-from sertk.files import read_yaml, write_yaml
-from sertk.typed import build
+from sertk.kaldi.archives import read_locations, split_location
 
 EXTRACTORS = {
     "fbank": Fbank,

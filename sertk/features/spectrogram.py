@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from sertk.typed import require
+from sertk.core.typed import require
 
 BLOCK = 128  # frames that a CPU works on at a time, which stay in its cache
 

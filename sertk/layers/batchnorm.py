@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from sertk.training.distributed import summed
+from sertk.core.distributed import summed
 
 MOMENTUM = 0.1  # of the newest batch in the running statistics
 EPSILON = 1e-5

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 
 
 def only(by_feature_type):

@@ -1,6 +1,6 @@
 """Models from their configs."""
 
-from sertk.config import is_asr
+from sertk.config.schema import is_asr
 from sertk.models import MODELS
 from sertk.models.base import Shape
 from sertk.models.transfer import Transfer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 from sertk.models.base import FittedModel, Output
 
 

@@ -6,15 +6,15 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.config import ASR
-from sertk.errors import SertkError
+from sertk.config.schema import ASR
+from sertk.core.distributed import summed
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.layers.convolution import WideConv2d
 from sertk.layers.ctc import best_path, collapse
 from sertk.layers.recurrent import Bigru, length_mask
 from sertk.models.base import EmotionModel, Output, Padded
-from sertk.training.distributed import summed
-from sertk.typed import require
 
 # Of each convolution: kernel and stride, over frames and over bins
 CONVOLUTIONS = (((11, 41), (2, 2)), ((11, 21), (1, 2)))

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sertk.command import progress
-from sertk.device import torch_threads
-from sertk.errors import SertkError
+from sertk.core.command import progress
+from sertk.core.device import torch_threads
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 from sertk.layers.recurrent import masked_mean
 from sertk.models.base import FittedModel, Output, only
-from sertk.typed import require
 
 
 @dataclass(frozen=True)

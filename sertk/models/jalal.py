@@ -10,10 +10,10 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
+from sertk.core.typed import require
 from sertk.layers.capsules import ConvCapsules, RoutingCapsules, margin_losses
 from sertk.layers.recurrent import Blstm, masked_mean
 from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
-from sertk.typed import require
 
 
 @dataclass(frozen=True)

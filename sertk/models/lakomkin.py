@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.config import ASR, is_asr
-from sertk.errors import SertkError
+from sertk.config.schema import ASR, is_asr
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 from sertk.layers.recurrent import Bigru, masked_mean
 from sertk.models.base import EmotionModel, Output
-from sertk.typed import require
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
-from sertk.typed import require
 
 
 @dataclass(frozen=True)

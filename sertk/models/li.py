@@ -6,10 +6,10 @@ from typing import Literal
 import torch
 from torch import nn
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 from sertk.layers.pooling import AttentionPool, bilinear_pool
 from sertk.models.base import Output, WindowModel
-from sertk.typed import require
 
 HALVED = 2  # of the 3 x 3 layers, how many are followed by a 2 x 2 maximum
 

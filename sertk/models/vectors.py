@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from sertk.device import torch_threads
-from sertk.errors import SertkError
+from sertk.core.device import torch_threads
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 from sertk.models.base import EmotionModel, FittedModel, Output, only
-from sertk.typed import require
 
 ROWS = 2048  # utterances whose kernel with all support vectors is held at a time
 

@@ -6,12 +6,12 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.core.typed import require
 from sertk.layers.attention import ComponentAttention, LocalAttention, QuantumAttention
 from sertk.layers.ctc import best_path, collapse, greedy_scores, longest_repetition, repetition_log_likelihood
 from sertk.layers.recurrent import Blstm, masked_mean
 from sertk.models.base import EmotionModel, Output, mean_loss
-from sertk.typed import require
 
 
 @dataclass(frozen=True)

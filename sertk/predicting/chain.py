@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sertk.audio import resample
-from sertk.decoding.means import utterance_rows
-from sertk.errors import SertkError
+from sertk.batches.means import utterance_rows
+from sertk.batches.streams import Dataset, Stream, make_sampler
+from sertk.core.errors import SertkError
+from sertk.features.audio import resample
 from sertk.features.registry import make_extractor
-from sertk.training.data import Dataset, Stream, make_sampler
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import torch
 
-from sertk.audio import resample
-from sertk.decoding.means import BATCH_FRAMES
+from sertk.batches.means import BATCH_FRAMES
+from sertk.batches.streams import Dataset, Stream, WindowSampler
+from sertk.features.audio import resample
 from sertk.predicting.chain import check_length, window_times
-from sertk.training.data import Dataset, Stream, WindowSampler
 
 TAPS = 64  # samples of the lower rate, on either side, beyond which no resampling kernel reaches
 

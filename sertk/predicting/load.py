@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-from sertk.device import find_device
-from sertk.errors import SertkError
-from sertk.experiment import step_folder
+from sertk.core.device import find_device
+from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml
+from sertk.evaluation.metrics import METRICS
+from sertk.evaluation.results import is_scored, read_results
+from sertk.evaluation.runs import run_folders
+from sertk.experiments.experiment import step_folder
+from sertk.experiments.pretrained import load_recogniser
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
-from sertk.files import read_yaml
+from sertk.inference.trained import TrainedModel
 from sertk.predicting.chain import Chain
 from sertk.predicting.package import read_package
 from sertk.predicting.recognizer import Recognizer
-from sertk.recogniser import load_recogniser
-from sertk.scoring.experiment import run_folders
-from sertk.scoring.metrics import METRICS
-from sertk.scoring.results import is_scored, read_results
-from sertk.tasks.trained import TrainedModel
 
 
 def load_recognizer(path, device="auto", fold=None, seed=None, feats_config=None):

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 
 PERIOD = 0.5  # seconds between two lines
 WINDOW = 3.0  # seconds that a model without windows of its own listens to

@@ -7,7 +7,7 @@ import re
 
 from tqdm import tqdm
 
-from sertk.archives import MatrixWriter
+from sertk.kaldi.archives import MatrixWriter
 
 
 def shown(path):

@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from sertk import __version__
-from sertk.config import Config, to_mapping
-from sertk.errors import SertkError
-from sertk.files import write_aside
+from sertk.batches.streams import Dataset, Stream
+from sertk.config.schema import Config, to_mapping
+from sertk.core.errors import SertkError
+from sertk.core.files import write_aside
+from sertk.core.typed import build
+from sertk.inference.trained import LoadedModel
 from sertk.models.build import build_model
-from sertk.tasks.trained import LoadedModel
-from sertk.training.data import Dataset, Stream
-from sertk.typed import build
 
 FORMAT = 1
 MANIFEST = "model.json"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sertk.audio import open_recording
-from sertk.errors import SertkError, UsageError
+from sertk.core.errors import SertkError, UsageError
+from sertk.features.audio import open_recording
 from sertk.predicting.chain import Chain, Piece
 from sertk.predicting.live import PieceListener, SlidingListener
 

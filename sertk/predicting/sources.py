@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from sertk.datadir import read_lines
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.kaldi.datadir import read_lines
 
 SUFFIXES = {
     ".aac",

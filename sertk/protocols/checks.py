@@ -1,8 +1,8 @@
 """The checks that nothing leaks from one part of a fold into another."""
 
-from sertk.audio import read_utterances
+from sertk.core.errors import SertkError
 from sertk.corpora.base import audio_hash
-from sertk.errors import SertkError
+from sertk.features.audio import read_utterances
 from sertk.protocols.rules import TEST_ONLY
 
 

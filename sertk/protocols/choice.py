@@ -1,6 +1,6 @@
 """Which protocol of egs/own/conf/protocols.yaml suits a data folder."""
 
-from sertk.datadir import DataDir
+from sertk.kaldi.datadir import DataDir
 from sertk.protocols.rules import Corpus
 
 

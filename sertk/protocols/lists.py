@@ -5,10 +5,10 @@ import re
 import shutil
 from pathlib import Path
 
-from sertk.config import differing_keys
-from sertk.datadir import SPLIT_PARTS, by_bytes, read_lines
-from sertk.errors import SertkError
-from sertk.files import aside_of, file_digest, read_yaml, write_text, write_yaml
+from sertk.config.schema import differing_keys
+from sertk.core.errors import SertkError
+from sertk.core.files import aside_of, file_digest, read_yaml, write_text, write_yaml
+from sertk.kaldi.datadir import SPLIT_PARTS, by_bytes, read_lines
 from sertk.protocols.rules import Fold
 
 

@@ -4,9 +4,9 @@ import inspect
 
 import typeguard
 
-from sertk.errors import SertkError
+from sertk.config.loading import inherit
+from sertk.core.errors import SertkError
 from sertk.protocols.rules import RULES
-from sertk.steps import inherit
 
 
 def protocol_names(config):

@@ -4,8 +4,8 @@ import random
 from fractions import Fraction
 from typing import Literal, NamedTuple, TypedDict
 
-from sertk.datadir import by_bytes
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.kaldi.datadir import by_bytes
 
 
 class Fold(NamedTuple):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from sertk.datadir import DataDir
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.kaldi.datadir import DataDir
 from sertk.protocols.checks import audio_hashes, check_leakage
 from sertk.protocols.lists import read_card, write_splits
 from sertk.protocols.options import load_protocol

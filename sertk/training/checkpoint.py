@@ -4,8 +4,8 @@ from dataclasses import asdict, dataclass, field
 
 import torch
 
-from sertk.errors import SertkError
-from sertk.files import write_aside
+from sertk.core.errors import SertkError
+from sertk.core.files import write_aside
 
 
 @dataclass

@@ -4,7 +4,7 @@ import json
 import logging
 import time
 
-from sertk.files import write_text
+from sertk.core.files import write_text
 from sertk.training.checkpoint import save_best
 
 log = logging.getLogger(__name__)

@@ -12,12 +12,12 @@ from pathlib import Path
 import torch
 from torch.optim.swa_utils import AveragedModel
 
-from sertk.command import progress as progress_bar
-from sertk.config import Training
-from sertk.errors import SertkError
-from sertk.files import write_text
+from sertk.config.schema import Training
+from sertk.core.command import progress as progress_bar
+from sertk.core.distributed import any_is, is_first, sum_gradients, summed, wait_for_all
+from sertk.core.errors import SertkError
+from sertk.core.files import write_text
 from sertk.training.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
-from sertk.training.distributed import any_is, is_first, sum_gradients, summed, wait_for_all
 from sertk.training.schedule import is_best, learning_rate
 
 log = logging.getLogger(__name__)

@@ -5,17 +5,17 @@ import sys
 
 import torch
 
-from sertk.datadir import DataDir
-from sertk.decoding.vectors import extract_features
-from sertk.errors import SertkError
-from sertk.experiment import start_run, step_folder
-from sertk.files import naming
+from sertk.core.errors import SertkError
+from sertk.core.files import naming
+from sertk.experiments.experiment import start_run, step_folder
+from sertk.inference.vectors import extract_features
+from sertk.kaldi.datadir import DataDir
 from sertk.models.base import FittedModel
 from sertk.protocols.rules import Fold
-from sertk.tasks import FOLD_TASKS
 from sertk.training.checkpoint import load_matching
 from sertk.training.fit import fit
 from sertk.training.loop import make_optimiser, train
+from sertk.training.tasks import FOLD_TASKS
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from edits import edit
 from fau_aibo_release import LABELS, write_labels, write_release
 
 from sertk.bin import prepare_corpus
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA, fau_aibo
-from sertk.datadir import DataDir, write_table
-from sertk.datadir_checks import validate
-from sertk.errors import SertkError
+from sertk.kaldi.checks import validate
+from sertk.kaldi.datadir import DataDir, write_table
 
 # The published numbers of chunks, per school and class.
 FIVE = {"Ohm": {"A": 881, "E": 2093, "N": 5590, "P": 674, "R": 721}}

@@ -7,10 +7,10 @@ from edits import edit
 from iemocap_release import block, dialogue_files, write_dialogue, write_release
 
 from sertk.bin import prepare_corpus
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA, iemocap
-from sertk.datadir import DataDir
-from sertk.datadir_checks import validate
-from sertk.errors import SertkError
+from sertk.kaldi.checks import validate
+from sertk.kaldi.datadir import DataDir
 
 # Published numbers of turns: neutral, happy, excited, sad, angry of each session.
 IMPROVISED = [

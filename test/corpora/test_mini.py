@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA, mini, mini_asr
-from sertk.datadir import DataDir
-from sertk.errors import SertkError
-from sertk.espeak import load_espeak
+from sertk.kaldi.datadir import DataDir
+from sertk.text.espeak import load_espeak
 
 pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
 
@@ -69,7 +69,7 @@ def test_long_path_of_the_wheel(tmp_path):
         "link = pathlib.Path(sys.argv[1], 'x' * 160)\n"
         "link.symlink_to(espeakng_loader.get_data_path())\n"
         "espeakng_loader.get_data_path = lambda: str(link)\n"
-        "from sertk.espeak import load_espeak\n"
+        "from sertk.text.espeak import load_espeak\n"
         "speaker = load_espeak()\n"
         "print(len(speaker.say('Guten Tag', 'de+f2', rate=160)) / speaker.rate, speaker.folder.name)"
     )

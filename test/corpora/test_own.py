@@ -5,10 +5,10 @@ import pytest
 import soundfile
 
 from sertk.bin import prepare_corpus
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA
-from sertk.datadir import DataDir
-from sertk.datadir_checks import validate
-from sertk.errors import SertkError
+from sertk.kaldi.checks import validate
+from sertk.kaldi.datadir import DataDir
 
 RATE = 8000
 

@@ -3,10 +3,10 @@ import logging
 import pytest
 from iemocap_release import alignment, alignment_file, write_release
 
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA, phseg
-from sertk.datadir import DataDir
-from sertk.datadir_checks import validate
-from sertk.errors import SertkError
+from sertk.kaldi.checks import validate
+from sertk.kaldi.datadir import DataDir
 
 
 def written(path, phones):

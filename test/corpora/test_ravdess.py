@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from sertk.bin import prepare_corpus
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA, ravdess
 from sertk.corpora.base import audio_hash
-from sertk.datadir import DataDir, read_table
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import DataDir, read_table
 from sertk.protocols import make_splits, read_fold
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -2,12 +2,12 @@ import pytest
 import torchaudio
 from asr_releases import noise, write_tedlium
 
-from sertk.audio import read_data_dir
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA
 from sertk.corpora.tedlium import plain_text
-from sertk.datadir import DataDir
-from sertk.datadir_checks import validate
-from sertk.errors import SertkError
+from sertk.features.audio import read_data_dir
+from sertk.kaldi.checks import validate
+from sertk.kaldi.datadir import DataDir
 
 TALKS = {
     "AlGore_2009": [

@@ -2,10 +2,10 @@ import pytest
 import soundfile
 from asr_releases import RATE, noise
 
+from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance
 from sertk.corpora.transcribed import ALPHABET, normalise, write_transcribed
-from sertk.datadir import DataDir
-from sertk.errors import SertkError
+from sertk.kaldi.datadir import DataDir
 
 
 def test_the_alphabet_has_28_characters():

@@ -2,10 +2,10 @@ import pytest
 import soundfile
 from asr_releases import RATE, noise, pack, write_submission
 
+from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA
-from sertk.datadir import DataDir
-from sertk.datadir_checks import validate
-from sertk.errors import SertkError
+from sertk.kaldi.checks import validate
+from sertk.kaldi.datadir import DataDir
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from asr_releases import pack, write_librispeech, write_submission, write_tedlium
 from test_recipes import run_recipe
 
-from sertk.datadir import DataDir
-from sertk.tokens import Tokens
+from sertk.kaldi.datadir import DataDir
+from sertk.text.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 STM = ["Talk_2010 1 Talk_2010 1 3.5 <o,f0,male> it 's late", "Talk_2010 1 Talk_2010 3.5 6 <o,f0,male> good night"]

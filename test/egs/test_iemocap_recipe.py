@@ -9,7 +9,7 @@ import yaml
 from iemocap_release import dialogue_files, write_release
 from test_recipes import run_recipe
 
-from sertk.scoring.published import read_published
+from sertk.reports.published import read_published
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "egs/iemocap/conf"

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sertk.archives import open_matrices
 from sertk.bin import synthesise_mini
-from sertk.files import read_yaml
+from sertk.core.files import read_yaml
+from sertk.kaldi.archives import open_matrices
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES = sorted(path.parent.name for path in ROOT.glob("egs/*/run.sh") if "ser.sh" in path.read_text())

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from decoded_experiments import make_experiment
 
-from sertk.files import write_json
-from sertk.scoring.results import score
-from sertk.steps import load_steps
+from sertk.config.loading import load_steps
+from sertk.core.files import write_json
+from sertk.evaluation.results import score
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """#!/usr/bin/env bash

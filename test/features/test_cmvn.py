@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sertk.archives import load_matrix, open_matrices
+from sertk.batches.normalise import Normaliser
+from sertk.batches.streams import Stream
 from sertk.bin.compute_cmvn import main
-from sertk.config import Normalise
-from sertk.errors import SertkError
+from sertk.config.schema import Normalise
+from sertk.core.errors import SertkError
 from sertk.features import cmvn
-from sertk.features.normalise import Normaliser
-from sertk.training.data import Stream
+from sertk.kaldi.archives import load_matrix, open_matrices
 
 REFERENCE = Path(__file__).resolve().parents[2] / "../shared/data/kaldi_reference"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="Kaldi's reference output is not there")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertk.archives import open_matrices
 from sertk.bin.compute_feats import main
 from sertk.features.registry import load_extractor
+from sertk.kaldi.archives import open_matrices
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import pytest
 import soundfile
 
 from sertk.bin import compute_feats
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 from sertk.features.registry import feature_types, load_extractor, make_extractor, noted_options
 
 FRAMED = {"fbank40": 40, "fbank80": 80, "fbank128": 128, "mfcc23": 23, "mfcc_pitch": 70}

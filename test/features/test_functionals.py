@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertk import audio
-from sertk.archives import open_matrices
 from sertk.bin.compute_feats import main
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.features import audio
 from sertk.features.functionals import OpenSmile
 from sertk.features.registry import load_extractor
+from sertk.kaldi.archives import open_matrices
 
 RATE = 16000
 RAVDESS = Path(__file__).resolve().parents[2] / "../shared/data/ravdess"

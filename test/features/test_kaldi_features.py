@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from sertk.archives import open_matrices, read_scp
-from sertk.audio import load_audio
+from sertk.features.audio import load_audio
 from sertk.features.kaldi import BLOCK, Fbank, Mfcc, add_differences
 from sertk.features.registry import load_extractor
+from sertk.kaldi.archives import open_matrices, read_scp
 
 REFERENCE = Path(__file__).resolve().parents[2] / "../shared/data/kaldi_reference"
 needs_reference = pytest.mark.skipif(not REFERENCE.is_dir(), reason="Kaldi's reference output is not there")

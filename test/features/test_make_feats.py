@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertk.archives import open_matrices
 from sertk.features.registry import load_extractor
+from sertk.kaldi.archives import open_matrices
 
 ROOT = Path(__file__).resolve().parents[2]
 

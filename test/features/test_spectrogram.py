@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from sertk.archives import MatrixWriter, open_matrices
-from sertk.config import Normalise
-from sertk.features.normalise import Normaliser
+from sertk.batches.normalise import Normaliser
+from sertk.config.schema import Normalise
+from sertk.core.typed import Impossible
 from sertk.features.registry import load_extractor
 from sertk.features.spectrogram import Spectrogram
-from sertk.typed import Impossible
+from sertk.kaldi.archives import MatrixWriter, open_matrices
 
 
 def test_a_frame_is_the_fourier_sum_of_its_windowed_samples():

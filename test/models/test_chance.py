@@ -5,11 +5,11 @@ import pytest
 import torch
 from sklearn.metrics import recall_score
 
-from sertk.config import build_model_config
-from sertk.errors import SertkError
+from sertk.batches.streams import Dataset, Stream, make_sampler
+from sertk.config.schema import build_model_config
+from sertk.core.errors import SertkError
 from sertk.models import MODELS
 from sertk.models.base import Batch, Padded, Shape
-from sertk.training.data import Dataset, Stream, make_sampler
 
 CPU = torch.device("cpu")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sertk.config import build_model_config
-from sertk.errors import SertkError
+from sertk.config.schema import build_model_config
+from sertk.core.errors import SertkError
 from sertk.models.base import Batch, Padded, Shape
 from sertk.models.deepspeech import SHORTEST, DeepSpeech, input_frame, output_lengths
 

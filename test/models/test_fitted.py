@@ -9,11 +9,11 @@ import torch
 from sklearn.mixture import GaussianMixture
 from sklearn.svm import SVC
 
-from sertk.errors import SertkError
+from sertk.batches.streams import Dataset, Stream
+from sertk.core.errors import SertkError
 from sertk.models.base import Batch, Padded, Shape
 from sertk.models.gmm import ClassGmms, GmmConfig
 from sertk.models.vectors import Svm, SvmConfig
-from sertk.training.data import Dataset, Stream
 
 
 def toy_vectors(classes, each=20, dims=5):

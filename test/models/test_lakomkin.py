@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from sertk.config import build_model_config
-from sertk.errors import SertkError
+from sertk.config.schema import build_model_config
+from sertk.core.errors import SertkError
 from sertk.models import MODELS
 from sertk.models.base import Batch, Padded, Shape
 

@@ -5,11 +5,11 @@ import dataclasses
 import pytest
 import torch
 
-from sertk.config import build_model_config
-from sertk.errors import SertkError
+from sertk.batches.streams import Dataset, Stream
+from sertk.config.schema import build_model_config
+from sertk.core.errors import SertkError
 from sertk.models import MODELS
 from sertk.models.base import Batch, FittedModel, Padded, Shape
-from sertk.training.data import Dataset, Stream
 
 TINY_CNN = {"heights": [3, 2], "widths": [2, 3], "filters": [2, 2], "channels": [4, 4]}
 SMALL = {

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from sertk.config import build_model_config
+from sertk.config.schema import build_model_config
 from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.models.base import Batch, Padded, Shape
 from sertk.models.deepspeech import DeepSpeech, output_lengths

@@ -4,7 +4,7 @@ from tone_systems import OWN_TYPE, RATE, Systems, tone
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
 from sertk.bin import compute_feats
-from sertk.datadir import write_data_dir
+from sertk.kaldi.datadir import write_data_dir
 
 
 @pytest.fixture(scope="session")

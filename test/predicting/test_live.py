@@ -5,7 +5,7 @@ import pytest
 from tone_systems import RATE, tone
 
 from sertk import load_recognizer
-from sertk.audio import resample
+from sertk.features.audio import resample
 from sertk.features.registry import load_extractor
 from sertk.predicting.live import Framer, Resampler
 

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
-from sertk.archives import open_matrices
 from sertk.bin import decode
+from sertk.kaldi.archives import open_matrices
 
 
 @pytest.mark.parametrize("kind", ["mean_pool", "progressive", "in_loop"])

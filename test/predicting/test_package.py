@@ -9,7 +9,7 @@ import torch
 
 from sertk import load_recognizer
 from sertk.bin import pack, predict
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 
 
 @pytest.fixture(scope="module")

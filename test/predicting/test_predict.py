@@ -9,8 +9,8 @@ import pytest
 import soundfile
 from tone_systems import CPU, RATE, tone
 
-from sertk.archives import open_matrices
 from sertk.bin import predict
+from sertk.kaldi.archives import open_matrices
 
 TONE = tone(1, 0.6)
 

@@ -12,9 +12,9 @@ from tone_systems import RATE, tone
 
 from sertk import load_recognizer
 from sertk.bin import pack
-from sertk.errors import SertkError, UsageError
+from sertk.core.errors import SertkError, UsageError
+from sertk.inference.trained import TrainedModel
 from sertk.predicting.recognizer import in_order
-from sertk.tasks.trained import TrainedModel
 
 KINDS = ["windows", "inside", "pitch", "ctc", "speaker", "svm", "latents", "mean_pool", "progressive", "in_loop"]
 
@@ -174,7 +174,7 @@ def test_features_of_unknown_making_have_to_be_described(systems, tmp_path):
     assert trained.feature_options["own"]["num_mel_bins"] == 12
     note = systems.data / "feats" / "own.ark.yaml"
     kept = note.read_text()
-    from sertk.tasks.dataset import feature_options
+    from sertk.batches.dataset import feature_options
 
     note.unlink()
     assert feature_options(trained.config, systems.data) == {"own": None}

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from sertk.archives import open_matrices
 from sertk.bin import decode, extract, make_experiment, train, train_asr
+from sertk.config.loading import load_steps
 from sertk.corpora.transcribed import ALPHABET
-from sertk.datadir import write_table
-from sertk.steps import load_steps
-from sertk.tokens import make_tokens
+from sertk.kaldi.archives import open_matrices
+from sertk.kaldi.datadir import write_table
+from sertk.text.tokens import make_tokens
 
 RATE = 16000
 CPU = ["--device", "cpu", "--num_threads", "1"]

@@ -3,7 +3,7 @@
 import hashlib
 from pathlib import Path
 
-from sertk.datadir import write_data_dir
+from sertk.kaldi.datadir import write_data_dir
 
 EGS = Path(__file__).resolve().parents[2] / "egs"
 COMMON = EGS / "common/conf/protocols.yaml"

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from protocol_corpora import COMMON, RAVDESS, actors, write_corpus
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 from sertk.protocols import list_folds, make_splits, read_card, read_fold
 
 

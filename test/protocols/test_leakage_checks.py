@@ -5,7 +5,7 @@ import pytest
 import soundfile
 from protocol_corpora import COMMON, actors, write_corpus
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 from sertk.protocols import make_splits
 
 

@@ -4,11 +4,11 @@ import pytest
 from protocol_corpora import EGS, actors, write_corpus
 
 from sertk.bin import make_splits as command
-from sertk.datadir import DataDir, write_data_dir
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
+from sertk.evaluation.results import _warnings
+from sertk.kaldi.datadir import DataDir, write_data_dir
 from sertk.protocols import choose_protocol, make_splits, read_fold
 from sertk.protocols.rules import Corpus, balanced
-from sertk.scoring.results import _warnings
 
 OWN = EGS / "own/conf/protocols.yaml"
 

@@ -5,7 +5,7 @@ import yaml
 from protocol_corpora import COMMON, EGS, RAVDESS, actors, write_corpus
 
 from sertk.bin import make_splits as command
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 from sertk.protocols import load_protocol, make_splits, protocol_names
 
 LISTED = {"rule": "listed_speakers", "valid": "one_male_one_female"}

@@ -1,7 +1,7 @@
 import pytest
 from protocol_corpora import COMMON, FAU_AIBO, MINI, RAVDESS, actors, write_corpus
 
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 from sertk.protocols import list_folds, make_splits, read_fold
 
 

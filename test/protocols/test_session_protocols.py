@@ -9,7 +9,7 @@ from protocol_corpora import IEMOCAP, write_corpus
 from sklearn.model_selection import StratifiedKFold
 
 from sertk.bin import make_splits as command
-from sertk.errors import SertkError
+from sertk.core.errors import SertkError
 from sertk.protocols import list_folds, make_splits, read_fold
 from sertk.protocols.checks import check_leakage
 from sertk.protocols.rules import TEST_ONLY, Fold

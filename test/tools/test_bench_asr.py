@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from sertk.steps import load_steps
+from sertk.config.loading import load_steps
 
 BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench_asr.py"
 

@@ -15,9 +15,9 @@ import torch
 from faults import die_at, full_disk, run_killed
 
 from sertk.bin import train as train_command
-from sertk.config import Training
-from sertk.errors import SertkError
-from sertk.experiment import hold_run
+from sertk.config.schema import Training
+from sertk.core.errors import SertkError
+from sertk.experiments.experiment import hold_run
 from sertk.training.checkpoint import Progress
 from sertk.training.loop import Run, choose_precision, make_optimiser, train
 from sertk.training.step import RunLog
@@ -306,7 +306,7 @@ def test_training_ends_without_patience_epochs_or_learning_rate():
 
 @pytest.mark.parametrize("name, cls", [("adam", "Adam"), ("sgd", "SGD"), ("rmsprop", "RMSprop")])
 def test_optimisers_are_built_by_name(name, cls):
-    from sertk.config import Optimiser
+    from sertk.config.schema import Optimiser
 
     options = {"momentum": 0.9, "nesterov": True} if name == "sgd" else {}
     optimiser = make_optimiser(Optimiser(name=name, lr=0.02, **options), torch.nn.Linear(2, 2))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sertk.config import Training
+from sertk.config.schema import Training
 from sertk.training.schedule import is_best, learning_rate, stalls
 
 

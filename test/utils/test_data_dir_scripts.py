@@ -1,6 +1,6 @@
 import pytest
 
-from sertk.datadir import DataDir, write_data_dir
+from sertk.kaldi.datadir import DataDir, write_data_dir
 
 UTTERANCES = ["s1-a", "s1-b", "s2-a", "s2-b"]
 

@@ -1,0 +1,46 @@
+"""The words that a trained speech recogniser hears."""
+
+from pathlib import Path
+
+import torch
+
+from sertk.asr.scoring import ErrorRates, write_asr_page
+from sertk.batches.means import batches
+from sertk.core.files import write_json
+from sertk.inference.inputs import read_data_dir
+from sertk.kaldi.datadir import DataDir, require_lines, write_table
+from sertk.text.tokens import text_of
+
+
+@torch.inference_mode()
+def recognise(trained, dataset):
+    """{utterance: text} of the best paths, for all utterances of a normalised Dataset."""
+    texts = {}
+    for batch in batches(dataset, None, trained.device, "decode_hop"):
+        for item, path in zip(batch.items.tolist(), trained.model.paths(*trained.model.log_probs(batch))):
+            texts[dataset.utterances[item]] = text_of(trained.classes, path)
+    return dict(sorted(texts.items()))
+
+
+def decode_asr(trained, data_dir):
+    """Writes decode_NAME/text, what was recognised in the data folder NAME, its error rates, and RESULTS.md.
+
+    Returns {"cer", "wer", ...}, or None for a folder without the table `text`.
+    Raises SertkError where this lacks an utterance.
+    """
+    dataset = read_data_dir(trained, data_dir, {}).dataset
+    folder = trained.run_dir / f"decode_{Path(data_dir).name}"
+    recognised = recognise(trained, dataset)
+    write_table(folder / "text", recognised)
+    data = DataDir(data_dir)
+    if not data.has("text"):
+        return None
+    texts, durations, rates = data.table("text"), data.table("utt2dur"), ErrorRates()
+    require_lines(Path(data_dir) / "text", texts, recognised)
+    for utterance, hypothesis in recognised.items():
+        rates.add(texts[utterance], hypothesis)
+    hours = sum(float(durations[utterance]) for utterance in recognised) / 3600
+    results = {"utterances": len(recognised), "hours": round(hours, 3), "cer": rates.cer, "wer": rates.wer}
+    write_json(folder / "results.json", results)
+    write_asr_page(trained.run_dir)
+    return results

@@ -1,0 +1,60 @@
+"""The training of a speech recogniser in an experiment folder."""
+
+import contextlib
+import logging
+from pathlib import Path
+
+import torch
+
+from sertk.asr.task import AsrTask
+from sertk.config.schema import to_mapping
+from sertk.core.distributed import is_first, start
+from sertk.core.files import file_digest, write_json, write_yaml
+from sertk.experiments.experiment import environment, hold_run, store, write_command
+from sertk.kaldi.datadir import DataDir, write_table
+from sertk.text.tokens import Tokens
+from sertk.training.loop import make_optimiser, train
+from sertk.training.step import log_to
+
+log = logging.getLogger(__name__)
+
+
+def train_asr(config, train_dir, dev_dir, exp_dir, seed, device):
+    """Trains the recogniser of a config on the data folder `train_dir`; `dev_dir` chooses the epoch.
+
+    EXP_DIR has the tokens already, and gets what the run of a fold gets, card.yaml, which says what it was trained
+    on, and left_out_train and left_out_dev, which name the utterances that it was not, and why. Goes on with what
+    was cut off. Raises SertkError for other settings or data than before.
+    """
+    exp_dir = Path(exp_dir)
+    start(device)
+    with hold_run(exp_dir) if is_first() else contextlib.nullcontext():
+        train_in(exp_dir, config, train_dir, dev_dir, seed, device)
+
+
+def train_in(exp_dir, config, train_dir, dev_dir, seed, device):
+    if is_first():
+        folders = {"train": train_dir, "dev": dev_dir}
+        digests = {part: file_digest(Path(folder) / "text", "sha256") for part, folder in folders.items()}
+        store(exp_dir / "config.yaml", {**to_mapping(config), "run": {"seed": seed, "texts": digests}})
+        write_command(exp_dir)
+        write_json(exp_dir / "environment.json", environment(device))
+        log_to(exp_dir / "train.log")
+    torch.manual_seed(seed)
+    task = AsrTask(config, train_dir, dev_dir, Tokens(exp_dir / "tokens.model"), device)
+    sizes = {"train": describe(task.train, train_dir), "dev": describe(task.valid, dev_dir)}
+    if is_first():
+        write_yaml(exp_dir / "card.yaml", {**sizes, "tokens": len(task.classes), "seed": seed})
+        for part, left_out in task.left_out.items():
+            write_table(exp_dir / f"left_out_{part}", left_out)
+    for part, size in sizes.items():
+        log.info("%s: %d utterances, %.2f hours", part, size["utterances"], size["hours"])
+    log.info("%d weights, on %s", sum(parameter.numel() for parameter in task.model.parameters()), device)
+    train(task, config.training, make_optimiser(config.optimiser, task.model), exp_dir, seed)
+
+
+def describe(dataset, data_dir):
+    """How much of a data folder a Dataset has."""
+    durations = DataDir(data_dir).table("utt2dur")
+    seconds = sum(float(durations[utterance]) for utterance in dataset.utterances)
+    return {"utterances": len(dataset.utterances), "hours": round(seconds / 3600, 3)}

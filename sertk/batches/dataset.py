@@ -1,0 +1,94 @@
+"""The utterances of a data folder, or of archives, as the Dataset that a config asks for."""
+
+from pathlib import Path
+
+import torch
+
+from sertk.batches.streams import Dataset, load_stream, stack_matrices
+from sertk.batches.waves import load_waves, locate_waves
+from sertk.config.schema import is_asr
+from sertk.core.errors import SertkError
+from sertk.features.registry import describe_extractor, load_extractor, noted_options
+from sertk.kaldi.archives import open_matrices
+from sertk.kaldi.datadir import DataDir, read_counts
+
+
+def own_feats(run_dir, feature_type):
+    """Where an earlier step of a run leaves the vectors that it extracts."""
+    return Path(run_dir) / "feats" / f"{feature_type}.scp"
+
+
+def find_feats(feature_type, data_dir, run_dir=None):
+    """The table of a feature type: one made inside the run, else the data folder's."""
+    own = own_feats(run_dir, feature_type) if run_dir else None
+    path = own if own and own.exists() else DataDir(data_dir).feats_path(feature_type)
+    if not path.exists():
+        raise SertkError(f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of a speech recogniser")
+    return path
+
+
+def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
+    """The Dataset of `utterances`, not yet normalised; the run's own features are those of its fold's utterances."""
+    if not utterances:
+        raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
+    streams = {name: load_features(config, name, data_dir, utterances, run_dir) for name in config.features}
+    return Dataset(
+        utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None,
+        numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
+        conditions=load_vectors(find_feats(config.conditions, data_dir, run_dir), utterances) if config.conditions else None,
+    )
+
+
+def load_features(config, name, data_dir, utterances, run_dir=None):
+    """The Stream of one of a config's features, of archives or of recordings."""
+    if config.computed(name):
+        load = load_waves if config.segment else locate_waves
+        return load(config.computed(name), data_dir, utterances)
+    return load_stream(find_feats(config.archive(name), data_dir, run_dir), utterances)
+
+
+def feature_options(config, data_dir, run_dir=None):
+    """How the features were made that a config takes from the data folder: {feature type: options or None}.
+
+    The options are for features.registry.make_extractor, with `channel` where one was chosen; None where nobody
+    knows, as of archives that other tools made.
+    """
+    options = {}
+    for name in config.taken:
+        if config.computed(name):
+            options[name] = describe_extractor(load_extractor(config.computed(name)))
+        elif not (is_asr(name) or run_dir and own_feats(run_dir, name).exists()):
+            options[name] = noted_options(find_feats(name, data_dir))
+    return options
+
+
+def load_vectors(scp, utterances):
+    """One vector for each utterance (utterances, dims) from a table of archives; raises SertkError for sequences."""
+    stream = load_stream(scp, utterances)
+    if not bool((stream.lengths == 1).all()):
+        raise SertkError(f"{scp}: {utterances[int(stream.lengths.argmax())]} has several rows, expected one vector")
+    return stream.values
+
+
+def read_numbers(path, utterances):
+    """The integers of a data folder's table (utterances,), or None without it: not every use of a model needs them."""
+    if not path.exists():
+        return None
+    return torch.tensor(list(read_counts(path, utterances).values()))
+
+
+def dataset_of_rspecifiers(config, rspecifiers):
+    """The Dataset of whole archives, {feature type: rspecifier}, not yet normalised."""
+    for name in config.features:
+        if name not in rspecifiers:
+            raise SertkError(f"the model needs {name} features: give --feats {name}=RSPECIFIER")
+    matrices = {name: dict(open_matrices(rspecifiers[name])) for name in config.features}
+    utterances = list(matrices[config.features[0]])
+    for name, entries in matrices.items():
+        if set(entries) != set(utterances):
+            raise SertkError(f"{rspecifiers[name]}: other utterances than in the {config.features[0]} features")
+    streams = {
+        name: stack_matrices({utterance: entries[utterance] for utterance in utterances}, rspecifiers[name])
+        for name, entries in matrices.items()
+    }
+    return Dataset(utterances, streams, {})

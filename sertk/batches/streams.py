@@ -1,0 +1,327 @@
+"""Features in memory and the batches gathered from them by index."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn.utils.rnn import pad_sequence
+
+from sertk.core.command import progress
+from sertk.core.errors import SertkError
+from sertk.kaldi.archives import load_matrix, read_locations, split_location
+from sertk.layers.recurrent import length_mask
+from sertk.models.base import Batch, Padded
+
+
+class Stream:
+    """All frames of one feature type: values (total_frames, dims); utterance i has lengths[i] rows from starts[i]."""
+
+    kept = True  # the frames are in memory, and are normalised there
+    gains = None  # (utterances,), factors of the waveforms of those that are computed
+
+    def __init__(self, matrices):
+        """`matrices` is a list of arrays (frames, dims) of equal dims."""
+        self.lengths = torch.tensor([len(matrix) for matrix in matrices])
+        self.starts = self.lengths.cumsum(0) - self.lengths
+        self.values = torch.from_numpy(np.concatenate(matrices))
+
+    def __len__(self):
+        return len(self.lengths)
+
+    @property
+    def dims(self):
+        return self.values.shape[1]
+
+    def rows(self, item):
+        """The frames of one utterance, a view (frames, dims)."""
+        start = int(self.starts[item])
+        return self.values[start : start + int(self.lengths[item])]
+
+    def select(self, items):
+        """The Stream of some utterances, in this order; the frames themselves are shared."""
+        selected = copy.copy(self)
+        selected.lengths, selected.starts = self.lengths[items], self.starts[items]
+        return selected
+
+    def expect(self, items):
+        """Says that the utterances `items` (batch,) will be taken soon."""
+
+    def take(self, items, nth, device):
+        """The frames `nth` (batch, frames) of the utterances `items` (batch,), on `device`: (batch, frames, dims)."""
+        index = (self.starts[items, None] + nth).flatten()
+        values = self.values.index_select(0, index.to(self.values.device))
+        return values.to(device, non_blocking=True).view(*nth.shape, -1)
+
+    def to(self, device):
+        """Moves the frames to `device` if they take less than half of its free memory."""
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if self.values.nbytes < free / 2:
+                self.values = self.values.to(device)
+        return self
+
+
+def stack_matrices(matrices, what):
+    """A Stream of {utterance: matrix (frames, dims)}; raises SertkError when dims differ."""
+    arrays = []
+    for utterance, matrix in matrices.items():
+        if matrix.ndim != 2:
+            raise SertkError(f"{what}: {utterance}: expected a matrix (frames, dims), got shape {matrix.shape}")
+        if arrays and matrix.shape[1] != arrays[0].shape[1]:
+            raise SertkError(f"{what}: {utterance} has {matrix.shape[1]} dims, others {arrays[0].shape[1]}")
+        arrays.append(matrix)
+    return Stream(arrays)
+
+
+def load_stream(scp, utterances):
+    """The Stream of `utterances`, in their order, from a table of archives.
+
+    Raises SertkError if an utterance is missing there.
+    """
+    table = read_locations(scp)
+    missing = [utterance for utterance in utterances if utterance not in table]
+    if missing:
+        raise SertkError(f"{scp}: {len(missing)} utterances are missing, the first is {missing[0]}; run stage 1 again")
+
+    def place(utterance):  # archives are read from front to back
+        name, offset, _ = split_location(table[utterance])
+        return name, offset or 0
+
+    matrices = dict.fromkeys(utterances)
+    for utterance in progress(sorted(utterances, key=place), f"reading {scp}"):
+        matrices[utterance] = load_matrix(table[utterance])
+    return stack_matrices(matrices, scp)
+
+
+@dataclass
+class Dataset:
+    """Some utterances with their streams, already normalised, and labels (utterances,) where they are known.
+
+    `weights` (utterances,) are those in the loss; None: all weigh the same. `numbers` (utterances,) are integers,
+    `conditions` (utterances, dims) vectors and `tokens` the texts' that some models ask for.
+    """
+
+    utterances: list[str]
+    streams: dict[str, Stream]
+    normalisers: dict
+    labels: torch.Tensor | None = None
+    weights: torch.Tensor | None = None
+    numbers: torch.Tensor | None = None
+    conditions: torch.Tensor | None = None
+    tokens: list[list[int]] | None = None
+
+    def to(self, device):
+        for stream in self.streams.values():
+            stream.to(device)
+        return self
+
+    def select(self, items):
+        """The Dataset of some utterances, not yet normalised, in this order; without what was known of all."""
+        streams = {name: stream.select(items) for name, stream in self.streams.items()}
+        return Dataset([self.utterances[item] for item in items], streams, {})
+
+    def lengths(self):
+        """Frames per utterance of the first stream."""
+        return next(iter(self.streams.values())).lengths
+
+
+AHEAD = 2  # batches that are read from disk before they are taken
+LENGTH_NOISE = 0.1  # so that batches of utterances of like lengths are not of the same ones in every epoch
+
+
+class Sampler:
+    """Which parts of which utterances are seen; with `upsample` an epoch has as many utterances of every class."""
+
+    def __init__(self, dataset, upsample=False):
+        self.dataset, self.upsample = dataset, upsample
+
+    def epoch_items(self, generator):
+        """The utterances of one epoch."""
+        if self.upsample:
+            return upsampled(self.dataset.labels, generator)
+        return torch.arange(len(self.dataset.utterances))
+
+    def epoch_batches(self, generator, epoch, training):
+        """The batches of an epoch (from 0), as a Training config asks for them: a list of parts of `epoch_windows`."""
+        windows = self.epoch_windows(generator)
+        if training.sortagrad and epoch == 0:
+            windows = windows[self.dataset.lengths()[windows].argsort(stable=True)]
+        elif training.batches == "length":
+            noise = 1 + LENGTH_NOISE * torch.rand(len(windows), generator=generator)
+            chunks = windows[(self.dataset.lengths()[windows] * noise).argsort()].split(training.batch_size)
+            return [chunks[place] for place in torch.randperm(len(chunks), generator=generator)]
+        return windows.split(training.batch_size)
+
+    def gather_all(self, chunks, device):
+        """Yields the Batch of each of `chunks`."""
+        for chunk in chunks:
+            yield self.gather(chunk, device)
+
+
+class WindowSampler(Sampler):
+    """Windows of a fixed number of frames: which utterance, and the frame each is centred on or begins at."""
+
+    def __init__(self, dataset, segment, hop, upsample=False):
+        super().__init__(dataset, upsample)
+        self.segment, self.hop = segment, hop
+        self.inside = segment.pad == "zero"
+
+    def all_windows(self):
+        """(windows, 2): utterance and place of every window of every utterance, from the first frame on."""
+        return self.windows_of(torch.arange(len(self.dataset.utterances)), torch.zeros((), dtype=torch.int64))
+
+    def windows_of(self, items, offset):
+        """(windows, 2): utterance and place of the windows of `items`, the first one at frame `offset`.
+
+        An utterance shorter than the offset keeps one window, at its middle, or at its end if windows lie inside.
+        """
+        lengths = self.dataset.lengths()[items]
+        offset = offset.expand(len(lengths))
+        if self.inside:
+            last = (lengths - self.segment.frames).clamp(min=0)
+            first = offset.minimum(last)
+            counts = (last - first + self.hop - 1) // self.hop + 1
+        else:
+            last = lengths - 1
+            first = torch.where(offset < lengths, offset, lengths // 2)
+            counts = (last - first) // self.hop + 1
+        owners = torch.repeat_interleave(torch.arange(len(items)), counts)
+        nth = torch.arange(len(owners)) - (counts.cumsum(0) - counts)[owners]
+        return torch.stack([items[owners], (first[owners] + nth * self.hop).minimum(last[owners])], 1)
+
+    def epoch_windows(self, generator):
+        """All windows of one training epoch in random order."""
+        items = self.epoch_items(generator)
+        highest = self.hop if self.segment.jitter else 1
+        windows = self.windows_of(items, torch.randint(highest, (len(items),), generator=generator))
+        return windows[torch.randperm(len(windows), generator=generator)]
+
+    def gather(self, windows, device):
+        """The Batch of `windows` (batch, 2)."""
+        (name, stream), = self.dataset.streams.items()
+        items, places = windows.unbind(1)
+        frames = self.segment.frames
+        wanted = places[:, None] + torch.arange(frames) - (0 if self.inside else frames // 2)
+        nth = wanted.clamp(min=0).minimum(stream.lengths[items, None] - 1)
+        values = stream.take(items, nth, device)
+        if self.inside:
+            values *= (wanted == nth).to(device)[..., None]
+        values = self.dataset.normalisers[name].apply_windows(values)
+        return make_batch(self.dataset, items, {name: Padded(values, torch.full((len(items),), frames))}, device)
+
+
+class UtteranceSampler(Sampler):
+    """Whole utterances, padded with zeros to the longest of the batch.
+
+    `tempos` (utterances,) are the factors by which they are stretched in time, the same for all streams of an
+    utterance; None: they stay as they are.
+    """
+
+    tempos = None
+
+    def all_windows(self):
+        return torch.arange(len(self.dataset.utterances))
+
+    def epoch_batches(self, generator, epoch, training):
+        batches = super().epoch_batches(generator, epoch, training)
+        if training.tempo != (1, 1):
+            self.tempos = self.draw(training.tempo, generator)
+        if training.gain != (0, 0):
+            gains = 10 ** (self.draw(training.gain, generator) / 20)
+            for stream in self.dataset.streams.values():
+                stream.gains = gains
+        return batches
+
+    def draw(self, bounds, generator):
+        """A number between two bounds for each utterance (utterances,)."""
+        low, high = bounds
+        return low + (high - low) * torch.rand(len(self.dataset.utterances), generator=generator)
+
+    def epoch_windows(self, generator):
+        items = self.epoch_items(generator)
+        return items[torch.randperm(len(items), generator=generator)]
+
+    def gather_all(self, chunks, device):
+        """Yields the Batch of each of `chunks`; what has to be read from disk is read ahead."""
+        for place, chunk in enumerate(chunks):
+            for stream in self.dataset.streams.values():
+                stream.expect(torch.cat(chunks[place : place + 1 + AHEAD]))
+            yield self.gather(chunk, device)
+
+    def gather(self, items, device):
+        """The Batch of the utterances `items` (batch,)."""
+        streams = {}
+        for name, stream in self.dataset.streams.items():
+            lengths = stream.lengths[items]
+            values = stream.take(items, torch.arange(int(lengths.max())).minimum(lengths[:, None] - 1), device)
+            inside = length_mask(lengths, values.shape[1], device)[..., None]
+            if not stream.kept:
+                values = self.dataset.normalisers[name].apply_utterances(values, inside)
+            if self.tempos is not None:
+                values, lengths = stretch(values, lengths, self.tempos[items])
+                inside = length_mask(lengths, values.shape[1], device)[..., None]
+            streams[name] = Padded(values * inside, lengths)
+        return make_batch(self.dataset, items, streams, device)
+
+
+def stretch(values, lengths, tempos):
+    """Utterances (batch, frames, dims) at other tempos (batch,), and their lengths; what comes after one is anything.
+
+    Frames then lie `tempos` frames apart, between those of before, which are interpolated linearly: of magnitudes as
+    a phase vocoder does.
+    """
+    last = lengths[:, None] - 1
+    lengths = (last[:, 0] / tempos).long() + 1
+    places = (torch.arange(int(lengths.max())) * tempos[:, None]).minimum(last)
+    before = places.long()
+
+    def at(frames):
+        return values.gather(1, frames.to(values.device)[..., None].expand(-1, -1, values.shape[2]))
+
+    weight = (places - before).to(values)[..., None]
+    return torch.lerp(at(before), at((before + 1).minimum(last)), weight), lengths
+
+
+def upsampled(labels, generator):
+    """The places of labels (utterances,), those of rarer classes repeated until no class is rarer than another.
+
+    What is left over after whole repetitions is drawn without replacement.
+    """
+    most = int(labels.bincount().max())
+    places = []
+    for label in labels.unique():
+        own = (labels == label).nonzero().flatten()
+        drawn = own[torch.randperm(len(own), generator=generator)]
+        places += [own.repeat(most // len(own)), drawn[: most % len(own)]]
+    return torch.cat(places)
+
+
+def balanced_weights(labels):
+    """A weight for each of labels (utterances,): the classes have equal sums, the mean is 1."""
+    counts = labels.bincount().double()
+    return (len(labels) / ((counts > 0).sum() * counts))[labels].float()
+
+
+def make_sampler(dataset, segment, hop_of, upsample=False):
+    """The sampler that a config's `segment` asks for; `hop_of` is "train_hop" or "decode_hop"."""
+    if segment is None:
+        return UtteranceSampler(dataset, upsample)
+    if len(dataset.streams) != 1:
+        raise SertkError(f"windows need one feature type, not {len(dataset.streams)}; leave segment out of the config")
+    return WindowSampler(dataset, segment, getattr(segment, hop_of), upsample)
+
+
+def make_batch(dataset, items, streams, device):
+    def of_items(values):
+        return None if values is None else values[items].to(device, non_blocking=True)
+
+    numbers = None if dataset.numbers is None else dataset.numbers[items]
+    given = (of_items(values) for values in (dataset.labels, dataset.weights))
+    tokens = None if dataset.tokens is None else padded_tokens([dataset.tokens[item] for item in items.tolist()], device)
+    return Batch(items, streams, *given, numbers, of_items(dataset.conditions), tokens)
+
+
+def padded_tokens(texts, device):
+    values = pad_sequence([torch.tensor(text, dtype=torch.int64) for text in texts], batch_first=True)
+    return Padded(values.to(device), torch.tensor([len(text) for text in texts]))

@@ -1,0 +1,148 @@
+"""Features computed from waveforms when they are needed, in the place of archives."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sertk.batches.streams import Stream
+from sertk.core.command import progress
+from sertk.core.errors import SertkError
+from sertk.features.audio import OVERSHOOT, load_segment, locate_utterances, read_data_dir, resample
+from sertk.features.registry import load_extractor
+from sertk.kaldi.datadir import DataDir, require_lines
+
+READERS = 4  # threads that read recordings
+
+
+class WaveStream(Stream):
+    """Frames of one feature type that are computed as they are taken, from samples that are kept in memory.
+
+    Raises SertkError, naming the utterance, for a waveform that is shorter than a frame.
+    """
+
+    kept = False
+
+    def __init__(self, waves, extractor):
+        """`waves` is {utterance: waveform (samples,) float32} at the extractor's rate."""
+        for utterance, wave in waves.items():
+            if len(wave) < extractor.shortest:
+                seconds = len(wave) / extractor.sample_frequency
+                raise SertkError(f"{utterance}: too short: {seconds:.4f} s, below a frame of the features")
+        super().__init__(list(waves.values()))
+        self.extractor = extractor
+        self.lengths = frames_of(self.lengths, extractor)
+
+    @property
+    def dims(self):
+        return self.extractor.dims
+
+    def rows(self, item):
+        """The frames of one utterance, computed anew: (frames, dims)."""
+        return self.take(torch.tensor([item]), torch.arange(int(self.lengths[item]))[None], self.values.device)[0]
+
+    def take(self, items, nth, device):
+        firsts = (self.starts[items, None] + nth * self.extractor.shift).flatten()
+        frames = self.values.unfold(0, self.extractor.shortest, 1)[firsts.to(self.values.device)]
+        frames = frames.to(device, non_blocking=True)
+        if self.gains is not None:
+            frames = frames * self.gains[items].repeat_interleave(nth.shape[1]).to(device)[:, None]
+        return self.extractor.of_frames(frames).view(*nth.shape, -1)
+
+
+class RecordedStream(Stream):
+    """Frames of one feature type that are computed as they are taken, from recordings that threads read from disk.
+
+    An utterance is as long as utt2dur says, so that lengths are known before anything is read: samples beyond that
+    are left out, and what is missing is zero. Taking raises SertkError, naming the utterance, for a recording that
+    is missing or broken, more than OVERSHOOT longer or shorter than that, or shorter than a frame.
+    """
+
+    kept = False
+
+    def __init__(self, utterances, places, seconds, extractor):
+        """`places` is a list of (entry of wav.scp, start, end), `seconds` one of durations."""
+        self.utterances, self.places, self.extractor = utterances, places, extractor
+        self.samples = (torch.tensor(seconds, dtype=torch.float64) * extractor.sample_frequency).round().long()
+        self.lengths, self.starts = frames_of(self.samples, extractor).clamp(min=0), torch.arange(len(utterances))
+        self.pool = ThreadPoolExecutor(READERS)
+        self.coming = {}  # utterance's place: what will be its waveform
+
+    @property
+    def dims(self):
+        return self.extractor.dims
+
+    def to(self, device):
+        return self
+
+    def expect(self, items):
+        for number in self.starts[items].tolist():
+            if number not in self.coming:
+                self.coming[number] = self.pool.submit(self.read, number)
+
+    def take(self, items, nth, device):
+        self.expect(items)
+        numbers, which = self.starts[items].unique(return_inverse=True)
+        waves = WaveStream(
+            {self.utterances[number]: self.coming.pop(number).result() for number in numbers.tolist()}, self.extractor
+        )
+        waves.values = waves.values.to(device)
+        if self.gains is not None:
+            waves.gains = torch.empty(len(numbers)).index_copy_(0, which, self.gains[items])
+        return waves.take(which, nth, device)
+
+    def read(self, number):
+        """The waveform (samples,) of one utterance."""
+        utterance, wanted, rate = self.utterances[number], int(self.samples[number]), self.extractor.sample_frequency
+        try:
+            wave = resample(*load_segment(*self.places[number]), int(rate))
+        except SertkError as error:
+            raise SertkError(f"{utterance}: {error}") from error
+        if abs(len(wave) - wanted) > OVERSHOOT * rate:
+            raise SertkError(f"{utterance}: {len(wave) / rate:.2f} s long, {wanted / rate:.2f} s in utt2dur: correct it there")
+        return np.pad(wave[:wanted], (0, max(0, wanted - len(wave))))
+
+
+def frames_of(samples, extractor):
+    """How many frames so many samples give, a tensor; below 1 where they are fewer than one frame has."""
+    return (samples - extractor.shortest) // extractor.shift + 1
+
+
+def load_waves(feature_type, data_dir, utterances):
+    """The WaveStream of `utterances` of a data folder, in their order.
+
+    Raises SertkError for a recording that is missing or broken, and for a type that archives alone can bring.
+    """
+    extractor = framewise_extractor(feature_type)
+    wav_scp, waves = Path(data_dir) / "wav.scp", dict.fromkeys(utterances)
+    for utterance, samples, rate in progress(read_data_dir(data_dir, waves), f"reading {wav_scp}", len(utterances)):
+        waves[utterance] = resample(samples, rate, int(extractor.sample_frequency))
+    refuse_missing(wav_scp, waves, utterances)
+    return WaveStream(waves, extractor)
+
+
+def locate_waves(feature_type, data_dir, utterances):
+    """The RecordedStream of `utterances` of a data folder, in their order; nothing is read but tables.
+
+    Raises SertkError for utterances that these lack, and for a type that archives alone can bring.
+    """
+    extractor, places = framewise_extractor(feature_type), locate_utterances(data_dir)
+    refuse_missing(Path(data_dir) / "wav.scp", places, utterances)
+    durations = DataDir(data_dir).table("utt2dur")
+    require_lines(Path(data_dir) / "utt2dur", durations, utterances)
+    seconds = [float(durations[utterance]) for utterance in utterances]
+    return RecordedStream(utterances, [places[utterance] for utterance in utterances], seconds, extractor)
+
+
+def framewise_extractor(feature_type):
+    extractor = load_extractor(feature_type)
+    if not hasattr(extractor, "of_frames"):
+        raise SertkError(f"{feature_type} cannot be computed on the fly: leave on_the_fly out of the config")
+    return extractor
+
+
+def refuse_missing(wav_scp, found, utterances):
+    missing = [utterance for utterance in utterances if found.get(utterance) is None]
+    if missing:
+        raise SertkError(f"{wav_scp}: {len(missing)} utterances have no recording, the first is {missing[0]}")

@@ -1,0 +1,262 @@
+"""What a training's config says, as frozen dataclasses that refuse what is impossible; steps.py reads them from YAML."""
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sertk.core.errors import SertkError
+from sertk.core.typed import build, require
+
+
+@dataclass(frozen=True)
+class Normalise:
+    """One normalisation step of the features."""
+
+    how: Literal["mean", "meanvar", "minmax", "mulaw"] = "meanvar"  # mulaw takes -1..1 to -1..1 (Li 2018, Eq. 1)
+    scope: Literal["window", "utterance", "speaker", "global"] = "global"
+    range: tuple[float, float] = (0.0, 1.0)  # of minmax; over a window's dims together, else each for itself
+
+    def __post_init__(self):
+        require(self.range[0] < self.range[1], "range", "two numbers, the smaller one first")
+        require(self.how != "mulaw" or self.scope == "window", "scope", "window, for mulaw")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """How utterances are cut into windows, in frames of the model's stream.
+
+    With `pad: edge` windows are centred on frames `hop` apart, and where one reaches over an end of its
+    utterance, the frame at the edge is repeated. With `pad: zero` windows lie inside their utterance, the first
+    at its beginning, the last at its end; an utterance shorter than a window is filled up with zeros.
+    """
+
+    frames: int
+    train_hop: int = 10
+    decode_hop: int = 10
+    jitter: bool = True  # in training the first window is moved by 0..train_hop-1 frames, drawn anew in each epoch
+    pad: Literal["edge", "zero"] = "edge"
+
+    def __post_init__(self):
+        for key in ("frames", "train_hop", "decode_hop"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    name: Literal["adam", "sgd", "rmsprop"] = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    momentum: float = 0.0  # of sgd
+    nesterov: bool = False  # of sgd
+    betas: tuple[float, float] = (0.9, 0.999)  # of adam
+
+    def __post_init__(self):
+        require(0 < self.lr < math.inf, "lr", "above 0")
+        require(self.weight_decay >= 0, "weight_decay", "0 or more")
+        require(0 <= self.momentum < 1, "momentum", "between 0 and 1")
+        require(self.momentum > 0 or not self.nesterov, "nesterov", "false without momentum")
+        require(all(0 <= beta < 1 for beta in self.betas), "betas", "two numbers between 0 and 1")
+
+
+@dataclass(frozen=True)
+class Training:
+    batch_size: int = 128  # windows, or utterances where no segment is given
+    max_epochs: int = 30
+    patience: int = 5  # epochs without improvement before training ends
+    batches: Literal["random", "length"] = "random"  # length: utterances of like lengths, so that little is padded
+    sortagrad: bool = False  # the first epoch goes from short utterances to long ones
+    drops: tuple[int, ...] = ()  # the epochs, from 2 on, that begin with a tenth of the learning rate before
+    anneal: float = 1.0  # the learning rate is divided by this after every epoch
+    plateau: int = 0  # it is halved whenever so many epochs in a row were no improvement; 0: never
+    least_lr: float = 0.0  # training ends when the learning rate falls below this
+    grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
+    select: Literal["valid_uar", "valid_loss", "valid_reconstruction", "valid_cer", "last"] = "valid_uar"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    # Classes alike: every class's utterances weigh as much in the loss, or come as often in an epoch
+    imbalance: Literal["none", "weights", "upsample"] = "none"
+    # Utterances are stretched in time by factors from this range, drawn anew in each epoch; above 1 is faster
+    tempo: tuple[float, float] = (1.0, 1.0)
+    gain: tuple[float, float] = (0.0, 0.0)  # dB, of the waveforms that features are computed from, drawn likewise
+    average: float = 0.0  # decay per step of the running mean of the weights that is validated and kept; 0: none
+    checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
+
+    def __post_init__(self):
+        for key in ("batch_size", "max_epochs", "patience"):
+            require(getattr(self, key) >= 1, key, "1 or more")
+        require(0 <= self.average < 1, "average", "between 0 and 1")
+        require(all(epoch > 1 for epoch in self.drops), "drops", "epochs from 2")
+        for key in ("grad_clip", "checkpoint_seconds", "plateau", "least_lr"):
+            require(getattr(self, key) >= 0, key, "0 or more")
+        require(self.anneal >= 1, "anneal", "1 or more")
+        require(-60 <= self.gain[0] <= self.gain[1] <= 60, "gain", "two numbers between -60 and 60, the smaller one first")
+        require(0.5 <= self.tempo[0] <= self.tempo[1] <= 2, "tempo", "two numbers between 0.5 and 2, the smaller one first")
+        require(self.plateau == 0 or self.select != "last", "plateau", "0, where the last epoch is taken")
+
+
+def convert_normalise(_, value, path, key):
+    items = [{"scope": value}] if isinstance(value, str) else value
+    if not isinstance(items, list):
+        raise SertkError(f"{path}: {key}: expected a list of steps or a scope's name, got {value!r}")
+    return tuple(build(Normalise, item, path, f"{key}.") for item in items)
+
+
+def convert_model(_, value, path, key):
+    return build_model_config(value, path, f"{key}.")
+
+
+def build_model_config(data, path, prefix):
+    from sertk.models import MODELS
+
+    if not isinstance(data, dict) or "name" not in data:
+        raise SertkError(f"{path}: {prefix}name is missing (known: {', '.join(sorted(MODELS))})")
+    if not isinstance(data["name"], str) or data["name"] not in MODELS:
+        known = ", ".join(sorted(MODELS))
+        raise SertkError(f"{path}: {prefix}name: no model {data['name']!r} (known: {known})")
+    return build(MODELS[data["name"]].Config, data, path, prefix)
+
+
+ASR = "asr"  # the stream of a speech recogniser's layer: in YAML by this name, resolved to asr:LAYER
+
+
+@dataclass(frozen=True)
+class Asr:
+    """Which layer of which speech recogniser a system takes as a stream."""
+
+    layer: int = 1  # counted over the recurrent layers
+    in_loop: bool = False  # it runs whenever its layer is needed, from waveforms; there are no archives
+    unfreeze: tuple[int, ...] = ()  # recurrent layers that learn along
+    # Which recogniser it is, and, in the loop, its own config and number of tokens: recipes fill these in
+    network: str | None = None  # the beginning of its checkpoint's SHA-256
+    source: dict | None = None
+    tokens: int | None = None
+
+    def __post_init__(self):
+        require(self.layer >= 1, "layer", "1 or more")
+        within = all(1 <= layer <= self.layer for layer in self.unfreeze)
+        require(within, "unfreeze", f"layers from 1 to {self.layer}, which is the one that is taken")
+        require(self.in_loop or not self.unfreeze, "unfreeze", "none, unless in_loop is true")
+
+    def require_network(self):
+        if self.network is None:
+            raise SertkError("asr: which recogniser it is is not known; sertk-make-experiment --asr_exp DIR fills it in")
+
+    @property
+    def recogniser(self):
+        """The recogniser's Config, where it runs in the loop."""
+        self.require_network()
+        return build(Config, self.source, "asr.source")
+
+
+def is_asr(stream):
+    """Whether a stream is a speech recogniser's layer."""
+    return stream.partition(":")[0] == ASR
+
+
+# What an epoch can be chosen by, beside the loss
+OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "asr": "valid_cer"}
+
+
+@dataclass(frozen=True)
+class Config:
+    """One training: the whole of a single-step model, or one step of several."""
+
+    model: Any = field(metadata={"convert": convert_model})  # the Config dataclass of the model's class
+    features: tuple[str, ...]
+    asr: Asr | None = None  # where the stream `asr` among the features comes from
+    on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
+    task: Literal["emotion", "autoencoder", "asr"] = "emotion"
+    normalise: tuple[Normalise, ...] = field(default=(Normalise(),), metadata={"convert": convert_normalise})
+    numbers: str | None = None  # a table of the data folder, one number for each utterance, that the model asks for
+    conditions: str | None = None  # a feature type of one vector for each utterance, that the model asks for
+    segment: Segment | None = None
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    training: Training = field(default_factory=Training)
+    init: str | None = None  # an earlier step: weights of equal name and shape start from its best ones
+    extract: str | None = None  # a layer: its vectors are a feature type of this name for the steps that follow
+    # Vectors of the training part come from so many trainings, each without the speakers it extracts; 0: from the one
+    crossfit: int = 0
+
+    def __post_init__(self):
+        from sertk.models import MODELS
+        from sertk.models.base import FittedModel
+
+        if self.asr:
+            resolved = tuple(f"{ASR}:{self.asr.layer}" if is_asr(name) else name for name in self.features)
+            object.__setattr__(self, "features", resolved)
+        require(bool(self.asr) == any(map(is_asr, self.features)), "asr", f"given, if and only if {ASR} is among the features")
+        task = MODELS[self.model.name].task
+        require(self.task == task, "task", f"{task}, for {self.model.name}")
+        select = self.training.select
+        suits = select in ("last", "valid_loss", OWN_METRICS[task])
+        require(suits, "training", f"training.select not {select}, for the task {task}")
+        require(self.crossfit == 0 or self.crossfit >= 2, "crossfit", "0, or 2 and more")
+        require(self.extract or not self.crossfit, "crossfit", "0, without extract")
+        require(self.features, "features", "at least one feature type")
+        scopes = [step.scope for step in self.normalise]
+        ordered = sorted(scopes, key=lambda scope: scope == "window")
+        require(scopes == ordered, "normalise", "the steps with scope window after all others")
+        each = "window" if self.segment else "utterance"
+        require(not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone")
+        fitted = issubclass(MODELS[self.model.name], FittedModel)
+        require(not (self.on_the_fly and fitted), "on_the_fly", f"false, for {self.model.name}")
+        in_loop = bool(self.asr and self.asr.in_loop)
+        unsuited = "segment" if self.segment else self.model.name if fitted else None
+        require(not (in_loop and unsuited), "asr", f"asr.in_loop false, with {unsuited}")
+        by_length = self.training.sortagrad or self.training.batches == "length"
+        require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
+        loud = self.training.gain != (0.0, 0.0)
+        computed = self.segment is None and (self.on_the_fly or in_loop)
+        require(computed or not loud, "training", "no gain, unless features of whole utterances are computed on the fly")
+        stretched = self.training.tempo != (1.0, 1.0)
+        require(not (stretched and (self.segment or task == "asr")), "training", "no tempo with segment, nor for ASR")
+        require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
+
+    @property
+    def taken(self):
+        """The feature types whose vectors the model takes."""
+        return *self.features, *([self.conditions] if self.conditions else ())
+
+    def archive(self, feature_type):
+        """The name of a feature type's archives in a data folder: of a recogniser's layer it says which recogniser."""
+        if not is_asr(feature_type):
+            return feature_type
+        self.asr.require_network()
+        return f"{ASR}{self.asr.layer}_{self.asr.network}"
+
+    def computed(self, feature_type):
+        """What a stream is computed from waveforms as, a shipped feature type; None: it comes from archives."""
+        if is_asr(feature_type):
+            return self.asr.recogniser.features[0] if self.asr.in_loop else None
+        return feature_type if self.on_the_fly else None
+
+    def normalise_of(self, feature_type):
+        """The normalisation of a stream; a recogniser's layer stays as it is, as its mean is what tells something.
+
+        Of a recogniser in the loop the stream is what that takes.
+        """
+        if is_asr(feature_type):
+            return self.asr.recogniser.normalise if self.asr.in_loop else ()
+        return self.normalise
+
+
+def to_mapping(config):
+    """The plain mapping (lists, numbers, text) of a config, as it is stored with an experiment."""
+    def plain(value):
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+    return plain(dataclasses.asdict(config))
+
+
+def differing_keys(one, other, prefix=""):
+    """The key paths at which two mappings differ, sorted."""
+    keys = []
+    for key in sorted(set(one) | set(other)):
+        left, right = one.get(key), other.get(key)
+        if isinstance(left, dict) and isinstance(right, dict):
+            keys += differing_keys(left, right, f"{prefix}{key}.")
+        elif left != right:
+            keys.append(f"{prefix}{key}")
+    return keys

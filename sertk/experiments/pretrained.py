@@ -1,0 +1,103 @@
+"""The speech recogniser whose layer an experiment takes: which it is, what it learnt from, and the copy that is kept."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from sertk.config.schema import Config, to_mapping
+from sertk.core.errors import SertkError
+from sertk.core.files import file_digest, read_json, read_yaml, write_aside
+from sertk.core.typed import build
+
+KEPT = "asr"  # the folder in an experiment
+
+
+def checkpoint(folder):
+    path = Path(folder) / "checkpoints" / "best.pt"
+    if not path.is_file():
+        raise SertkError(f"{path}: no trained speech recogniser there; egs/asr/run.sh trains one")
+    return path
+
+
+def network_of(path):
+    """How configs name the recogniser of a checkpoint."""
+    return file_digest(path, "sha256")[:12]
+
+
+def recogniser_config(asr_exp):
+    """The Config of a recogniser's experiment; raises SertkError for an experiment of another task."""
+    path = Path(asr_exp) / "config.yaml"
+    mapping = read_yaml(path)
+    config = build(Config, {key: value for key, value in mapping.items() if key != "run"}, path)
+    if config.task != "asr":
+        raise SertkError(f"{asr_exp}: {config.model.name} is no speech recogniser; egs/asr/run.sh trains one")
+    return config
+
+
+def with_recogniser(steps, asr_exp):
+    """The steps {name: Config} with the recogniser of the experiment folder `asr_exp` filled in.
+
+    Raises SertkError where there is none, it has not the layer that a step takes, or it cannot run in the loop.
+    """
+    if not any(config.asr for config in steps.values()):
+        return steps
+    if not asr_exp:
+        raise SertkError("the model takes a layer of a speech recogniser: --asr_exp names its experiment folder")
+    network = network_of(checkpoint(asr_exp))
+    own = recogniser_config(asr_exp)
+    loop = {"source": to_mapping(own), "tokens": read_yaml(Path(asr_exp) / "card.yaml")["tokens"]}
+    layers = own.model.gru_layers
+    for config in steps.values():
+        if config.asr and config.asr.layer > layers:
+            raise SertkError(f"{asr_exp}: its network has {layers} recurrent layers: no asr.layer {config.asr.layer}")
+        if config.asr and config.asr.in_loop and {step.scope for step in own.normalise} - {"utterance"}:
+            raise SertkError(f"{asr_exp}: not normalised per utterance alone: it cannot run with asr.in_loop=true")
+
+    def filled(asr):
+        return asr and dataclasses.replace(asr, network=network, **(loop if asr.in_loop else {}))
+
+    return {name: dataclasses.replace(config, asr=filled(config.asr)) for name, config in steps.items()}
+
+
+def decoded_parts(asr_exp):
+    """What has been decoded with a recogniser: {part: its results, with `cer`, a share}, sorted."""
+    paths = sorted(Path(asr_exp).glob("decode_*/results.json"))
+    return {path.parent.name.removeprefix("decode_"): read_json(path) for path in paths}
+
+
+def describe_recogniser(asr_exp):
+    """For the protocol card: the experiment's name, its hours of training, and character error rates, shares."""
+    folder = Path(asr_exp)
+    return {
+        "experiment": folder.resolve().name,
+        "train_hours": read_yaml(folder / "card.yaml")["train"]["hours"],
+        "cer": {part: round(each["cer"], 4) for part, each in decoded_parts(folder).items()},
+    }
+
+
+def keep_recogniser(exp_dir, asr_exp):
+    """Copies the recogniser into the experiment, so that what is trained on it can be used without `asr_exp`."""
+    kept = Path(exp_dir) / KEPT / "checkpoints" / "best.pt"
+    if kept.exists():
+        return
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with open(checkpoint(asr_exp), "rb") as source, write_aside(kept, "wb") as copy:
+        shutil.copyfileobj(source, copy)
+
+
+def kept_recogniser(run_dir, asr):
+    """The folder of the recogniser that a run's experiment keeps; raises SertkError where it is not the config's."""
+    folder = Path(run_dir).resolve().parents[1] / KEPT
+    path = folder / "checkpoints" / "best.pt"
+    if not path.is_file() or network_of(path) != asr.network:
+        raise SertkError(f"{path}: not the recogniser that {run_dir} was trained with; copy the best.pt of that one there")
+    return folder
+
+
+def load_recogniser(run_dir, asr, device):
+    """The TrainedModel of a run's recogniser, as an earlier step that extracts the layer."""
+    from sertk.inference.trained import TrainedModel
+
+    recogniser = TrainedModel(kept_recogniser(run_dir, asr), device)
+    recogniser.config = dataclasses.replace(recogniser.config, extract=recogniser.model.layers[asr.layer - 1])
+    return recogniser

@@ -1,0 +1,297 @@
+"""Audio of a data folder: any format, rate and number of channels, files, commands and segments."""
+
+import contextlib
+import functools
+import io
+import math
+import os
+import re
+import struct
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from sertk.core.errors import SertkError
+from sertk.kaldi import archives
+
+OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
+# How libsndfile's log speaks of a size that is more than the file holds (WAV, AIFF, AU, W64, RF64).
+CUT_OFF = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
+SPHERE_COUNT = re.compile(rb"\nsample_count -i (\d+)")
+# Sizes that programs write into a header when they do not know the length yet.
+UNKNOWN_SIZE = 0x7FFFF000
+# torchaudio's kernel holds the product of both rates over their common divisor: gigabytes for 15999 Hz.
+LARGEST_KERNEL = 2000
+LOUDEST = 1e5  # times full scale; features of anything louder could overflow
+
+
+def load_audio(entry, channel=None):
+    """The samples (samples,) as float32 in [-1, 1] and the rate in Hz of an entry of `wav.scp`.
+
+    `entry` is a path, a place in an archive (`wav.ark:42`) or a `command |`. Several channels are averaged,
+    or `channel` (from 0) is taken. Raises SertkError for what is unreadable, empty, cut off or not finite.
+    """
+    with _open_sound(entry) as sound:
+        return _samples_of(sound, entry, channel), sound.samplerate
+
+
+def load_segment(entry, start, end):
+    """What `load_audio` gives of the part from `start` to `end` in seconds (-1: the recording's end), alone read."""
+    if start == 0 and end == -1:
+        return load_audio(entry)
+    with _open_sound(entry) as sound:
+        part = _part_of(sound.frames, sound.samplerate, start, end)
+        sound.seek(part.start)
+        return next(_blocks_of(sound, entry, None, part.stop - part.start)), sound.samplerate
+
+
+@contextlib.contextmanager
+def open_recording(path, channel=None):
+    """Opens an audio file, whose name is taken for nothing else, as a Recording; the errors are load_audio's."""
+    if not Path(path).exists():
+        raise SertkError(f"{path}: no such file")
+    if not Path(path).is_file():
+        raise SertkError(f"{path}: not a file with a beginning and an end")
+    try:
+        open(path, "rb").close()
+    except OSError as error:
+        raise SertkError(f"{path}: {error.strerror}") from error
+    with _sound_of(os.fsencode(path), path) as sound:  # bytes, as names need not be UTF-8
+        yield Recording(sound, path, channel)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An open audio file; `blocks` can be gone through once."""
+
+    sound: soundfile.SoundFile
+    path: str
+    channel: int | None
+
+    @property
+    def rate(self):
+        """Hz."""
+        return self.sound.samplerate
+
+    @property
+    def seconds(self):
+        """As the file's header says."""
+        return self.sound.frames / self.sound.samplerate
+
+    def blocks(self, seconds):
+        """Yields the samples (samples,) as float32 in [-1, 1] in blocks of at most `seconds`."""
+        return _blocks_of(self.sound, self.path, self.channel, max(1, int(seconds * self.rate)))
+
+
+def resample(samples, rate, target):
+    """Samples (samples,) at `rate` Hz as float32 samples at `target` Hz."""
+    if rate == target:
+        return samples
+    import torch
+
+    divisor = math.gcd(rate, target)
+    if target // divisor > LARGEST_KERNEL:
+        from scipy.signal import resample_poly
+
+        return resample_poly(samples, target // divisor, rate // divisor)
+    with torch.inference_mode():
+        return _resampler(rate, target)(torch.from_numpy(samples)).numpy()
+
+
+def read_utterances(wav_scp, segments=None, channel=None, on_error=None, wanted=None):
+    """Yields `(utterance, samples (samples,) float32, rate)` of a `wav.scp` and its `segments`, in order.
+
+    `wav_scp` and `segments` are paths, `-` or `command |`. A broken recording raises SertkError, or is
+    handed to `on_error(utterance, error)` and left out. `wanted` are the utterances to read, if not all.
+    """
+    entries, cuts = _read_cuts(wav_scp, segments)
+    recording = samples = None
+    for utterance, (name, start, end) in cuts.items():
+        if wanted is not None and utterance not in wanted:
+            continue
+        try:
+            if name != recording:
+                recording, samples = name, _loaded_or_error(entries[name], channel)
+            if isinstance(samples, SertkError):
+                raise samples
+            yield utterance, cut_segment(*samples, start, end), samples[1]
+        except SertkError as error:
+            if on_error is None:
+                raise SertkError(f"{utterance}: {error}") from error
+            on_error(utterance, error)
+
+
+def read_data_dir(path, wanted=None, on_error=None):
+    """Yields what `read_utterances` does, of a data folder's wav.scp and, where it has them, segments."""
+    return read_utterances(*_tables_of(path), None, on_error, wanted)
+
+
+def locate_utterances(path):
+    """`{utterance: (entry of wav.scp, start, end)}` of a data folder, as `load_segment` takes them."""
+    entries, cuts = _read_cuts(*_tables_of(path))
+    return {utterance: (entries[name], start, end) for utterance, (name, start, end) in cuts.items()}
+
+
+def _tables_of(path):
+    segments = Path(path) / "segments"
+    return Path(path) / "wav.scp", segments if segments.exists() else None
+
+
+def _read_cuts(wav_scp, segments):
+    """`wav.scp`, and what `read_segments` gives, of whole recordings where there are no segments."""
+    entries = archives.read_locations(wav_scp)
+    return entries, read_segments(segments, entries) if segments else {key: (key, 0.0, -1.0) for key in entries}
+
+
+def read_wave_archive(location, channel=None, on_error=None):
+    """Yields `(utterance, samples (samples,) float32, rate)` of a Kaldi archive of waves.
+
+    A broken wave raises SertkError, or is handed to `on_error(utterance, error)` and left out.
+    """
+    for utterance, wave in archives.read_archive(location, _read_riff):
+        try:
+            with _sound_of(io.BytesIO(wave), location) as sound:
+                yield utterance, _samples_of(sound, location, channel), sound.samplerate
+        except SertkError as error:
+            if on_error is None:
+                raise SertkError(f"{utterance}: {error}") from error
+            on_error(utterance, error)
+
+
+def read_segments(location, recordings):
+    """`{utterance: (recording, start, end)}` in seconds; an end of -1 is the recording's end."""
+    segments = {}
+    for utterance, value in archives.read_scp(location).items():
+        fields = value.split()
+        try:
+            name, start, end = fields[0], float(fields[1]), float(fields[2])
+        except (IndexError, ValueError) as error:
+            raise SertkError(
+                f"{location}: {utterance}: expected 'recording start end', got '{value}'"
+            ) from error
+        if len(fields) != 3 or not (start >= 0 and (end == -1 or end > start)):
+            raise SertkError(f"{location}: {utterance}: expected 0 <= start < end in seconds, got '{value}'")
+        if name not in recordings:
+            raise SertkError(f"{location}: {utterance}: the recording {name} is not in wav.scp")
+        segments[utterance] = name, start, end
+    return segments
+
+
+def _loaded_or_error(entry, channel):
+    """What `load_audio` gives or raises, so that a broken recording is read once for all its segments."""
+    try:
+        return load_audio(entry, channel)
+    except SertkError as error:
+        return error
+
+
+def cut_segment(samples, rate, start, end):
+    """The samples from `start` to `end` in seconds (-1: the recording's end); raises SertkError if there are none."""
+    return samples[_part_of(len(samples), rate, start, end)]
+
+
+def _part_of(count, rate, start, end):
+    """The slice of `count` samples that `cut_segment` takes."""
+    if end != -1 and end * rate > count + OVERSHOOT * rate:
+        raise SertkError(f"the segment ends at {end} s, the recording at {count / rate:.2f} s")
+    part = slice(int(start * rate), count if end == -1 else min(count, int(end * rate)))
+    if part.start >= part.stop:
+        raise SertkError(f"the segment starts at {start} s, the recording ends at {count / rate:.2f} s")
+    return part
+
+
+def _samples_of(sound, where, channel):
+    return np.concatenate([*_blocks_of(sound, where, channel)])
+
+
+def _blocks_of(sound, where, channel, size=-1):
+    """Yields the samples of one channel, or of all averaged, in blocks of `size`, or in one; checks all of them."""
+    if channel is not None and not 0 <= channel < sound.channels:
+        raise SertkError(f"{where}: there is no channel {channel}, it has {sound.channels} (from 0)")
+    read, block = 0, None
+    while block is None or 0 < size == len(block):
+        try:
+            block = sound.read(size, dtype="float32")
+        except (RuntimeError, MemoryError) as error:
+            raise SertkError(f"{where}: cut off or damaged: {error}") from error
+        read += len(block)
+        if not read:
+            raise SertkError(f"{where}: no samples")
+        if (len(block) < size or size < 0) and (read < sound.frames or _is_cut_off(sound)):
+            raise SertkError(f"{where}: cut off, its header says that it is longer")
+        if not len(block):
+            return
+        samples = block
+        if samples.ndim == 2:
+            samples = samples.mean(axis=1) if channel is None else np.ascontiguousarray(samples[:, channel])
+        if not max(samples.max(), -samples.min()) < LOUDEST:
+            raise SertkError(f"{where}: NaN or infinite samples, or some above {LOUDEST:g} where full scale is 1")
+        yield samples
+
+
+def _is_cut_off(sound):
+    if sound.format == "NIST":  # libsndfile goes by the size of the file
+        match = SPHERE_COUNT.search(_head_of(sound.name))
+        return bool(match) and sound.frames < int(match.group(1))
+    match = sound.format != "FLAC" and CUT_OFF.search(sound.extra_info)
+    return bool(match) and int(match.group(2)) < int(match.group(1)) < UNKNOWN_SIZE
+
+
+def _head_of(source):
+    if isinstance(source, io.BytesIO):
+        return bytes(source.getbuffer()[:1024])
+    with open(source, "rb") as stream:
+        return stream.read(1024)
+
+
+def _open_sound(entry):
+    """A soundfile.SoundFile for an entry of `wav.scp`."""
+    entry = entry.strip()
+    if entry.endswith("|"):
+        command = entry[:-1].strip()
+        with archives.start_command(command, stdout=subprocess.PIPE) as process:
+            output = process.communicate()[0]
+        archives.check_status(command, process.returncode)
+        if not output:
+            raise SertkError(f"the command '{command}' gave no output")
+        return _sound_of(io.BytesIO(output), entry)
+    name, offset, _ = archives.split_location(entry)
+    if offset is not None and not Path(entry).exists():
+        with archives.open_input(name) as stream:
+            stream.seek(offset)
+            return _sound_of(io.BytesIO(_read_riff(stream, entry)), entry)
+    if not Path(entry).is_file():
+        raise SertkError(f"{entry}: no such file")
+    return _sound_of(entry, entry)
+
+
+def _read_riff(stream, where):
+    """The bytes of one RIFF object inside an archive; its header says how long it is."""
+    head = stream.read(8)
+    if len(head) < 8 or head[:4] != b"RIFF":
+        raise SertkError(f"{where}: not a RIFF wave")
+    (size,) = struct.unpack("<I", head[4:])
+    if size >= UNKNOWN_SIZE:
+        raise SertkError(f"{where}: a wave inside an archive must say its size in its header")
+    body = stream.read(size)
+    if len(body) < size:
+        raise SertkError(f"{where}: the archive is cut off here")
+    return head + body
+
+
+def _sound_of(source, where):
+    try:
+        return soundfile.SoundFile(source)
+    except (RuntimeError, TypeError, ValueError, OSError) as error:
+        size = len(source.getbuffer()) if isinstance(source, io.BytesIO) else os.stat(source).st_size
+        raise SertkError(f"{where}: {'not readable as audio' if size else 'an empty file'}") from error
+
+
+@functools.lru_cache(maxsize=16)
+def _resampler(rate, target):
+    from torchaudio.transforms import Resample
+
+    return Resample(rate, target)

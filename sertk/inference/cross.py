@@ -1,0 +1,112 @@
+"""What a trained model sees of another corpus, whose labels a map takes for the model's classes."""
+
+import logging
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from sertk.batches.dataset import load_dataset, own_feats
+from sertk.config.schema import is_asr
+from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml
+from sertk.evaluation.runs import step_folders
+from sertk.experiments.pretrained import load_recogniser
+from sertk.inference.inputs import Input
+from sertk.inference.trained import TrainedModel
+from sertk.inference.vectors import write_vectors
+from sertk.kaldi.datadir import DataDir
+from sertk.kaldi.labels import Labels
+
+logger = logging.getLogger(__name__)
+
+
+def read_label_map(path, classes):
+    """{class: [labels that count as it]} of a YAML file; a label counts as one class, classes may be missing.
+
+    Raises SertkError for a class that is none of `classes`, and for whatever else is wrong.
+    """
+    label_map = read_yaml(path)
+    if not isinstance(label_map, dict) or not label_map:
+        raise SertkError(f"{path}: expected lines `class: [label, ...]`")
+    taken = {}
+    for name, labels in label_map.items():
+        if name not in classes:
+            raise SertkError(f"{path}: the model has no class {name!r}; it has: {', '.join(classes)}")
+        if not isinstance(labels, list) or not labels:
+            raise SertkError(f"{path}: {name}: expected a list of labels, such as [{name}], found {labels!r}")
+        for label in labels:
+            if not isinstance(label, str):
+                raise SertkError(f"{path}: {name}: the label {label!r} is not text; put it in quotes")
+            if label in taken:
+                raise SertkError(f"{path}: {label} counts as {taken[label]} and as {name}; leave it with one")
+            taken[label] = name
+    return label_map
+
+
+def map_labels(data_dir, label_set, path, classes):
+    """Labels of those utterances that a map has a class for, and the card that says what was left out."""
+    label_map, theirs = read_label_map(path, classes), DataDir(data_dir).labels(label_set)
+    class_of = {label: name for name, labels in label_map.items() for label in labels}
+    there = Counter(theirs.values())
+    mapped = Labels(classes, {utt: class_of[label] for utt, label in theirs.items() if label in class_of})
+    if not mapped.by_utterance:
+        known = ", ".join(sorted(there))
+        raise SertkError(f"{path}: none of its labels is in {data_dir}/labels/{label_set} ({known})")
+    utterances = DataDir(data_dir).utterances
+    left_out = {label: there[label] for label in sorted(there) if label not in class_of}
+    strange = [label for label in class_of if label not in there]
+    if strange:
+        logger.info("%s: not in %s/labels/%s: %s", path, data_dir, label_set, ", ".join(strange))
+    card = {
+        "corpus": Path(data_dir).absolute().name,
+        "label_set": label_set,
+        "label_map": [f"{name}: {', '.join(labels)}" for name, labels in label_map.items()],
+        "class_counts": mapped.counts(),
+        **({"left_out_counts": left_out} if left_out else {}),
+        "without_label": len(set(utterances) - set(theirs)),
+        "labels_not_there": strange,
+    }
+    others = ", ".join(f"{label} ({number})" for label, number in left_out.items()) or "none"
+    tested = f"{len(mapped.by_utterance)} of {len(utterances)}"
+    logger.info("%s utterances are tested; labels left out: %s", tested, others)
+    return mapped, card
+
+
+def read_other_corpus(trained, data_dir, label_set, map_path):
+    """The Input of a data folder of another corpus, and its card.
+
+    What earlier steps of the run extract is extracted from that folder too, and so is a speech recogniser's layer
+    of which it has no archives. Raises SertkError for the corpus that the model was trained on.
+    """
+    labels, card = map_labels(data_dir, label_set, map_path, trained.classes)
+    own = trained.run_dir.absolute().parents[1] / "card.yaml"
+    if own.is_file() and read_yaml(own)["corpus"] == card["corpus"]:
+        raise SertkError(f"{trained.run_dir}: trained on {card['corpus']}; decode its test part with --splits")
+    utt2spk = DataDir(data_dir).table("utt2spk")
+    utterances = labels.labelled(utt2spk)
+    speakers = [utt2spk[utterance] for utterance in utterances]
+
+    def read(model, folder):
+        seen = labels if model.model.needs_labels else None
+        return model.normalise(load_dataset(model.config, data_dir, utterances, folder, seen), speakers)
+
+    with tempfile.TemporaryDirectory() as folder:
+        for earlier, name in earlier_models(trained, data_dir):
+            scp = own_feats(folder, name)
+            scp.parent.mkdir(exist_ok=True)
+            wspecifier = f"ark,scp:{scp.with_suffix('.ark')},{scp}"
+            write_vectors([(earlier, read(earlier, folder))], earlier.config.extract, wspecifier)
+        dataset = read(trained, folder)
+    return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances]), card
+
+
+def earlier_models(trained, data_dir):
+    """Yields the models whose vectors a run takes and a data folder lacks, in order, with the archives' names."""
+    for step in step_folders(trained.run_dir):
+        model = trained if step == trained.folder else TrainedModel(trained.run_dir, trained.device, step.name)
+        for name in filter(is_asr, model.config.features):
+            archive = model.config.archive(name)
+            if not (model.config.computed(name) or DataDir(data_dir).feats_path(archive).exists()):
+                yield load_recogniser(trained.run_dir, model.config.asr, trained.device), archive
+        if model.config.extract:
+            yield model, model.config.extract

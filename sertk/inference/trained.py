@@ -1,0 +1,73 @@
+"""Trained models, as decoding and extraction use them."""
+
+from pathlib import Path
+
+from sertk.batches.means import frame_rows, utterance_means, utterance_rows
+from sertk.batches.normalise import Normaliser
+from sertk.config.schema import Config
+from sertk.core.errors import SertkError
+from sertk.core.typed import build
+from sertk.experiments.experiment import step_folder
+from sertk.models.build import build_model
+from sertk.training.checkpoint import read_checkpoint
+
+
+class LoadedModel:
+    """A trained model with its config, classes and normalisation, as a checkpoint holds them; `where` is for errors."""
+
+    def __init__(self, checkpoint, where, device):
+        exported = checkpoint["task"]
+        self.config = build(Config, exported["config"], where)
+        self.classes, self.device, self.where = exported["classes"], device, where
+        self.normalisers = {
+            name: Normaliser.from_state(self.config.normalise_of(name), state)
+            for name, state in exported["normalisers"].items()
+        }
+        self.dims = exported["dims"]
+        self.feature_options = exported.get("feature_options", {})
+        self.model = build_model(self.config, self.dims, len(self.classes))
+        self.model.load_state_dict(checkpoint["model"])
+        self.model.to(device).eval()
+
+    def needs_speakers(self):
+        return any(step.scope == "speaker" for step in self.config.normalise)
+
+    def normalise(self, dataset, speakers, cmvn=None):
+        """Normalises a Dataset in place, moves it to the device and returns it.
+
+        `speakers` has the speaker of each utterance; `cmvn` is {feature type: {speaker: statistics}}.
+        """
+        for name, stream in dataset.streams.items():
+            if stream.dims != self.dims[name]:
+                raise SertkError(f"{name}: {stream.dims} dims, the model was trained with {self.dims[name]}")
+            self.normalisers[name].apply_(stream, speakers, (cmvn or {}).get(name))
+        dataset.normalisers = self.normalisers
+        return dataset.to(self.device)
+
+    def posteriors(self, dataset):
+        """(utterances, classes) in float64, rows sum to 1, of a normalised Dataset."""
+        return utterance_means(self.model.posteriors, dataset, self.config.segment, self.device)
+
+    def vectors(self, dataset, layer):
+        """Yields the vectors of one of the model's layers for each utterance of a normalised Dataset: (rows, dims)."""
+        layers = self.model.layers
+        if layer not in layers:
+            raise SertkError(f"{self.config.model.name} has no layer {layer!r} (there are: {', '.join(layers)})")
+        if layer in self.model.framewise:
+            gather = frame_rows
+        else:
+            gather = utterance_rows if layer in self.model.sequences else utterance_means
+        yield from gather(lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device)
+
+
+class TrainedModel(LoadedModel):
+    """The trained model of a run folder, or of one of its earlier steps; raises SertkError when there is none."""
+
+    def __init__(self, run_dir, device, step=None):
+        self.run_dir, self.step, self.folder = Path(run_dir), step, step_folder(run_dir, step)
+        path = self.folder / "checkpoints" / "best.pt"
+        super().__init__(read_checkpoint(path), path, device)
+
+    def crossfit(self, number):
+        """The model that the same step trained without a part of the training part."""
+        return TrainedModel(self.run_dir, self.device, f"{self.step}/crossfit{number}")

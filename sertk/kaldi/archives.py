@@ -1,0 +1,415 @@
+"""Kaldi archives and tables of archives (ark, scp), read and written by Kaldi's own specifiers."""
+
+import contextlib
+import gzip
+import io
+import itertools
+import re
+import signal
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import numpy as np
+from kaldiio.matio import read_matrix_or_vector, write_array, write_array_ascii
+
+from sertk.core.errors import SertkError, UsageError
+from sertk.core.files import naming, to_disk, write_aside
+
+# Options that only tell Kaldi how to search a table; reading in order needs none of them.
+READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "np", "bg"}
+WRITE_OPTIONS = {"b", "t", "f", "nf", "np"}
+RANGE_SLACK = 3  # rows a range may go past the end, as Kaldi allows
+LONGEST_KEY = 4096
+
+
+def refuse_shared_input(*rspecifiers):
+    """Raises UsageError where more than one of several specifiers or paths is standard input."""
+    if sum(rspecifier.rpartition(":")[2].strip() == "-" for rspecifier in rspecifiers if rspecifier) > 1:
+        raise UsageError("standard input can be read once only: give one '-', files or commands else")
+
+
+def split_rspecifier(rspecifier):
+    """`("ark" | "scp", location)` of a reading specifier such as `scp:feats.scp` or `ark,s,cs:-`."""
+    kind, options, location = _split_specifier(rspecifier)
+    if len(kind) != 1 or options - READ_OPTIONS or not location:
+        raise UsageError(
+            f"'{rspecifier}' cannot be read: expected ark:FILE or scp:FILE (- is standard input)"
+        )
+    return kind[0], location
+
+
+def open_matrices(rspecifier, dtype=np.float32):
+    """Yields `(key, matrix (rows, columns) or vector (size,))` in the order of the archive or table.
+
+    Binary, text, compressed and gzipped archives, commands (`ark:gunzip -c a.gz |`), offsets and ranges
+    are understood. Raises SertkError for anything unreadable, cut off, empty, not finite or given twice.
+    """
+    kind, location = split_rspecifier(rspecifier)
+    if kind == "ark":
+        yield from read_archive(location, lambda stream, where: read_matrix(stream, where, dtype))
+        return
+    table = read_locations(location)
+    runs = itertools.groupby(enumerate(table.items()), key=_run_of)
+    for _, run in runs:
+        run = [(key, *split_location(where)) for _, (key, where) in run]
+        with open_input(run[0][1]) as stream:
+            for key, name, offset, cut in run:
+                yield key, _read_at(stream, f"{key} in {name}", offset, cut, dtype)
+
+
+def load_matrix(location, dtype=np.float32):
+    """The matrix (rows, columns) or vector at `location`, the right-hand side of a line of an scp file."""
+    name, offset, cut = split_location(location)
+    with open_input(name) as stream:
+        return _read_at(stream, location, offset, cut, dtype)
+
+
+def read_scp(location):
+    """The lines `key value` of a table (a path, `-` or `command |`) as a dict in the table's order."""
+    table = {}
+    where = _name_of(location)
+    with open_input(location) as stream:
+        for number, line in enumerate(stream, start=1):
+            if location == "-" and not line.endswith(b"\n"):
+                raise SertkError(f"{where}:{number}: cut off here, the line has no end")
+            try:
+                fields = line.decode("utf-8").strip().split(None, 1)
+            except UnicodeDecodeError as error:
+                raise SertkError(f"{where}:{number}: not UTF-8 text") from error
+            if len(fields) != 2:
+                raise SertkError(f"{where}:{number}: expected a key and a value, got '{' '.join(fields)}'")
+            if fields[0] in table:
+                raise SertkError(f"{where}:{number}: {fields[0]} is there twice")
+            table[fields[0]] = fields[1]
+    if not table:
+        raise SertkError(f"{where}: empty, expected lines of a key and a value")
+    return table
+
+
+def read_locations(location):
+    """What `read_scp` gives, of a table whose values are all for `split_location`."""
+    table = read_scp(location)
+    for key, value in table.items():
+        try:
+            split_location(value)
+        except SertkError as error:
+            raise SertkError(f"{_name_of(location)}: {key}: {error}") from error
+    return table
+
+
+def read_archive(location, read_object):
+    """Yields `(key, read_object(stream, where))` for each entry of an archive.
+
+    `location` is a path, `-` or `command |`; `where` names the entry for messages.
+    """
+    seen = set()
+    name = _name_of(location)
+    with open_input(location) as stream:
+        while (key := _read_key(stream, name)) is not None:
+            if key in seen:
+                raise SertkError(f"{name}: {key} is there twice")
+            seen.add(key)
+            yield key, read_object(stream, f"{key} in {name}")
+        if not seen:
+            raise SertkError(f"{name}: empty, expected an archive")
+
+
+def read_matrix(stream, where, dtype=np.float32):
+    """Reads one matrix or vector, binary or text, from a stream positioned at its start."""
+    try:
+        if stream.peek(1)[:1] == b"\0":  # one byte: a peek may give no more at the end of a buffer
+            matrix = read_matrix_or_vector(_ExactStream(stream, where))
+        else:
+            matrix = _read_text_matrix(stream, where)
+    except (AssertionError, ValueError, UnicodeDecodeError, struct.error, MemoryError) as error:
+        raise SertkError(f"{where}: not a Kaldi matrix") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise SertkError(f"{where}: unreadable: {error}") from error
+    if not matrix.size:
+        raise SertkError(f"{where}: an empty matrix")
+    if not np.isfinite(matrix).all():
+        raise SertkError(f"{where}: the matrix holds NaN or infinite values")
+    return np.array(matrix, dtype=dtype)
+
+
+def split_location(location):
+    """`(name, byte offset or None, range or None)` of `foo.ark:123[0:9,2:3]`; a command has no offset."""
+    match = re.fullmatch(r"(.+?)(?:\[([\d:,]*)\])?", location.strip())
+    name, cut = match.groups()
+    offset = None
+    if not name.endswith("|") and (match := re.fullmatch(r"(.+):(\d+)", name)):
+        name, offset = match.group(1), int(match.group(2))
+        if name.rstrip().endswith("|"):
+            raise SertkError(
+                f"'{location}': a command is read from its beginning, take the byte offset :{offset} out"
+            )
+    return name, offset, cut
+
+
+@contextlib.contextmanager
+def open_input(name):
+    """Opens a path, `-` or `command |` for reading bytes, unpacking gzip.
+
+    Raises SertkError if the file cannot be opened or the command fails.
+    """
+    name = str(name).strip()
+    if name == "-":
+        if sys.stdin is None:
+            raise SertkError("standard input is closed")
+        yield _unpacked(sys.stdin.buffer, "standard input")
+    elif name.endswith("|"):
+        with _command_output(name[:-1].strip()) as stream:
+            yield _unpacked(stream, name)
+    else:
+        with contextlib.ExitStack() as files:
+            try:
+                stream = files.enter_context(open(name, "rb"))
+            except OSError as error:
+                raise SertkError(f"{name}: {error.strerror}") from error
+            yield _unpacked(stream, name)
+
+
+class MatrixWriter:
+    """Writes matrices to `ark:FILE`, `ark,t:FILE`, `ark,scp:FILE,SCP`, `ark:-` or `ark:| command`.
+
+    Used in a `with` block: files appear whole when it ends well and not at all otherwise. The archive's
+    path is written into the scp as it was given. `compression` is one of Kaldi's methods 1-7.
+    """
+
+    def __init__(self, wspecifier, compression=None):
+        kinds, options, location = _split_specifier(wspecifier)
+        parts = location.split(",", 1) if sorted(kinds) == ["ark", "scp"] else [location]
+        if "ark" not in kinds or options - WRITE_OPTIONS or len(parts) != len(kinds) or not all(parts):
+            raise UsageError(
+                f"'{wspecifier}' cannot be written: expected ark:FILE, ark,t:FILE or ark,scp:FILE,SCP"
+            )
+        names = dict(zip(kinds, parts))
+        self._ark, self._scp = names["ark"], names.get("scp")
+        if self._scp and (self._ark == "-" or self._ark.startswith("|")):
+            raise UsageError(f"'{wspecifier}' cannot be written: a table can point into a file only")
+        self._text = "t" in options
+        self._compression = compression
+        self._keys = set()
+        self._files = contextlib.ExitStack()
+
+    @property
+    def path(self):
+        """The archive's file, or None where it goes to standard output or a command."""
+        return None if self._ark == "-" or self._ark.startswith("|") else Path(self._ark)
+
+    def __enter__(self):
+        with contextlib.ExitStack() as files:
+            self._scp_stream = files.enter_context(_open_output(self._scp)) if self._scp else None
+            self._ark_stream = files.enter_context(_open_output(self._ark))
+            self._files = files.pop_all()
+        return self
+
+    def __exit__(self, *exception):
+        with contextlib.ExitStack() as files:
+            files.push(self._files)
+            ended_well = exception == (None, None, None)
+            if ended_well and self._scp and not (_is_special(self._ark) or _is_special(self._scp)):
+                # An old table must never point into the new archive, wherever this is cut off.
+                to_disk(self._ark_stream, self._ark)
+                to_disk(self._scp_stream, self._scp)
+                Path(self._scp).unlink(missing_ok=True)
+            return files.pop_all().__exit__(*exception)
+
+    def write(self, key, matrix):
+        """Appends one matrix (rows, columns) or vector; float64 is kept, all else becomes float32."""
+        if not key or any(character.isspace() for character in key):
+            raise SertkError(f"{self._ark}: '{key}' cannot be a key: it is empty or holds white space")
+        if key in self._keys:
+            raise SertkError(f"{self._ark}: {key} is written twice")
+        if not np.isfinite(matrix).all():
+            raise SertkError(f"{self._ark}: {key}: the matrix holds NaN or infinite values")
+        self._keys.add(key)
+        matrix = np.ascontiguousarray(matrix, dtype=None if matrix.dtype == np.float64 else np.float32)
+        self._ark_stream.write(f"{key} ".encode())
+        if self._scp_stream:
+            self._scp_stream.write(f"{key} {self._ark}:{self._ark_stream.tell()}\n".encode())
+        if self._text:
+            write_array_ascii(self._ark_stream, matrix)
+        else:
+            write_array(self._ark_stream, matrix, compression_method=self._compression)
+
+
+class _ExactStream:
+    """A stream whose `read` gives all the bytes asked for or raises SertkError."""
+
+    def __init__(self, stream, where):
+        self._stream = stream
+        self._where = where
+
+    def read(self, size):
+        if size < 0:
+            raise ValueError("negative size")
+        data = self._stream.read(size)
+        if len(data) < size:
+            raise SertkError(f"{self._where}: the archive is cut off here")
+        return data
+
+
+def _split_specifier(specifier):
+    """The kinds (ark, scp) in order, the set of other options, and what follows the first colon."""
+    types, _, location = specifier.partition(":")
+    types = types.split(",")
+    kinds = [name for name in types if name in ("ark", "scp")]
+    return kinds, set(types) - {"ark", "scp"}, location.strip()
+
+
+def _run_of(numbered):
+    """What neighbouring lines of a table share if one open file serves them; a command never does."""
+    number, (_, location) = numbered
+    name = split_location(location)[0]
+    return (number, name) if name.endswith("|") else (None, name)
+
+
+def _read_at(stream, where, offset, cut, dtype):
+    if offset is not None or stream.seekable():
+        stream.seek(offset or 0)
+    matrix = read_matrix(stream, where, dtype)
+    return matrix if cut is None else _cut_range(matrix, cut, where)
+
+
+def _cut_range(matrix, cut, where):
+    """The part `rows` or `rows,columns` of a matrix, both inclusive `first:last`, empty for all."""
+    parts = cut.split(",")
+    if len(parts) > matrix.ndim:
+        raise SertkError(f"{where}: the range [{cut}] does not fit a matrix of shape {matrix.shape}")
+    slices = []
+    for axis, (part, size) in enumerate(zip(parts, matrix.shape)):
+        if part in ("", ":"):
+            slices.append(slice(None))
+            continue
+        match = re.fullmatch(r"(\d+):(\d+)", part)
+        first, last = map(int, match.groups()) if match else (1, 0)
+        if not first <= last < size + (RANGE_SLACK if axis == 0 else 0) or first >= size:
+            raise SertkError(f"{where}: the range [{cut}] does not fit a matrix of shape {matrix.shape}")
+        slices.append(slice(first, last + 1))
+    return matrix[tuple(slices)].copy()
+
+
+def _read_key(stream, location):
+    key = bytearray()
+    try:
+        while byte := stream.read(1):
+            if not byte.isspace():
+                key += byte
+            elif key:
+                break
+            if len(key) > LONGEST_KEY:
+                raise SertkError(f"{location}: not a Kaldi archive")
+        if not key:
+            return None
+        text = key.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise SertkError(f"{location}: not a Kaldi archive") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise SertkError(f"{location}: unreadable: {error}") from error
+    if not byte:
+        raise SertkError(f"{location}: the archive is cut off after the key {text}")
+    return text
+
+
+def _read_text_matrix(stream, where):
+    """A text matrix (each row on a line of its own after `[`) or vector (all on one line).
+
+    kaldiio's reader takes a matrix that starts with a whole number for one of integers, and fails on it.
+    """
+    lines = []
+    while b"]" not in (line := stream.readline()):
+        if not line:
+            raise SertkError(f"{where}: the archive is cut off here")
+        if not lines and not line.lstrip().startswith(b"["):
+            raise ValueError("no opening bracket")
+        lines.append(line)
+    head, _, body = b"".join([*lines, line]).partition(b"]")[0].partition(b"[")
+    if head.strip():
+        raise ValueError("no opening bracket")
+    rows = [[float(value) for value in row.split()] for row in body.split(b"\n") if row.strip()]
+    if not rows:
+        return np.empty(0)
+    return np.array(rows) if b"\n" in body else np.array(rows[0])
+
+
+def _unpacked(stream, name):
+    """The stream itself, or its content if that is gzip (no Kaldi archive starts with its first byte)."""
+    try:
+        packed = stream.peek(1)[:1] == b"\x1f"
+    except OSError as error:
+        raise SertkError(f"{name}: {error.strerror}") from error
+    return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if packed else stream
+
+
+def _name_of(location):
+    return "standard input" if location == "-" else location
+
+
+def start_command(command, **streams):
+    """A Popen of a command line, which fails where any command of its pipes does."""
+    return subprocess.Popen(["bash", "-o", "pipefail", "-c", command], **streams)
+
+
+@contextlib.contextmanager
+def _command_output(command):
+    process = start_command(command, stdout=subprocess.PIPE)
+    try:
+        yield process.stdout
+        while process.stdout.read(1 << 16):
+            pass
+        check_status(command, process.wait())
+    except SertkError:
+        process.stdout.close()
+        check_status(command, process.wait())
+        raise
+    finally:
+        process.stdout.close()
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def check_status(command, status):
+    """Raises SertkError for a failure; that a command's reader wanted no more of its output is none."""
+    if status not in (0, -signal.SIGPIPE, 128 + signal.SIGPIPE):
+        raise SertkError(f"the command '{command}' failed with status {status}")
+
+
+def _is_special(name):
+    """Whether an output is no regular file, and cannot be written aside."""
+    return name == "-" or name.startswith("|") or (Path(name).exists() and not Path(name).is_file())
+
+
+@contextlib.contextmanager
+def _open_output(name):
+    """Opens `-`, `| command` or a path for writing bytes; a regular file is written aside."""
+    if name == "-":
+        if sys.stdout is None:
+            raise SertkError("standard output is closed")
+        with naming("standard output"):
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+    elif name.startswith("|"):
+        command = name[1:].strip()
+        process = start_command(command, stdin=subprocess.PIPE)
+        ended_early = None
+        try:
+            with process.stdin:
+                yield process.stdin
+        except BrokenPipeError as error:
+            ended_early = error
+        finally:
+            status = process.wait()
+        check_status(command, status)
+        if ended_early:
+            raise SertkError(f"the command '{command}' ended before it had read all") from ended_early
+    elif _is_special(name):
+        with naming(name), open(name, "wb") as stream:
+            yield stream
+    else:
+        with write_aside(name, "wb") as stream:
+            yield stream

@@ -1,0 +1,203 @@
+"""Kaldi data folders: reading and writing their tables."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from sertk.core.errors import SertkError
+from sertk.core.files import aside_of, write_text
+
+SPLIT_PARTS = ("train", "valid", "test")
+_SEPARATOR = re.compile("[ \t]+")
+
+
+def by_bytes(key):
+    """The sort key that orders strings as `LC_ALL=C sort` does."""
+    return key.encode()
+
+
+def read_lines(path):
+    """The lines of a text file without their line ends.
+
+    Raises SertkError with file and line for a missing file, bytes that are not UTF-8, and Windows line ends.
+    """
+    text = read_text(path)
+    if "\r" in text:
+        line = text.count("\n", 0, text.index("\r")) + 1
+        raise SertkError(f"{path}:{line}: Windows line end (CR LF); convert the file with dos2unix")
+    lines = text.split("\n")
+    return lines[:-1] if lines[-1] == "" else lines
+
+
+def read_text(path):
+    """A whole UTF-8 file; raises SertkError if it is missing or with the line of the first other byte."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise SertkError(f"{path}: {error.strerror}") from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise SertkError(f"{path}:{line}: not UTF-8 text; convert the file with iconv") from error
+
+
+def split_line(line):
+    """The key and the value of a table's line; only spaces and tabs separate them."""
+    key, *value = _SEPARATOR.split(line.rstrip(" \t"), maxsplit=1)
+    return key, "".join(value)
+
+
+def read_table(path, allow_empty=False):
+    """A table `key value...` as a dict from key to the rest of its line.
+
+    Raises SertkError with file, line and key for an unreadable file, a line without key or value (values may
+    be missing with `allow_empty`), and keys that repeat or are not sorted under LC_ALL=C.
+    """
+    table = {}
+    previous = ""
+    for number, line in enumerate(read_lines(path), start=1):
+        key, value = split_line(line)
+        if not key:
+            raise SertkError(f"{path}:{number}: the line is blank or starts with white space; remove that")
+        if not (value or allow_empty):
+            raise SertkError(f"{path}:{number}: no value after the key '{key}'; add it or remove the line")
+        if key in table:
+            raise SertkError(f"{path}:{number}: the key '{key}' is there twice; keep one line")
+        if by_bytes(key) < by_bytes(previous):
+            raise SertkError(
+                f"{path}:{number}: '{key}' comes after '{previous}' but sorts before it; sort with LC_ALL=C"
+            )
+        table[key] = value
+        previous = key
+    return table
+
+
+def is_count(text):
+    """Whether a table's value is a positive whole number."""
+    return text.isascii() and text.isdecimal() and int(text) > 0
+
+
+def require_lines(path, table, utterances):
+    """Raises SertkError, naming the first one, where the table read from `path` lacks some of `utterances`."""
+    if missing := [utterance for utterance in utterances if utterance not in table]:
+        raise SertkError(
+            f"{path}: no line for {len(missing)} utterances, such as '{missing[0]}'; run fix_data_dir.sh, or remove the file"
+        )
+
+
+def read_counts(path, utterances):
+    """{utterance: count} of the `utterances` from a table of positive whole numbers, as utt2num_words.
+
+    Raises SertkError naming an utterance that is missing, or has something else.
+    """
+    table = read_table(path)
+    require_lines(path, table, utterances)
+    for utterance in utterances:
+        if not is_count(table[utterance]):
+            raise SertkError(f"{path}: '{utterance}' needs a positive whole number, not '{table[utterance]}'; remove the file")
+    return {utterance: int(table[utterance]) for utterance in utterances}
+
+
+def write_table(path, mapping):
+    """Writes a dict from key to value as sorted lines, whole or not at all."""
+    write_text(path, _format_table(path, mapping))
+
+
+def _format_table(path, mapping):
+    for key, value in mapping.items():
+        if not key or _SEPARATOR.search(key) or re.search("[\r\n]", f"{key}{value}"):
+            raise SertkError(f"{path}: a line cannot hold the key {key!r} with the value {value!r}")
+    lines = (f"{key} {mapping[key]}".rstrip(" ") for key in sorted(mapping, key=by_bytes))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def invert_utt2spk(utt2spk):
+    """spk2utt, a dict from speaker to its sorted utterances separated by spaces."""
+    speakers = {}
+    for utterance in sorted(utt2spk, key=by_bytes):
+        speakers.setdefault(utt2spk[utterance], []).append(utterance)
+    return {speaker: " ".join(utterances) for speaker, utterances in speakers.items()}
+
+
+class DataDir:
+    """A data folder; raises SertkError if it is not there."""
+
+    def __init__(self, path):
+        self.path = Path(path)
+        if not self.path.is_dir():
+            raise SertkError(f"{path}: no such data folder")
+
+    def has(self, name):
+        return (self.path / name).is_file()
+
+    def table(self, name):
+        """The table `name` (for example "utt2spk" or "feats/fbank40.scp") as a dict; see read_table."""
+        if not self.has(name):
+            raise SertkError(f"{self.path / name}: the data folder has no such table")
+        return read_table(self.path / name, allow_empty=name == "text")
+
+    def labels(self, label_set):
+        """The label of each utterance that has one in `labels/LABEL_SET`."""
+        if not self.has(f"labels/{label_set}"):
+            known = ", ".join(name.removeprefix("labels/") for name in self.table_names("labels/")) or "none"
+            raise SertkError(f"{self.path}: no label set '{label_set}'; there are: {known}")
+        return self.table(f"labels/{label_set}")
+
+    def feats_path(self, feature_type):
+        """Where the feature archive index of `feature_type` belongs; it may not exist yet."""
+        return self.path / "feats" / f"{feature_type}.scp"
+
+    @property
+    def utterances(self):
+        return list(self.table("utt2spk"))
+
+    def table_names(self, prefix=""):
+        """The sorted names, relative to the folder, of the tables it has that begin with `prefix`."""
+        files = [*self.path.glob("*"), *self.path.glob("labels/*"), *self.path.glob("feats/*.scp")]
+        names = [path.relative_to(self.path).as_posix() for path in files if path.is_file()]
+        return sorted((name for name in names if table_kind(name) and name.startswith(prefix)), key=by_bytes)
+
+    def split_lists(self):
+        """The paths of the utterance lists of all protocols and folds."""
+        return sorted(path for part in SPLIT_PARTS for path in self.path.glob(f"splits/*/fold*/{part}"))
+
+
+def table_kind(name):
+    """What the keys of a table are: "utterance", "speaker" or "recording"; None for what is not a table."""
+    base = name.rpartition("/")[2]
+    if base.startswith(".") or base.endswith(("~", ".bak", ".tmp")):
+        return None
+    if name.startswith("labels/") or (name.startswith("feats/") and base.endswith(".scp")):
+        return "utterance"
+    if name in ("text", "segments", "feats.scp", "vad.scp") or name.startswith("utt2"):
+        return "utterance"
+    if name == "cmvn.scp" or name.startswith("spk2"):
+        return "speaker"
+    if name == "wav.scp" or name.startswith("reco2"):
+        return "recording"
+    return None
+
+
+def write_data_dir(path, tables):
+    """Writes tables, a dict from name ("utt2spk", "labels/8", ...) to dict, and spk2utt with utt2spk.
+
+    A new folder appears whole. In an existing folder each of these tables is replaced whole, the rest kept.
+    """
+    path = Path(os.path.abspath(path))
+    if "utt2spk" in tables:
+        tables = {**tables, "spk2utt": invert_utt2spk(tables["utt2spk"])}
+    aside = aside_of(path)
+    try:
+        for name, table in tables.items():
+            (aside / name).parent.mkdir(parents=True, exist_ok=True)
+            (aside / name).write_text(_format_table(path / name, table), encoding="utf-8")
+        if path.exists():
+            for name in tables:
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(aside / name, path / name)
+        elif tables:
+            os.rename(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""What a page can show of each system beside its tables: figures, speakers, mistakes to hear."""
+
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+
+from sertk.evaluation.metrics import class_metrics, scores
+from sertk.evaluation.mistakes import confident_mistakes
+from sertk.evaluation.results import speaker_confusions
+from sertk.evaluation.runs import read_runs
+from sertk.reports.html import Drawing, Folded, Image, Sound
+from sertk.reports.outputs import draw_confusion, draw_curves, draw_recalls, read_commands
+from sertk.reports.pages import Heading, Picture, Table, Text
+from sertk.reports.plots.recall import HATCHES
+from sertk.reports.published import card_task
+from sertk.reports.tables import NOTHING, percent, results_page, task_name
+
+LARGEST_PICTURE = 1_000_000  # bytes
+MISTAKES = (
+    "The utterances that were not recognised and whose predicted class had the highest posterior; of several "
+    "runs, the most certain one's."
+)
+
+
+def details(experiments, mistakes, recordings):
+    """Blocks for `Scored` experiments, those of a task together, each system's folded.
+
+    `mistakes` is how many utterances are listed of each, and `recordings` the `Recordings` to hear them.
+    """
+    groups = {}
+    for experiment in experiments:
+        task = (*card_task(experiment.card), *experiment.results["labels"])
+        groups.setdefault(task, []).append(experiment)
+    blocks = []
+    with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a name is a $
+        for group in groups.values():
+            blocks.append(Heading(f"Systems: {task_name(group[0].results['experiment'])}"))
+            if 1 < len(group) <= len(HATCHES):
+                folders = [experiment.folder for experiment in group]
+                blocks.append(Drawing("Recall of each class", draw_recalls(folders)))
+            blocks += [_system(experiment, mistakes, recordings) for experiment in group]
+    return blocks
+
+
+def _system(experiment, mistakes, recordings):
+    folder, results = experiment.folder, experiment.results
+    runs = read_runs(folder, results["labels"])
+    has_curves = any(run.epochs for run in runs)
+    figures = {"confusion.png": draw_confusion(results), "recall.png": draw_recalls([folder])}
+    if has_curves:
+        figures["curves.png"] = draw_curves(folder)
+    blocks = [
+        Drawing(block.title, figures[block.file]) if isinstance(block, Picture) else block
+        for block in results_page(results, read_commands(folder), has_curves)[1:]
+    ]
+    blocks += [Heading("Speakers"), _speakers_table(runs, results["labels"])]
+    if mistakes:
+        blocks += [
+            Heading("Most confident mistakes"),
+            *_mistakes(runs, results["labels"], mistakes, recordings),
+        ]
+    blocks += _embeddings(folder)
+    name = f"{experiment.name}: UAR {percent(results['uar'])} %"
+    return Folded(name, [replace(each, level=3) if isinstance(each, Heading) else each for each in blocks])
+
+
+def _speakers_table(runs, labels):
+    """UAR and recall of each class by speaker, all folds and seeds pooled."""
+    speakers = np.unique([name for run in runs for name in run.predictions.speakers])
+    rows = []
+    for speaker, confusion in zip(speakers, speaker_confusions(runs, len(labels)), strict=True):
+        by_class = class_metrics(confusion)
+        recalls = zip(by_class["support"], by_class["recall"])
+        shown = [percent(recall) if support else NOTHING for support, recall in recalls]
+        rows.append([speaker, int(confusion.sum()), percent(float(scores(confusion)["uar"])), *shown])
+    return Table(["speaker", "utterances", "UAR %", *(f"{label} %" for label in labels)], rows)
+
+
+def _mistakes(runs, labels, most, recordings):
+    mistakes = confident_mistakes(runs, labels, most)
+    if not mistakes:
+        return [Text("None.")]
+    sounds, notes = recordings.read(runs, [each.utterance for each in mistakes])
+    header = [
+        "utterance",
+        "speaker",
+        "reference",
+        "predicted",
+        "posterior %",
+        "of the reference %",
+        "wrong in runs",
+    ]
+    rows = []
+    for each in mistakes:
+        row = [each.utterance, each.speaker, each.reference, each.predicted]
+        row += [percent(each.posterior), percent(each.of_reference), f"{each.wrong} of {each.decoded}"]
+        sound = Sound(sounds[each.utterance]) if each.utterance in sounds else NOTHING
+        rows.append([*row, sound] if sounds else row)
+    table = Table(header + ["recording"] * bool(sounds), rows, left=4)
+    return [Text(MISTAKES), table, *map(Text, notes)]
+
+
+def _embeddings(folder):
+    """The t-SNE pictures that stage 6 drew, and those that lie in the experiment's folder."""
+    blocks = []
+    for path in sorted([*folder.glob("tsne*.png"), *folder.glob("fold*/seed*/layers/tsne*.png")]):
+        name = path.relative_to(folder).as_posix()
+        if path.stat().st_size > LARGEST_PICTURE:
+            blocks.append(Text(f"{name} is left out, as it is larger than {LARGEST_PICTURE / 1e6:.0f} MB."))
+        else:
+            blocks += [Text(f"{name}:"), Image(name, path.read_bytes())]
+    return [Heading("t-SNE"), *blocks] if blocks else []

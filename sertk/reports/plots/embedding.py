@@ -1,0 +1,122 @@
+"""Vectors of a model's layer in the plane, by t-SNE."""
+
+import logging
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_limits
+
+from sertk.core.errors import SertkError
+from sertk.core.files import write_text
+from sertk.kaldi.archives import open_matrices
+
+NAMED = 5  # utterances that a message names
+DIMS = 50  # as many principal components as t-SNE needs to find the neighbours
+
+LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Point:
+    """A row, counted from 1, of an utterance's matrix in one of the archives."""
+
+    archive: str
+    utterance: str
+    row: int
+    label: str | None
+    vector: np.ndarray  # (dims,)
+
+
+def read_points(archives, labels=None):
+    """Yields a `Point` for every row of every utterance of archives {name: rspecifier}, in their order.
+
+    An utterance is a matrix (rows, dims), or a vector (dims,) as a single row. `labels` {utterance: label}
+    may hold more utterances than the archives, which is logged. Raises SertkError for utterances without
+    label and for differing dims.
+    """
+    seen, dims = {}, None
+    for archive, rspecifier in archives.items():
+        for utterance, matrix in open_matrices(rspecifier):
+            matrix = np.atleast_2d(matrix)
+            dims = dims or matrix.shape[1]
+            if matrix.shape[1] != dims:
+                raise SertkError(
+                    f"{rspecifier}: {utterance} has {matrix.shape[1]} dimensions, the utterances before it "
+                    f"{dims}; all must be of one layer"
+                )
+            label = None if labels is None else labels.get(utterance)
+            seen[utterance] = label
+            for row, vector in enumerate(matrix, start=1):
+                yield Point(archive, utterance, row, label, vector.copy())
+    if labels is not None:
+        _check_labels(labels, seen)
+
+
+def _check_labels(labels, seen):
+    unlabelled = [utterance for utterance, label in seen.items() if label is None]
+    if unlabelled:
+        raise SertkError(
+            f"{len(unlabelled)} of {len(seen)} utterances have no label in --utt2label: {_some(unlabelled)}"
+        )
+    absent = [utterance for utterance in labels if utterance not in seen]
+    if absent:
+        LOGGER.info(
+            "%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), _some(absent)
+        )
+
+
+def _some(utterances):
+    return " ".join(utterances[:NAMED]) + (" ..." if len(utterances) > NAMED else "")
+
+
+def draw_points(points, count, seed=0):
+    """At most `count` of an iterable of points, each with the same chance, in their order.
+
+    They are drawn while they are read (reservoir sampling, Vitter's algorithm R), so that no more are kept.
+    """
+    random = np.random.default_rng(seed)
+    kept, total = [], 0
+    for total, point in enumerate(points, start=1):
+        if total <= count:
+            kept.append((total, point))
+        elif (place := random.integers(total)) < count:
+            kept[place] = (total, point)
+    if total > count:
+        LOGGER.info("%d of %d points drawn at random with seed %d", count, total, seed)
+    return [point for _, point in sorted(kept, key=lambda numbered: numbered[0])]
+
+
+def embed(vectors, perplexity=30.0, seed=0):
+    """The t-SNE coordinates (points, 2) of vectors (points, dims), from a principal component start.
+
+    More than 50 dims are reduced to their first 50 principal components (van der Maaten and Hinton 2008).
+    Raises SertkError where there are too few points for the perplexity, or nothing to tell them apart.
+    """
+    count, dims = vectors.shape
+    if count <= perplexity:
+        raise SertkError(f"a perplexity of {perplexity:g} needs more than {count} points; lower --perplexity")
+    if dims < 2 or not np.ptp(vectors, axis=0).any():
+        raise SertkError("t-SNE needs points of two or more dimensions that are not all the same")
+    LOGGER.info("t-SNE of %d points of %d dimensions, perplexity %g", count, dims, perplexity)
+    start = time.monotonic()
+    with threadpool_limits(1):  # sums of several threads differ from run to run
+        if dims > DIMS:
+            vectors = PCA(min(DIMS, count), random_state=seed).fit_transform(vectors)
+        tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
+        coordinates = tsne.fit_transform(vectors)
+    LOGGER.info(
+        "t-SNE took %.0f s, Kullback-Leibler divergence %.2f", time.monotonic() - start, tsne.kl_divergence_
+    )
+    return coordinates
+
+
+def write_embedding(path, points, coordinates):
+    """Writes points and their coordinates (points, 2) as a table with a header."""
+    lines = ["archive\tutterance\trow\tlabel\tx\ty\n"]
+    for point, (x, y) in zip(points, coordinates):
+        fields = [point.archive, point.utterance, str(point.row), point.label or "-", f"{x:.4f}", f"{y:.4f}"]
+        lines.append("\t".join(fields) + "\n")
+    write_text(path, "".join(lines))

@@ -1,0 +1,58 @@
+"""Figures as SVG elements inside an HTML page."""
+
+import hashlib
+import io
+import re
+from xml.etree import ElementTree
+
+import matplotlib
+
+from sertk.reports.plots.pictures import METADATA, STABLE_IDS
+
+SVG = "{http://www.w3.org/2000/svg}"
+NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+
+
+def inline_svg(figure, title):
+    """A figure as an <svg> element whose texts stay texts, in the page's font.
+
+    It has no styles, which a page's policy may forbid, but attributes; its ids are its own on the page.
+    """
+    written = io.StringIO()
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    with matplotlib.rc_context(STABLE_IDS | {"svg.fonttype": "none"}):
+        figure.savefig(written, format="svg", metadata=METADATA[".svg"])
+    text = NO_XML.sub("\ufffd", written.getvalue())
+    root = ElementTree.fromstring(text)
+    root.remove(root.find(f"{SVG}metadata"))
+    root.remove(root.find(f"{SVG}defs"))  # the first, which holds the style of all elements
+    prefix = hashlib.sha256(text.encode()).hexdigest()[:8]
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(SVG)
+        element.attrib = _attributes(element.attrib, f"{prefix}-")
+        element.tail = None
+        if element.tag != "text":
+            element.text = None
+    root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt", "role": "img", "aria-label": title}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _attributes(attributes, prefix):
+    """Attributes with those that `style` holds, without namespaces, and with `prefix` before all ids."""
+    flat = {}
+    for name, value in attributes.items():
+        if name == "style":
+            pairs = (pair.split(":", 1) for pair in value.split(";") if pair.strip())
+            flat |= {key.strip(): setting.strip() for key, setting in pairs}
+        else:
+            flat[name.rpartition("}")[2]] = " ".join(value.split())
+    flat.pop("font-family", None)
+    for name, value in flat.items():
+        if name == "id":
+            flat[name] = prefix + value
+        elif name == "href":
+            flat[name] = re.sub("^#", f"#{prefix}", value)
+        else:
+            flat[name] = value.replace("url(#", f"url(#{prefix}")
+    return flat

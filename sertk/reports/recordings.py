@@ -1,0 +1,86 @@
+"""Recordings of utterances, small enough for a page."""
+
+import io
+import shlex
+from pathlib import Path
+
+import numpy as np
+
+from sertk.core.errors import SertkError
+from sertk.features.audio import read_data_dir, resample
+from sertk.kaldi.datadir import read_lines, read_text
+
+RATE = 16000  # Hz
+LONGEST = 10  # seconds of a recording that are kept
+MOST_BYTES = 12_000_000  # of all recordings of a page
+
+
+class Recordings:
+    """Reads recordings from the data folder that is named, else from the one that was decoded."""
+
+    def __init__(self, data=None):
+        self.data = data
+        self.left = MOST_BYTES
+
+    def read(self, runs, utterances):
+        """({utterance: FLAC}, notes): what is there, mono at 16 kHz, and a line for whatever is not."""
+        try:
+            data = Path(self.data) if self.data else _trusted(stored_data(runs[0].path))
+            errors, found = [], {}
+            skip = lambda utterance, error: errors.append(f"{utterance}: {error}")
+            for utterance, samples, rate in read_data_dir(data, set(utterances), skip):
+                found[utterance] = flac(samples, rate)
+        except SertkError as error:
+            return {}, [f"No recordings: {error}."]
+        notes = [f"No recording of {error}." for error in errors]
+        kept = {}
+        for utterance in utterances:
+            if utterance not in found:
+                continue
+            if len(found[utterance]) > self.left:
+                notes.append(f"More recordings than {MOST_BYTES / 1e6:.0f} MB are left out.")
+                break
+            self.left -= len(found[utterance])
+            kept[utterance] = found[utterance]
+        missing = sum(utterance not in found for utterance in utterances) - len(errors)
+        return kept, notes + [f"{missing} of the utterances are not in {data}."] * (missing > 0)
+
+
+def flac(samples, rate):
+    """The first seconds of mono samples (samples,) in [-1, 1] at `rate` Hz as the bytes of a FLAC file."""
+    import soundfile
+
+    samples = resample(samples[: LONGEST * rate], rate, RATE)
+    content = io.BytesIO()
+    soundfile.write(content, np.clip(samples, -1, 1), RATE, format="FLAC", subtype="PCM_16")
+    return content.getvalue()
+
+
+def stored_data(run):
+    """The data folder that a run's decoding was told, by its command.txt.
+
+    A relative one is taken from where that command ran, which the run's own path in it tells, else from here.
+    Raises SertkError where nothing is stored.
+    """
+    path = Path(run) / "decode_test" / "command.txt"
+    lines = read_lines(path) if path.is_file() else []
+    try:
+        words = shlex.split(lines[-1]) if lines else []
+        data = Path(words[words.index("--data") + 1])
+    except (ValueError, IndexError) as error:
+        raise SertkError(f"{path} names no data folder; name it with --data") from error
+    run = Path(run).resolve()
+    for named in map(Path, words):
+        depth = len(named.parts)
+        if depth > 1 and not named.is_absolute() and run.parts[-depth:] == named.parts:
+            return Path(*run.parts[:-depth]) / data
+    return data
+
+
+def _trusted(data):
+    """The folder; raises SertkError if it is not there, or has commands that nobody asked to run."""
+    if not (data / "wav.scp").is_file():
+        raise SertkError(f"{data} has no wav.scp; name the data folder with --data")
+    if "|" in read_text(data / "wav.scp"):
+        raise SertkError(f"{data}/wav.scp holds commands, which are only run where --data names the folder")
+    return data

@@ -1,6 +1,0 @@
-"""The tasks: what is trained, on which data, with which loss and metric. FOLD_TASKS are those on a fold, by name."""
-
-from sertk.tasks.autoencoder import AutoencoderTask
-from sertk.tasks.emotion import EmotionTask
-
-FOLD_TASKS = {"autoencoder": AutoencoderTask, "emotion": EmotionTask}
