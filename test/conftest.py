@@ -16,13 +16,15 @@ def small_corpus(tmp_path):
     random = np.random.default_rng(0)
     data = tmp_path / "data"
     utterances = {
-        f"{speaker}-{label}-{take}": (speaker, label)
-        for speaker in SPEAKERS for label in CLASSES for take in (1, 2)
+        f"{speaker}-{label}-{take}": (speaker, label) for speaker in SPEAKERS for label in CLASSES for take in (1, 2)
     }
-    write_data_dir(data, {
-        "utt2spk": {utterance: speaker for utterance, (speaker, _) in utterances.items()},
-        "labels/3": {utterance: label for utterance, (_, label) in utterances.items()},
-    })
+    write_data_dir(
+        data,
+        {
+            "utt2spk": {utterance: speaker for utterance, (speaker, _) in utterances.items()},
+            "labels/3": {utterance: label for utterance, (_, label) in utterances.items()},
+        },
+    )
     with MatrixWriter(f"ark,scp:{data}/feats/toy.ark,{data}/feats/toy.scp") as writer:
         for utterance, (speaker, label) in utterances.items():
             frames = random.normal(size=(random.integers(20, 40), 6))

@@ -79,9 +79,7 @@ def write_card(experiment, classes=CLASSES, **changes):
     (experiment / "card.yaml").write_text(yaml.safe_dump(card, sort_keys=False))
 
 
-def make_experiment(
-    folder, done=(1, 2), seeds=(1, 2), classes=CLASSES, speakers=6, right=0.6, number=0, **card
-):
+def make_experiment(folder, done=(1, 2), seeds=(1, 2), classes=CLASSES, speakers=6, right=0.6, number=0, **card):
     """An experiment of `speakers` per fold with 12 utterances each; `number` seeds the mistakes."""
     generator = np.random.default_rng(number)
     write_card(folder, classes, **card)

@@ -48,8 +48,12 @@ class Reference(nn.Module):
     def __init__(self, bins, units, layers, symbols):
         super().__init__()
         self.convolutions = nn.Sequential(
-            nn.Conv2d(1, 32, (41, 11), (2, 2)), nn.BatchNorm2d(32), nn.Hardtanh(0, 20, inplace=True),
-            nn.Conv2d(32, 32, (21, 11), (2, 1)), nn.BatchNorm2d(32), nn.Hardtanh(0, 20, inplace=True),
+            nn.Conv2d(1, 32, (41, 11), (2, 2)),
+            nn.BatchNorm2d(32),
+            nn.Hardtanh(0, 20, inplace=True),
+            nn.Conv2d(32, 32, (21, 11), (2, 1)),
+            nn.BatchNorm2d(32),
+            nn.Hardtanh(0, 20, inplace=True),
         )
         bins = ((bins - 41) // 2 - 20) // 2 + 1
         dims = [32 * bins] + [units] * (layers - 1)
@@ -117,9 +121,7 @@ class _Given(torch.autograd.Function):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=5, help="steps of each kind (default: %(default)s)")
     add_device_options(parser)
     args = parser.parse_args()
@@ -132,9 +134,12 @@ def main():
         reference, ours, around = measure(dataset, config, device, args.steps)
         ratio, share = ours / reference, around / ours
         slow |= ratio > ALLOWED[title] or share > ALLOWED_AROUND
-        print(f"lengths {title:14} reference {reference:6.2f} s, ours {ours:6.2f} s, ratio {ratio:.2f} of "
-              f"{ALLOWED[title]:.2f} allowed, around the network {1e3 * around:4.0f} ms, "
-              f"{share:.1%} of {ALLOWED_AROUND:.0%} allowed", flush=True)
+        print(
+            f"lengths {title:14} reference {reference:6.2f} s, ours {ours:6.2f} s, ratio {ratio:.2f} of "
+            f"{ALLOWED[title]:.2f} allowed, around the network {1e3 * around:4.0f} ms, "
+            f"{share:.1%} of {ALLOWED_AROUND:.0%} allowed",
+            flush=True,
+        )
     return slow
 
 
@@ -143,7 +148,7 @@ def random_dataset(seconds, config):
     random = np.random.default_rng(0)
     names = [str(number) for number in range(len(seconds))]
     waves = {name: random.random(int(RATE * each), dtype=np.float32) for name, each in zip(names, seconds)}
-    name, = config.features
+    (name,) = config.features
     stream = WaveStream(waves, load_extractor(name))
     tokens = [random.integers(CHARACTERS, size=int(CHARACTERS_A_SECOND * each)).tolist() for each in seconds]
     return Dataset(names, {name: stream}, {name: Normaliser(config.normalise)}, tokens=tokens)
@@ -193,7 +198,9 @@ def loop_step(model, dataset, config, device):
     """An epoch of one step of the training loop, without what comes at the end of an epoch."""
     sampler = UtteranceSampler(dataset)
     task = SimpleNamespace(
-        model=model, device=device, gather_all=lambda chunks: sampler.gather_all(chunks, device),
+        model=model,
+        device=device,
+        gather_all=lambda chunks: sampler.gather_all(chunks, device),
         epoch_batches=lambda generator, epoch: [torch.arange(len(dataset.utterances))],
     )
     optimiser = make_optimiser(config.optimiser, model)

@@ -93,9 +93,7 @@ def find_files(args):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--wav_dir", help="folder of recordings")
     source.add_argument("--wav_scp", help="or a wav.scp of paths")

@@ -40,10 +40,19 @@ MODELS_MEASURED = {  # title: config, settings, dims of the features, steps in t
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=20,
-                        help="steps of each kind (default: %(default)s), 20 times as many of the small model")
-    parser.add_argument("models", nargs="*", default=list(MODELS_MEASURED), metavar="MODEL",
-                        help=f"of {', '.join(MODELS_MEASURED)} (default: all)")
+    parser.add_argument(
+        "--steps",
+        type=int,
+        default=20,
+        help="steps of each kind (default: %(default)s), 20 times as many of the small model",
+    )
+    parser.add_argument(
+        "models",
+        nargs="*",
+        default=list(MODELS_MEASURED),
+        metavar="MODEL",
+        help=f"of {', '.join(MODELS_MEASURED)} (default: all)",
+    )
     add_device_options(parser)
     args = parser.parse_args()
     device = choose_device(args)
@@ -55,8 +64,10 @@ def main():
         step, bare = measure(random_dataset(config, dims).to(device), config, device, factor * args.steps)
         allowed = ALLOWED_SECONDS if factor > 1 else ALLOWED_SHARE * bare
         slow |= step - bare > allowed
-        print(f"{title:22} step {1e3 * step:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
-              f"around them {1e3 * (step - bare):6.2f} ms of {1e3 * allowed:.2f} ms allowed")
+        print(
+            f"{title:22} step {1e3 * step:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
+            f"around them {1e3 * (step - bare):6.2f} ms of {1e3 * allowed:.2f} ms allowed"
+        )
     return slow
 
 
@@ -76,7 +87,9 @@ def random_dataset(config, dims):
 
 def measure(dataset, config, device, steps):
     """Median seconds of a whole training step and of the bare forward and backward pass."""
-    model = MODELS[config.model.name](config.model, Shape({"random": dataset.streams["random"].dims}, CLASSES, config.segment.frames)).to(device)
+    model = MODELS[config.model.name](
+        config.model, Shape({"random": dataset.streams["random"].dims}, CLASSES, config.segment.frames)
+    ).to(device)
     task = SimpleNamespace(model=model, device=device)
     optimiser = make_optimiser(config.optimiser, model)
     average = mean_of_weights(model, config.training.average) if config.training.average else None
@@ -86,8 +99,9 @@ def measure(dataset, config, device, steps):
     ready = sampler.gather(chunks[0], device)
 
     def step(number):
-        train_step(task, optimiser, sampler.gather(chunks[number % len(chunks)], device),
-                   config.training.grad_clip, precision)
+        train_step(
+            task, optimiser, sampler.gather(chunks[number % len(chunks)], device), config.training.grad_clip, precision
+        )
         if average:
             average.update_parameters(model)
 

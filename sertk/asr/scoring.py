@@ -50,12 +50,23 @@ def write_asr_page(exp_dir):
     ]
     facts = [
         f"model: {config['model']['name']} ({model})",
-        *(f"{part}: {card[part]['utterances']} utterances, {card[part]['hours']:.2f} hours" for part in ("train", "dev")),
+        *(
+            f"{part}: {card[part]['utterances']} utterances, {card[part]['hours']:.2f} hours"
+            for part in ("train", "dev")
+        ),
         f"tokens: {card['tokens']}, and the blank",
         f"chosen: epoch {best['epoch']}, by the CER on the dev part, which is {percent(best['valid_cer'])} %",
         "decoding: best path, no language model",
     ]
-    write_text(exp_dir / "RESULTS.md", "\n".join([
-        f"# {exp_dir.name}: speech recognition", "",
-        markdown_table(("part", "utterances", "hours", "CER %", "WER %"), rows), *(f"- {fact}" for fact in facts), "",
-    ]))
+    write_text(
+        exp_dir / "RESULTS.md",
+        "\n".join(
+            [
+                f"# {exp_dir.name}: speech recognition",
+                "",
+                markdown_table(("part", "utterances", "hours", "CER %", "WER %"), rows),
+                *(f"- {fact}" for fact in facts),
+                "",
+            ]
+        ),
+    )

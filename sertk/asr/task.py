@@ -97,7 +97,12 @@ def report_left_out(data_dir, left_out, total):
         names = sorted(utterance for utterance, each in left_out.items() if each == reason)
         log.warning(
             "%s: %d of %d utterances are left out, with %s: %s%s",
-            Path(data_dir), len(names), total, reason, " ".join(names[:5]), " ..." if len(names) > 5 else "",
+            Path(data_dir),
+            len(names),
+            total,
+            reason,
+            " ".join(names[:5]),
+            " ..." if len(names) > 5 else "",
         )
     if len(left_out) == total:
         raise SertkError(f"{data_dir}: no utterance is left to learn from")

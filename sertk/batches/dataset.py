@@ -23,7 +23,9 @@ def find_feats(feature_type, data_dir, run_dir=None):
     own = own_feats(run_dir, feature_type) if run_dir else None
     path = own if own and own.exists() else DataDir(data_dir).feats_path(feature_type)
     if not path.exists():
-        raise SertkError(f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of a speech recogniser")
+        raise SertkError(
+            f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of a speech recogniser"
+        )
     return path
 
 
@@ -33,9 +35,14 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
     streams = {name: load_features(config, name, data_dir, utterances, run_dir) for name in config.features}
     return Dataset(
-        utterances, streams, {}, torch.tensor(labels.indices(utterances)) if labels else None,
+        utterances,
+        streams,
+        {},
+        torch.tensor(labels.indices(utterances)) if labels else None,
         numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
-        conditions=load_vectors(find_feats(config.conditions, data_dir, run_dir), utterances) if config.conditions else None,
+        conditions=load_vectors(find_feats(config.conditions, data_dir, run_dir), utterances)
+        if config.conditions
+        else None,
     )
 
 

@@ -23,10 +23,9 @@ def batches(dataset, segment, device, hop_of, what="decoding", share=slice(None)
 @torch.inference_mode()
 def utterance_rows(function, dataset, segment, device, what="extraction"):
     """What function(batch) (windows, 1, dims) gives for each utterance's windows, in order: a list of (windows, dims)."""
-    rows, items = zip(*(
-        (function(batch)[:, 0].cpu(), batch.items)
-        for batch in batches(dataset, segment, device, "decode_hop", what)
-    ))
+    rows, items = zip(
+        *((function(batch)[:, 0].cpu(), batch.items) for batch in batches(dataset, segment, device, "decode_hop", what))
+    )
     return torch.cat(rows).split(torch.cat(items).bincount(minlength=len(dataset.utterances)).tolist())
 
 

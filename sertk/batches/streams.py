@@ -199,7 +199,7 @@ class WindowSampler(Sampler):
 
     def gather(self, windows, device):
         """The Batch of `windows` (batch, 2)."""
-        (name, stream), = self.dataset.streams.items()
+        ((name, stream),) = self.dataset.streams.items()
         items, places = windows.unbind(1)
         frames = self.segment.frames
         wanted = places[:, None] + torch.arange(frames) - (0 if self.inside else frames // 2)
@@ -318,7 +318,9 @@ def make_batch(dataset, items, streams, device):
 
     numbers = None if dataset.numbers is None else dataset.numbers[items]
     given = (of_items(values) for values in (dataset.labels, dataset.weights))
-    tokens = None if dataset.tokens is None else padded_tokens([dataset.tokens[item] for item in items.tolist()], device)
+    tokens = (
+        None if dataset.tokens is None else padded_tokens([dataset.tokens[item] for item in items.tolist()], device)
+    )
     return Batch(items, streams, *given, numbers, of_items(dataset.conditions), tokens)
 
 

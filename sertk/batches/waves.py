@@ -100,7 +100,9 @@ class RecordedStream(Stream):
         except SertkError as error:
             raise SertkError(f"{utterance}: {error}") from error
         if abs(len(wave) - wanted) > OVERSHOOT * rate:
-            raise SertkError(f"{utterance}: {len(wave) / rate:.2f} s long, {wanted / rate:.2f} s in utt2dur: correct it there")
+            raise SertkError(
+                f"{utterance}: {len(wave) / rate:.2f} s long, {wanted / rate:.2f} s in utt2dur: correct it there"
+            )
         return np.pad(wave[:wanted], (0, max(0, wanted - len(wave))))
 
 

@@ -22,9 +22,7 @@ def build_parser():
     )
     parser.add_argument("--type", metavar="T", help="feature type, for example fbank40 or mfcc_pitch")
     parser.add_argument("--config", metavar="FILE", help="YAML file of a feature type of one's own")
-    parser.add_argument(
-        "--segments", metavar="FILE", help="cut the recordings: utterance recording start end"
-    )
+    parser.add_argument("--segments", metavar="FILE", help="cut the recordings: utterance recording start end")
     parser.add_argument(
         "--channel", type=int, metavar="N", help="take this channel, from 0; all are averaged by default"
     )

@@ -22,10 +22,13 @@ def build_parser():
     add_config_options(parser)
     parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
     parser.add_argument(
-        "--print", choices=["steps", "data", "tag"],
+        "--print",
+        choices=["steps", "data", "tag"],
         help="print this and make nothing (data: what the data folder is to hold)",
     )
-    parser.add_argument("--asr_exp", metavar="DIR", help="the speech recogniser's experiment, where the model takes a layer")
+    parser.add_argument(
+        "--asr_exp", metavar="DIR", help="the speech recogniser's experiment, where the model takes a layer"
+    )
     parser.add_argument("--data", help="data folder")
     parser.add_argument("--splits", help="folder of the protocol's fold lists")
     parser.add_argument("--labels", help="label set")
@@ -50,11 +53,13 @@ def run(args):
     if args.print:
         archived = any(config.asr and not config.asr.in_loop for config in steps.values())
         recogniser = {"asr": recogniser_config(args.asr_exp)} if args.asr_exp and archived else {}
-        print({
-            "steps": "\n".join(steps),
-            "data": "\n".join(data_needed({**recogniser, **steps})),
-            "tag": derive_tag(args.set, args.overlay),
-        }[args.print])
+        print(
+            {
+                "steps": "\n".join(steps),
+                "data": "\n".join(data_needed({**recogniser, **steps})),
+                "tag": derive_tag(args.set, args.overlay),
+            }[args.print]
+        )
         return
     if not all((args.data, args.splits, args.labels, args.corpus, args.jobs, args.exp_dir)):
         raise UsageError("give --data, --splits, --labels, --corpus, --jobs and EXP_DIR")

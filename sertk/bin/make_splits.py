@@ -20,14 +20,10 @@ def build_parser():
     parser.add_argument(
         "--config", default="conf/protocols.yaml", metavar="FILE", help="protocols (default: %(default)s)"
     )
-    parser.add_argument(
-        "--repeats", type=int, metavar="N", help="folds of a random protocol; others have theirs"
-    )
+    parser.add_argument("--repeats", type=int, metavar="N", help="folds of a random protocol; others have theirs")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a random protocol (default: 0)")
     parser.add_argument("--list", action="store_true", help="print the names of the protocols, and no more")
-    parser.add_argument(
-        "--choose", action="store_true", help="print which protocol of egs/own suits DATADIR"
-    )
+    parser.add_argument("--choose", action="store_true", help="print which protocol of egs/own suits DATADIR")
     parser.add_argument("datadir", nargs="?", metavar="DATADIR", help="the data folder")
     parser.add_argument(
         "outdir", nargs="?", metavar="OUTDIR", help="where the lists go; other lists there are never replaced"

@@ -11,6 +11,7 @@ from sertk.core.errors import SertkError, UsageError
 
 FORMATS = ("table", "tsv", "json", "ark")
 
+
 def build_parser():
     parser = make_parser(
         "sertk-predict",
@@ -29,9 +30,7 @@ def build_parser():
         help="what is written to standard output: columns for people, columns between tabs, a JSON object on each "
         "line; or archives, to --out (default: %(default)s)",
     )
-    parser.add_argument(
-        "--out", metavar="WSPECIFIER", help="where the archives of --format ark go, such as ark,t:-"
-    )
+    parser.add_argument("--out", metavar="WSPECIFIER", help="where the archives of --format ark go, such as ark,t:-")
     parser.add_argument(
         "--segments",
         action="store_true",
@@ -59,9 +58,7 @@ def build_parser():
         "--plot", metavar="DIR", help="also draw waveform, log-mel and posteriors of each file into DIR"
     )
     parser.add_argument("--mic", action="store_true", help="listen to the microphone, instead of files")
-    parser.add_argument(
-        "--card", action="store_true", help="only print what the system was trained and measured on"
-    )
+    parser.add_argument("--card", action="store_true", help="only print what the system was trained and measured on")
     parser.add_argument("model", metavar="MODEL", help="the trained system")
     parser.add_argument(
         "recordings", nargs="*", metavar="FILE-OR-FOLDER", help="recordings, and folders of them at any depth"
@@ -99,9 +96,7 @@ def load(args):
     from sertk.predicting.load import load_recognizer
 
     options = named_specifiers(args.feats_config, "--feats_config")
-    return load_recognizer(
-        args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options
-    )
+    return load_recognizer(args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options)
 
 
 def predict(recognizer, args):
@@ -116,9 +111,7 @@ def predict(recognizer, args):
         return 1
     speakers = find_speakers(paths, args.spk)
     if recognizer.chain.pools_speakers and not args.spk:
-        say(
-            "the system normalises by speaker: each file is taken for a speaker of its own, without --spk"
-        )
+        say("the system normalises by speaker: each file is taken for a speaker of its own, without --spk")
     if args.plot:
         os.makedirs(args.plot, exist_ok=True)
     bad = len(errors)
@@ -158,9 +151,7 @@ def draw(args, path, result):
     from sertk.reports.plots.pictures import save_figure
     from sertk.reports.plots.prediction import prediction_figure
 
-    save_figure(
-        prediction_figure(path, overview_of(path, args.channel), result), [picture_path(args.plot, path)]
-    )
+    save_figure(prediction_figure(path, overview_of(path, args.channel), result), [picture_path(args.plot, path)])
 
 
 def main(argv=None):

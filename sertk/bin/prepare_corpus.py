@@ -21,9 +21,7 @@ def build_parser():
     parser.add_argument("root", metavar="ROOT", help="the folder of the release; of csv, the CSV or TSV file")
     parser.add_argument("datadir", metavar="DATADIR", help="the data folder to write")
     parser.add_argument("--partial", action="store_true", help="accept a part of the corpus")
-    parser.add_argument(
-        "--transcriptions", metavar="FILE", help="lines `utterance words...`, for the text (fau_aibo)"
-    )
+    parser.add_argument("--transcriptions", metavar="FILE", help="lines `utterance words...`, for the text (fau_aibo)")
     parser.add_argument("--part", help="folder of the release, such as train-clean-100 (librispeech, tedlium)")
     parser.add_argument("--min_seconds", type=float, metavar="S", help="drop what is shorter (ASR corpora; default: 1)")
     parser.add_argument("--max_seconds", type=float, metavar="S", help="drop what is longer (ASR corpora; default: 15)")

@@ -6,9 +6,7 @@ import sys
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import SertkError, UsageError
 
-EXAMPLE = (
-    "sertk-report --title RAVDESS --published conf/published.yaml --against blstm --out RESULTS.md exp/*/*"
-)
+EXAMPLE = "sertk-report --title RAVDESS --published conf/published.yaml --against blstm --out RESULTS.md exp/*/*"
 
 MISTAKES = 10
 
@@ -23,9 +21,7 @@ def build_parser():
         help="baseline to compare with: one of EXP, by its folder or the folder's name, or a model",
     )
     parser.add_argument("--out", metavar="FILE", help="write there instead of to stdout")
-    parser.add_argument(
-        "--html", metavar="FILE", help="write an HTML page with all details; nothing to stdout"
-    )
+    parser.add_argument("--html", metavar="FILE", help="write an HTML page with all details; nothing to stdout")
     parser.add_argument("--data", metavar="DIR", help="data folder of its recordings (default: as decoded)")
     parser.add_argument(
         "--mistakes",

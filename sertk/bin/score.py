@@ -12,9 +12,7 @@ EXAMPLE = "sertk-score exp/ravdess_8_emobox/blstm_capsule"
 
 def build_parser():
     parser = make_parser("sertk-score", "Scores what stage 4 decoded, or tests two systems.", EXAMPLE)
-    parser.add_argument(
-        "experiment", nargs="?", metavar="EXP", help="experiment folder, with foldF/seedS in it"
-    )
+    parser.add_argument("experiment", nargs="?", metavar="EXP", help="experiment folder, with foldF/seedS in it")
     parser.add_argument(
         "--decoded",
         metavar="CORPUS_LABELS",

@@ -89,8 +89,12 @@ class Training:
         for key in ("grad_clip", "checkpoint_seconds", "plateau", "least_lr"):
             require(getattr(self, key) >= 0, key, "0 or more")
         require(self.anneal >= 1, "anneal", "1 or more")
-        require(-60 <= self.gain[0] <= self.gain[1] <= 60, "gain", "two numbers between -60 and 60, the smaller one first")
-        require(0.5 <= self.tempo[0] <= self.tempo[1] <= 2, "tempo", "two numbers between 0.5 and 2, the smaller one first")
+        require(
+            -60 <= self.gain[0] <= self.gain[1] <= 60, "gain", "two numbers between -60 and 60, the smaller one first"
+        )
+        require(
+            0.5 <= self.tempo[0] <= self.tempo[1] <= 2, "tempo", "two numbers between 0.5 and 2, the smaller one first"
+        )
         require(self.plateau == 0 or self.select != "last", "plateau", "0, where the last epoch is taken")
 
 
@@ -139,7 +143,9 @@ class Asr:
 
     def require_network(self):
         if self.network is None:
-            raise SertkError("asr: which recogniser it is is not known; sertk-make-experiment --asr_exp DIR fills it in")
+            raise SertkError(
+                "asr: which recogniser it is is not known; sertk-make-experiment --asr_exp DIR fills it in"
+            )
 
     @property
     def recogniser(self):
@@ -184,7 +190,11 @@ class Config:
         if self.asr:
             resolved = tuple(f"{ASR}:{self.asr.layer}" if is_asr(name) else name for name in self.features)
             object.__setattr__(self, "features", resolved)
-        require(bool(self.asr) == any(map(is_asr, self.features)), "asr", f"given, if and only if {ASR} is among the features")
+        require(
+            bool(self.asr) == any(map(is_asr, self.features)),
+            "asr",
+            f"given, if and only if {ASR} is among the features",
+        )
         task = MODELS[self.model.name].task
         require(self.task == task, "task", f"{task}, for {self.model.name}")
         select = self.training.select
@@ -197,7 +207,9 @@ class Config:
         ordered = sorted(scopes, key=lambda scope: scope == "window")
         require(scopes == ordered, "normalise", "the steps with scope window after all others")
         each = "window" if self.segment else "utterance"
-        require(not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone")
+        require(
+            not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone"
+        )
         fitted = issubclass(MODELS[self.model.name], FittedModel)
         require(not (self.on_the_fly and fitted), "on_the_fly", f"false, for {self.model.name}")
         in_loop = bool(self.asr and self.asr.in_loop)
@@ -207,7 +219,9 @@ class Config:
         require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
         loud = self.training.gain != (0.0, 0.0)
         computed = self.segment is None and (self.on_the_fly or in_loop)
-        require(computed or not loud, "training", "no gain, unless features of whole utterances are computed on the fly")
+        require(
+            computed or not loud, "training", "no gain, unless features of whole utterances are computed on the fly"
+        )
         stretched = self.training.tempo != (1.0, 1.0)
         require(not (stretched and (self.segment or task == "asr")), "training", "no tempo with segment, nor for ASR")
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
@@ -242,6 +256,7 @@ class Config:
 
 def to_mapping(config):
     """The plain mapping (lists, numbers, text) of a config, as it is stored with an experiment."""
+
     def plain(value):
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}

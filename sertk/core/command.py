@@ -42,8 +42,13 @@ def add_input_options(parser):
     parser.add_argument("--labels", help="label set")
     parser.add_argument("--part", default="test", choices=SPLIT_PARTS, help="of the fold (default: test)")
     parser.add_argument("--feats", action="append", default=[], metavar="NAME=RSPECIFIER")
-    parser.add_argument("--cmvn", action="append", default=[], metavar="NAME=RSPECIFIER",
-                        help="Kaldi CMVN statistics per speaker (default: taken from what is decoded)")
+    parser.add_argument(
+        "--cmvn",
+        action="append",
+        default=[],
+        metavar="NAME=RSPECIFIER",
+        help="Kaldi CMVN statistics per speaker (default: taken from what is decoded)",
+    )
     parser.add_argument("--utt2spk", help="speakers of the utterances in --feats (also as ark:FILE)")
 
 
@@ -51,8 +56,13 @@ def add_model_options(parser):
     """Which trained system of an experiment folder is meant, and what is not recorded of its features."""
     parser.add_argument("--fold", type=int, help="of an experiment folder with several trainings")
     parser.add_argument("--seed", type=int, help="likewise")
-    parser.add_argument("--feats_config", action="append", default=[], metavar="TYPE=FILE",
-                        help="YAML file of a feature type, or a shipped type, where no record says how it was made")
+    parser.add_argument(
+        "--feats_config",
+        action="append",
+        default=[],
+        metavar="TYPE=FILE",
+        help="YAML file of a feature type, or a shipped type, where no record says how it was made",
+    )
 
 
 def named_specifiers(options, option):

@@ -173,9 +173,7 @@ def evaluations_of(root, sessions):
             turns |= found
             problems += wrong
     if problems:
-        raise SertkError(
-            f"{root}: {len(problems)} faults in evaluation files, get these again:{listed(problems)}"
-        )
+        raise SertkError(f"{root}: {len(problems)} faults in evaluation files, get these again:{listed(problems)}")
     return turns
 
 
@@ -255,9 +253,7 @@ def transcriptions_of(root, sessions, turns, partial):
     if not partial:
         problems += [f"{turn}: no line in {TRANSCRIPTIONS}" for turn in missing]
     if problems:
-        raise SertkError(
-            f"{root}: {len(problems)} faults in transcriptions, get these again:{listed(problems)}"
-        )
+        raise SertkError(f"{root}: {len(problems)} faults in transcriptions, get these again:{listed(problems)}")
     if missing:
         logger.info("%s: %d turns have no transcription; their text is empty", root, len(missing))
     return texts

@@ -46,7 +46,9 @@ def synthesise(root, utterances=40, seed=0):
 def speak_all(folder, utterances, seed):
     """Writes PART/SPEAKER/1/SPEAKER-1-NNNN.flac, SPEAKER-1.trans.txt beside them, and SPEAKERS.TXT."""
     chance, lines = random.Random(seed), {}
-    for part, speaker, _, voice, number in progress([(*who, i) for who in SPEAKERS for i in range(utterances)], "synthesising"):
+    for part, speaker, _, voice, number in progress(
+        [(*who, i) for who in SPEAKERS for i in range(utterances)], "synthesising"
+    ):
         text = " ".join(chance.choices(DIGITS, k=chance.randint(*LENGTHS)))
         chapter = folder / part / str(speaker) / "1"
         speak(chapter / f"{speaker}-1-{number:04}.flac", text, voice, MANNER, SPREAD, chance, seed)

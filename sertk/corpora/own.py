@@ -153,7 +153,8 @@ class Lines:
                 raise SertkError(f"the {column} is empty; it is given on all lines or on none")
         labels = {
             name: self._label(number, cells[column], column)
-            for column, name in label_columns(cells) if cells[column] or column == "label"
+            for column, name in label_columns(cells)
+            if cells[column] or column == "label"
         }
         start, end = seconds(cells, "start", 0.0), seconds(cells, "end", -1)
         if end != -1 and start >= end:
@@ -173,7 +174,11 @@ class Lines:
             segment = (recording, start, end)
             parts += [f"{round(1000 * start):08}", "end" if end == -1 else f"{round(1000 * end):08}"]
         return Utterance(
-            utt="-".join(parts), speaker=speaker, path=path, labels=labels, segment=segment,
+            utt="-".join(parts),
+            speaker=speaker,
+            path=path,
+            labels=labels,
+            segment=segment,
             text=cells["text"] if "text" in self.filled else None,
             group=cells["group"] if "group" in self.filled else None,
         )
@@ -227,7 +232,8 @@ def label_columns(header):
     """(column, label set) of the columns with labels."""
     return [
         (column, MAIN_SET if column == "label" else OTHER_SET.fullmatch(column)[1])
-        for column in header if column.startswith("label")
+        for column in header
+        if column.startswith("label")
     ]
 
 

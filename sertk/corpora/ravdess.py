@@ -58,9 +58,7 @@ def read_release(root):
         else:
             found[path.stem] = utterance_of(path, fields)
     if problems:
-        raise SertkError(
-            f"{root}: {len(problems)} files are not RAVDESS's, remove or replace them:{listed(problems)}"
-        )
+        raise SertkError(f"{root}: {len(problems)} files are not RAVDESS's, remove or replace them:{listed(problems)}")
     if not found:
         raise SertkError(f"{root}: no RAVDESS speech recordings (03-01-*.wav or .flac) under this folder")
     if others:

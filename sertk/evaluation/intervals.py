@@ -39,9 +39,7 @@ def speaker_intervals(confusions, draws=2000, seed=0):
         "descriptive": speakers < FEW_SPEAKERS,
     }
     drawn = scores(resample_speakers(confusions, draws, seed))
-    return facts | {
-        name: percentile_interval(values) if speakers > 1 else None for name, values in drawn.items()
-    }
+    return facts | {name: percentile_interval(values) if speakers > 1 else None for name, values in drawn.items()}
 
 
 def percentile_interval(values):

@@ -176,8 +176,7 @@ def _folds_scored(card, runs):
 
 def _undecoded_warnings(experiment, decoded):
     return [
-        f"fold {fold}, seed {seed} is not decoded and left out "
-        "(stage 4, after stage 3 if its training was cut off)"
+        f"fold {fold}, seed {seed} is not decoded and left out (stage 4, after stage 3 if its training was cut off)"
         for fold, seed in undecoded_runs(experiment, decoded)
     ]
 

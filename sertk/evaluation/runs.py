@@ -158,9 +158,7 @@ def read_epochs(folder):
                 raise SertkError(f"{where}: expected a JSON object with a whole-numbered `epoch`")
             for key, value in epoch.items():
                 if isinstance(value, float) and not math.isfinite(value):
-                    raise SertkError(
-                        f"{where}: {key} is {value}, so training diverged: train again (stage 3)"
-                    )
+                    raise SertkError(f"{where}: {key} is {value}, so training diverged: train again (stage 3)")
             if epoch["epoch"] in epochs:
                 raise SertkError(f"{where}: epoch {epoch['epoch']} is there twice; train again (stage 3)")
             epochs[epoch["epoch"]] = epoch
@@ -191,7 +189,10 @@ def step_folders(folder):
 def _seconds(folder):
     """What all trainings of a run took together, where all say so."""
     seconds = [
-        line["seconds"] for step in step_folders(folder) for line in read_epochs(step) if line.get("seconds") is not None
+        line["seconds"]
+        for step in step_folders(folder)
+        for line in read_epochs(step)
+        if line.get("seconds") is not None
     ]
     return sum(seconds) if seconds else None
 

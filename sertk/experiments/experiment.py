@@ -156,7 +156,9 @@ def check_earlier_steps(run_dir, steps, name, splits_dir, fold, seed):
         check_lists(folder, splits_dir, fold)
         trained = read_yaml(folder / "config.yaml")["run"]["seed"]
         if trained != seed:
-            raise SertkError(f"{folder}: trained with the seed {trained}, not {seed}; remove the folder to train it anew")
+            raise SertkError(
+                f"{folder}: trained with the seed {trained}, not {seed}; remove the folder to train it anew"
+            )
 
 
 def check_lists(run_dir, splits_dir, fold):
@@ -203,7 +205,10 @@ def git_commit():
     try:
         commit = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=True,
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
         )
     except (OSError, subprocess.CalledProcessError):
         return None

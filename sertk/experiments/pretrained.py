@@ -90,7 +90,9 @@ def kept_recogniser(run_dir, asr):
     folder = Path(run_dir).resolve().parents[1] / KEPT
     path = folder / "checkpoints" / "best.pt"
     if not path.is_file() or network_of(path) != asr.network:
-        raise SertkError(f"{path}: not the recogniser that {run_dir} was trained with; copy the best.pt of that one there")
+        raise SertkError(
+            f"{path}: not the recogniser that {run_dir} was trained with; copy the best.pt of that one there"
+        )
     return folder
 
 

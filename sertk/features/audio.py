@@ -169,9 +169,7 @@ def read_segments(location, recordings):
         try:
             name, start, end = fields[0], float(fields[1]), float(fields[2])
         except (IndexError, ValueError) as error:
-            raise SertkError(
-                f"{location}: {utterance}: expected 'recording start end', got '{value}'"
-            ) from error
+            raise SertkError(f"{location}: {utterance}: expected 'recording start end', got '{value}'") from error
         if len(fields) != 3 or not (start >= 0 and (end == -1 or end > start)):
             raise SertkError(f"{location}: {utterance}: expected 0 <= start < end in seconds, got '{value}'")
         if name not in recordings:

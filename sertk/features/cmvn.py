@@ -23,9 +23,7 @@ def accumulate(features, stats=None):
     if stats is None:
         return new
     if stats.shape != new.shape:
-        raise SertkError(
-            f"features have {features.shape[1]} dimensions, those before had {stats.shape[1] - 1}"
-        )
+        raise SertkError(f"features have {features.shape[1]} dimensions, those before had {stats.shape[1] - 1}")
     return stats + new
 
 
@@ -35,9 +33,7 @@ def mean_std(stats):
     A constant thus becomes 0 when it is normalised. Raises SertkError for what are no statistics.
     """
     if stats.ndim != 2 or len(stats) != 2 or stats.shape[1] < 2 or not stats[0, -1] > 0:
-        raise SertkError(
-            f"no CMVN statistics: expected (2, dims + 1) with a frame count above 0, got {stats.shape}"
-        )
+        raise SertkError(f"no CMVN statistics: expected (2, dims + 1) with a frame count above 0, got {stats.shape}")
     mean = stats[0, :-1] / stats[0, -1]
     square = stats[1, :-1] / stats[0, -1]
     variance = square - np.square(mean)

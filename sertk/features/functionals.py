@@ -65,8 +65,6 @@ def load_smile(feature_set, level, rate):
             "its licence allows research and other non-commercial use only"
         ) from error
     try:
-        return opensmile.Smile(
-            opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[level], sampling_rate=rate
-        )
+        return opensmile.Smile(opensmile.FeatureSet[feature_set], opensmile.FeatureLevel[level], sampling_rate=rate)
     except UnicodeEncodeError as error:
         raise SertkError(f"{opensmile.__file__}: openSMILE needs a path in plain ASCII") from error

@@ -50,9 +50,7 @@ class MelFrames:
             "fft_size",
             f"an even number from {self.shortest}, the samples of a window",
         )
-        require(
-            -nyquist < self.high_freq <= nyquist, "high_freq", f"at most {nyquist} Hz, or below 0 from there"
-        )
+        require(-nyquist < self.high_freq <= nyquist, "high_freq", f"at most {nyquist} Hz, or below 0 from there")
         high = self.high_freq + nyquist * (self.high_freq <= 0)
         require(0 <= self.low_freq < high, "low_freq", f"0 to {high} Hz")
         require(self.num_mel_bins >= 4, "num_mel_bins", "4 or more")
@@ -147,9 +145,7 @@ class Mfcc(MelFrames):
 
     def __post_init__(self):
         super().__post_init__()
-        require(
-            1 <= self.num_ceps <= self.num_mel_bins, "num_ceps", f"1 to num_mel_bins, {self.num_mel_bins}"
-        )
+        require(1 <= self.num_ceps <= self.num_mel_bins, "num_ceps", f"1 to num_mel_bins, {self.num_mel_bins}")
         require(self.cepstral_lifter >= 0, "cepstral_lifter", "0 or more")
 
     @property

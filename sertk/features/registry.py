@@ -62,7 +62,9 @@ def describe_extractor(extractor):
 
 def note_options(archive, extractor, channel=None):
     """Writes how the features in an archive were made into ARCHIVE.yaml beside it."""
-    write_yaml(f"{archive}.yaml", {**describe_extractor(extractor), **({} if channel is None else {"channel": channel})})
+    write_yaml(
+        f"{archive}.yaml", {**describe_extractor(extractor), **({} if channel is None else {"channel": channel})}
+    )
 
 
 def noted_options(scp):

@@ -29,7 +29,9 @@ class Spectrogram:
         require(self.shortest >= 2, "frame_length", "a window of 2 samples or more, in ms")
         require(1 <= self.shift <= self.shortest, "frame_shift", "at most frame_length, above 0")
         require(self.fft_size >= self.shortest, "fft_size", f"{self.shortest} or more, the samples of a window")
-        require(1 <= self.bins <= self.fft_size // 2 + 1, "bins", f"1 to {self.fft_size // 2 + 1}, half of fft_size and one")
+        require(
+            1 <= self.bins <= self.fft_size // 2 + 1, "bins", f"1 to {self.fft_size // 2 + 1}, half of fft_size and one"
+        )
         require(self.log1p >= 0, "log1p", "0 or more")
 
     @property
@@ -57,5 +59,7 @@ class Spectrogram:
         """Frames (frames, samples) as they lie `frame_shift` apart in a waveform, on any device: (frames, bins)."""
         window = torch.hamming_window(self.shortest, periodic=False, device=frames.device)
         blocks = frames.split(BLOCK if frames.device.type == "cpu" else len(frames))
-        magnitudes = torch.cat([torch.fft.rfft(block * window, n=self.fft_size)[:, : self.bins].abs() for block in blocks])
+        magnitudes = torch.cat(
+            [torch.fft.rfft(block * window, n=self.fft_size)[:, : self.bins].abs() for block in blocks]
+        )
         return magnitudes.mul_(self.log1p).log1p_() if self.log1p else magnitudes

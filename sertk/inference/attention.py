@@ -45,7 +45,7 @@ def attention_maps(trained, data_dir, utterance, label=None):
     needed = [utt for utt, speaker in speakers.items() if speaker == own] if trained.needs_speakers() else [utterance]
     place = needed.index(utterance)
     dataset = load_dataset(trained.config, data_dir, needed, trained.run_dir)
-    stream, = dataset.streams.values()
+    (stream,) = dataset.streams.values()
     spectrogram = stream.rows(place).cpu().numpy().copy()
     trained.normalise(dataset, [own] * len(needed))
     posteriors = dict(zip(trained.classes, trained.posteriors(dataset)[place].tolist()))
@@ -65,7 +65,7 @@ def mean_maps(trained, dataset, item, label):
         top_down, bottom_up = trained.model.attention_maps(sampler.gather(chunk, trained.device))
         chunks.append(torch.stack([top_down[:, label], bottom_up[:, 0]], 1).double().cpu())
     maps = torch.cat(chunks)
-    stream, = dataset.streams.values()
+    (stream,) = dataset.streams.values()
     length = int(stream.lengths[item])
     # Cells at the upper edges reach over what the convolutions cut off there
     rows, columns = (

@@ -58,7 +58,9 @@ def read_labelled(trained, data_dir, utterances, label_set):
     """Those of `utterances` that have a label; raises SertkError where the model was trained for other classes."""
     labels = Labels.read(data_dir, label_set)
     if labels.classes != trained.classes:
-        raise SertkError(f"{trained.folder}: trained for the classes {trained.classes}, {label_set} has {labels.classes}")
+        raise SertkError(
+            f"{trained.folder}: trained for the classes {trained.classes}, {label_set} has {labels.classes}"
+        )
     utterances = labels.labelled(utterances)
     utt2spk = DataDir(data_dir).table("utt2spk")
     speakers = [utt2spk[utterance] for utterance in utterances]

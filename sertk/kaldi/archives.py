@@ -35,9 +35,7 @@ def split_rspecifier(rspecifier):
     """`("ark" | "scp", location)` of a reading specifier such as `scp:feats.scp` or `ark,s,cs:-`."""
     kind, options, location = _split_specifier(rspecifier)
     if len(kind) != 1 or options - READ_OPTIONS or not location:
-        raise UsageError(
-            f"'{rspecifier}' cannot be read: expected ark:FILE or scp:FILE (- is standard input)"
-        )
+        raise UsageError(f"'{rspecifier}' cannot be read: expected ark:FILE or scp:FILE (- is standard input)")
     return kind[0], location
 
 
@@ -143,9 +141,7 @@ def split_location(location):
     if not name.endswith("|") and (match := re.fullmatch(r"(.+):(\d+)", name)):
         name, offset = match.group(1), int(match.group(2))
         if name.rstrip().endswith("|"):
-            raise SertkError(
-                f"'{location}': a command is read from its beginning, take the byte offset :{offset} out"
-            )
+            raise SertkError(f"'{location}': a command is read from its beginning, take the byte offset :{offset} out")
     return name, offset, cut
 
 
@@ -183,9 +179,7 @@ class MatrixWriter:
         kinds, options, location = _split_specifier(wspecifier)
         parts = location.split(",", 1) if sorted(kinds) == ["ark", "scp"] else [location]
         if "ark" not in kinds or options - WRITE_OPTIONS or len(parts) != len(kinds) or not all(parts):
-            raise UsageError(
-                f"'{wspecifier}' cannot be written: expected ark:FILE, ark,t:FILE or ark,scp:FILE,SCP"
-            )
+            raise UsageError(f"'{wspecifier}' cannot be written: expected ark:FILE, ark,t:FILE or ark,scp:FILE,SCP")
         names = dict(zip(kinds, parts))
         self._ark, self._scp = names["ark"], names.get("scp")
         if self._scp and (self._ark == "-" or self._ark.startswith("|")):

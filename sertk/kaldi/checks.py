@@ -205,9 +205,7 @@ def fix(path):
     if not kept:
         raise SertkError(f"{path}: no utterance is in all of {', '.join(tables)}; nothing was changed")
     fixed = restrict(tables, kept)
-    lists = {
-        file: sorted(_read_anyhow(file, allow_empty=True), key=by_bytes) for file in folder.split_lists()
-    }
+    lists = {file: sorted(_read_anyhow(file, allow_empty=True), key=by_bytes) for file in folder.split_lists()}
     outdated = sorted({file.parents[1] for file, utts in lists.items() if not kept.issuperset(utts)})
     if outdated or not _is_as_fixed(folder, fixed, lists):
         _back_up(folder, lists, outdated)

@@ -96,7 +96,9 @@ def read_counts(path, utterances):
     require_lines(path, table, utterances)
     for utterance in utterances:
         if not is_count(table[utterance]):
-            raise SertkError(f"{path}: '{utterance}' needs a positive whole number, not '{table[utterance]}'; remove the file")
+            raise SertkError(
+                f"{path}: '{utterance}' needs a positive whole number, not '{table[utterance]}'; remove the file"
+            )
     return {utterance: int(table[utterance]) for utterance in utterances}
 
 

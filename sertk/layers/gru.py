@@ -68,7 +68,7 @@ class _Scan(torch.autograd.Function):
             torch.mul(proposed[t], reset[t], out=product[..., 2 * units :])
             of_state = torch.baddbmm(of_state * update[t], product, weights)
         from_inputs = torch.cat([products[..., : 2 * units], proposed], -1).transpose(0, 1)
-        of_weights = torch.stack([
-            products[:, k].flatten(0, 1).T @ before[:, k].flatten(0, 1) for k in range(directions)
-        ])
+        of_weights = torch.stack(
+            [products[:, k].flatten(0, 1).T @ before[:, k].flatten(0, 1) for k in range(directions)]
+        )
         return from_inputs, of_weights, products.sum((0, 2))

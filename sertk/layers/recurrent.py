@@ -41,9 +41,7 @@ class Bidirectional(nn.Module):
 
     def weights(self, layer):
         """(direction 1's, direction 2's) weights of the input and of the state, and biases of both where there are any."""
-        return [
-            [getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in self.names] for suffix in ("", "_reverse")
-        ]
+        return [[getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in self.names] for suffix in ("", "_reverse")]
 
     @property
     def names(self):
@@ -74,15 +72,13 @@ class Bigru(Bidirectional):
 
     def __init__(self, dims, units, layers=1, dropout=0.0, bias=True):
         between = dropout if layers > 1 else 0.0
-        super().__init__(
-            nn.GRU(dims, units, layers, bias=bias, batch_first=True, bidirectional=True, dropout=between)
-        )
+        super().__init__(nn.GRU(dims, units, layers, bias=bias, batch_first=True, bidirectional=True, dropout=between))
 
     def layer(self, layer, *inputs):
         of_inputs, of_states, *biases = zip(*self.weights(layer))
-        from_inputs = torch.stack([
-            F.linear(values, *weights) for values, weights in zip(inputs, zip(of_inputs, *biases[:1]))
-        ])
+        from_inputs = torch.stack(
+            [F.linear(values, *weights) for values, weights in zip(inputs, zip(of_inputs, *biases[:1]))]
+        )
         bias = torch.stack(biases[1]) if biases else from_inputs.new_zeros(2, from_inputs.shape[-1])
         states = scan_gru(from_inputs.transpose(1, 2), torch.stack(of_states), bias)
         return states.transpose(1, 2).unbind()

@@ -66,10 +66,9 @@ class ClassGmms(FittedModel):
 
     def joint(self, values):
         """The log of weight times density of each component: (..., dims) to (..., classes, components)."""
-        constant = (
-            self.weights.log()
-            + 0.5 * (self.precisions.log() - math.log(2 * math.pi) - self.means.square() * self.precisions).sum(-1)
-        )
+        constant = self.weights.log() + 0.5 * (
+            self.precisions.log() - math.log(2 * math.pi) - self.means.square() * self.precisions
+        ).sum(-1)
         values = values.double()
         linear = torch.einsum("...d,kmd->...km", values, self.means * self.precisions)
         return constant + linear - 0.5 * torch.einsum("...d,kmd->...km", values.square(), self.precisions)

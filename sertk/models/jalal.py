@@ -113,8 +113,13 @@ class Capsule(WindowModel):
         super().__init__(config, shape, config.kernel)
         self.loss_name = config.loss
         self.lower = ConvCapsules(
-            self.make_encoder(config, shape), shape.frames, config.units(shape.classes), config.filters,
-            config.kernel, config.stride, config.layout,
+            self.make_encoder(config, shape),
+            shape.frames,
+            config.units(shape.classes),
+            config.filters,
+            config.kernel,
+            config.stride,
+            config.layout,
         )
         self.upper = RoutingCapsules(
             self.lower.count, self.lower.dims, shape.classes, config.class_dims, config.routings, self.lower.groups

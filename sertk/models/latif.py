@@ -200,9 +200,7 @@ class Lstm(EmotionModel):
 
 def perceptron(sizes):
     """Linear layers of these sizes, each followed by ReLU."""
-    return nn.Sequential(*(
-        part for before, after in pairwise(sizes) for part in (nn.Linear(before, after), nn.ReLU())
-    ))
+    return nn.Sequential(*(part for before, after in pairwise(sizes) for part in (nn.Linear(before, after), nn.ReLU())))
 
 
 def reparametrised(mean, log_variance):

@@ -47,16 +47,21 @@ class SpectrogramCnn(WindowModel):
             raise SertkError(f"{config.name}: {shape.only_dims()} bins are below a filter of {max(config.heights)}")
         self.cell = 2 ** min(HALVED, len(config.channels))  # bins, and frames, that a place of the maps stands for
         if min(shape.only_dims(), shape.frames) <= self.cell:  # an even filter takes one off
-            raise SertkError(f"{config.name}: nothing would be left of {shape.only_dims()} bins x {shape.frames} frames")
+            raise SertkError(
+                f"{config.name}: nothing would be left of {shape.only_dims()} bins x {shape.frames} frames"
+            )
         shapes = zip(config.heights, config.widths, config.filters)
         self.first = nn.ModuleList(
             convolution(1, filters, (height, width), ((height - 1) // 2, (width - 1) // 2))
             for height, width, filters in shapes
         )
         before = (sum(config.filters), *config.channels)
-        self.rest = nn.Sequential(*(
-            convolution(*pair, 3, 1, halved=number < HALVED) for number, pair in enumerate(zip(before, config.channels))
-        ))
+        self.rest = nn.Sequential(
+            *(
+                convolution(*pair, 3, 1, halved=number < HALVED)
+                for number, pair in enumerate(zip(before, config.channels))
+            )
+        )
         self.channels = before[-1]
 
     def maps(self, batch):
@@ -123,4 +128,6 @@ def convolution(before, after, kernel, padding, halved=False):
     """Convolution, batch normalisation, ReLU; halved maxima come before the ReLU, which they commute with."""
     halving = [nn.MaxPool2d(2)] if halved else []
     layer = nn.Conv2d(before, after, kernel, padding=padding)
-    return nn.Sequential(layer, nn.BatchNorm2d(after), *halving, nn.ReLU(inplace=True)).to(memory_format=torch.channels_last)
+    return nn.Sequential(layer, nn.BatchNorm2d(after), *halving, nn.ReLU(inplace=True)).to(
+        memory_format=torch.channels_last
+    )

@@ -116,13 +116,19 @@ class VectorCnn(EmotionModel):
         super().__init__()
         dims = shape.only_dims() >> len(config.filters)
         if dims < 1:
-            raise SertkError(f"{shape.only_dims()} dims cannot be halved {len(config.filters)} times: fewer model.filters")
+            raise SertkError(
+                f"{shape.only_dims()} dims cannot be halved {len(config.filters)} times: fewer model.filters"
+            )
         layers = []
         for before, after in zip((1, *config.filters), config.filters):
             layers += [nn.Conv1d(before, after, config.kernel, padding="same"), nn.ReLU(), nn.MaxPool1d(2)]
         self.network = nn.Sequential(
-            *layers, nn.Flatten(), nn.Dropout(config.dropout),
-            nn.Linear(config.filters[-1] * dims, config.units), nn.ReLU(), nn.Dropout(config.dropout),
+            *layers,
+            nn.Flatten(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.filters[-1] * dims, config.units),
+            nn.ReLU(),
+            nn.Dropout(config.dropout),
             nn.Linear(config.units, shape.classes),
         )
 

@@ -77,9 +77,7 @@ class BlstmCtc(EmotionModel):
         log_probs, lengths = self.log_probs(batch)
         wanted, counts = self.counts(batch, lengths)
         targets = batch.labels[:, None].expand(-1, int(counts.max()))
-        losses = F.ctc_loss(
-            log_probs.transpose(0, 1), targets, lengths, counts, blank=self.blank, reduction="none"
-        )
+        losses = F.ctc_loss(log_probs.transpose(0, 1), targets, lengths, counts, blank=self.blank, reduction="none")
         empty = (best_path(log_probs, lengths) == self.blank).all(1)
         figures = {"capped": (wanted > counts).float().mean(), "empty": empty.float().mean()}
         return mean_loss(losses, batch.weights), figures

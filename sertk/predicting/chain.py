@@ -109,8 +109,7 @@ class Chain:
         if segment is None or feature_type not in self.extractors:
             counts = window_counts(dataset, segment)
             return [
-                np.tile([piece.start, piece.start + piece.seconds], (count, 1))
-                for piece, count in zip(pieces, counts)
+                np.tile([piece.start, piece.start + piece.seconds], (count, 1)) for piece, count in zip(pieces, counts)
             ]
         windows = make_sampler(dataset, segment, "decode_hop").all_windows()
         items, places = windows.numpy().T

@@ -66,9 +66,7 @@ def find_run(path, fold=None, seed=None):
 
 def load_run(run_dir, device):
     """{step name: TrainedModel} of a run, each after those whose features it takes; the last one is `model`."""
-    names = sorted(
-        folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir()
-    )
+    names = sorted(folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir())
     makers = {read_yaml(step_folder(run_dir, name) / "config.yaml")["extract"]: name for name in names}
     models = {}
 
@@ -99,10 +97,6 @@ def run_card(run_dir):
             "folds_scored": results["folds_scored"],
             "warnings": results["warnings"],
         }
-        own = [
-            each
-            for each in results["folds"]
-            if (each["fold"], each["seed"]) == (run.get("fold"), run.get("seed"))
-        ]
+        own = [each for each in results["folds"] if (each["fold"], each["seed"]) == (run.get("fold"), run.get("seed"))]
         card["trained"] |= {name: each[name] for each in own for name in METRICS}
     return card

@@ -41,9 +41,7 @@ def listen_to_microphone(recognizer, device=None, out=sys.stdout):
                 came, samples = heard.get()
                 _, rows = listener.push(samples)
                 if len(rows):
-                    print(
-                        bars(recognizer.classes, rows.mean(0), time.monotonic() - came), file=out, flush=True
-                    )
+                    print(bars(recognizer.classes, rows.mean(0), time.monotonic() - came), file=out, flush=True)
         except KeyboardInterrupt:
             return
 

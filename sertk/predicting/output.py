@@ -40,17 +40,13 @@ class Lines:
         if not self.segments:
             posteriors = result.posteriors
             self.print(
-                self.line(
-                    shown(path), ("", ""), result.label, [f"{value:.4f}" for value in posteriors.values()]
-                )
+                self.line(shown(path), ("", ""), result.label, [f"{value:.4f}" for value in posteriors.values()])
             )
             return
         for (start, end), row in zip(result.times, result.rows):
             times = f"{start:.3f}", f"{end:.3f}"
             self.print(
-                self.line(
-                    shown(path), times, self.classes[int(row.argmax())], [f"{value:.4f}" for value in row]
-                )
+                self.line(shown(path), times, self.classes[int(row.argmax())], [f"{value:.4f}" for value in row])
             )
 
 

@@ -38,9 +38,7 @@ def overview_of(path, channel=None):
             envelope.add(block[:, None])
             log_mel.add(framer.push(resampler.push(block)))
         log_mel.add(framer.push(resampler.push(np.zeros(0, np.float32), last=True), last=True))
-    return Overview(
-        heard / recording.rate, np.stack([envelope.low[:, 0], envelope.high[:, 0]], 1), log_mel.means()
-    )
+    return Overview(heard / recording.rate, np.stack([envelope.low[:, 0], envelope.high[:, 0]], 1), log_mel.means())
 
 
 class Columns:

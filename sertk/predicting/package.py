@@ -110,9 +110,7 @@ def read_manifest(package, path):
         raise SertkError(f"{path}: {MANIFEST} is no JSON: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise SertkError(
-            f"{path}: of the format {found!r}, this version of sertk ({__version__}) reads {FORMAT}"
-        )
+        raise SertkError(f"{path}: of the format {found!r}, this version of sertk ({__version__}) reads {FORMAT}")
     steps, files = manifest.get("steps"), manifest.get("files")
     if (
         not isinstance(manifest.get("card"), dict)
@@ -124,9 +122,7 @@ def read_manifest(package, path):
     expected = {f"{name}.pt" for name in steps}
     extra = sorted({*package.namelist()} - {MANIFEST} - expected)
     if extra or any(not re.fullmatch(r"(steps/)?\w[\w-]*\.pt", name) for name in expected):
-        raise SertkError(
-            f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible step names"
-        )
+        raise SertkError(f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible step names")
     if set(files) != expected or not expected <= {*package.namelist()}:
         raise SertkError(f"{path}: not the weights of exactly the steps {', '.join(steps)}")
     return manifest
@@ -161,9 +157,7 @@ def check_description(where, description):
     classes, dims, options = (description[key] for key in ("classes", "dims", "feature_options"))
     if not (isinstance(classes, list) and len(set(map(str, classes))) == len(classes) >= 2):
         raise SertkError(f"{where}: classes: expected two names or more")
-    if not (
-        isinstance(dims, dict) and all(isinstance(size, int) and 0 < size < 2**20 for size in dims.values())
-    ):
+    if not (isinstance(dims, dict) and all(isinstance(size, int) and 0 < size < 2**20 for size in dims.values())):
         raise SertkError(f"{where}: dims: expected numbers above 0")
     if not isinstance(options, dict):
         raise SertkError(f"{where}: feature_options: expected a mapping")
@@ -177,9 +171,7 @@ def check_sizes(checkpoint, where):
             raise ValueError(f"{name} is not finite")
     with torch.device("meta"):
         task = checkpoint["task"]
-        expected = build_model(
-            build(Config, task["config"], where), task["dims"], len(task["classes"])
-        ).state_dict()
+        expected = build_model(build(Config, task["config"], where), task["dims"], len(task["classes"])).state_dict()
     if expected and {name: value.shape for name, value in expected.items()} != {
         name: value.shape for name, value in weights.items()
     }:

@@ -52,8 +52,7 @@ class Result:
     @property
     def windows(self):
         return [
-            Window(*times, dict(zip(self.classes, row)))
-            for times, row in zip(self.times.tolist(), self.rows.tolist())
+            Window(*times, dict(zip(self.classes, row))) for times, row in zip(self.times.tolist(), self.rows.tolist())
         ]
 
 
@@ -158,9 +157,7 @@ class Recognizer:
     def of_samples(self, samples, rate, window, hop):
         listener = self.listen(rate, window, hop)
         if len(samples) > (window or LONGEST) * rate:
-            return self.listened(
-                listener, np.split(samples, range(int(BLOCK * rate), len(samples), int(BLOCK * rate)))
-            )
+            return self.listened(listener, np.split(samples, range(int(BLOCK * rate), len(samples), int(BLOCK * rate))))
         ((_, result),) = self.of_pieces([(None, self.chain.piece(samples, rate))])
         return result
 
@@ -191,9 +188,7 @@ class Recognizer:
             yield functools.partial(self.of_speaker, own, window, hop, channel)
 
     def of_speaker(self, paths, window, hop, channel):
-        found = [
-            self.guarded(lambda path=path: self.pieces_of_file(path, window, hop, channel)) for path in paths
-        ]
+        found = [self.guarded(lambda path=path: self.pieces_of_file(path, window, hop, channel)) for path in paths]
         pieces = [piece for each in found if isinstance(each, list) for piece in each]
         windows = iter(self.chain.windows(pieces) if pieces else ())
         return [
@@ -207,10 +202,7 @@ class Recognizer:
         with open_recording(path, channel) as recording:
             cutter = PieceListener(self.chain, recording.rate, window, hop or window)
             parts = [part for block in recording.blocks(BLOCK) for part in cutter.cut(block)]
-            return [
-                self.chain.piece(samples, recording.rate, start)
-                for start, samples in (*parts, *cutter.rest())
-            ]
+            return [self.chain.piece(samples, recording.rate, start) for start, samples in (*parts, *cutter.rest())]
 
     def of_parts(self, pieces, windows):
         """The Result of the pieces of one recording, with a window for each if they are several."""
@@ -254,9 +246,7 @@ def as_samples(samples, rate):
     """Anybody's samples as float32 (samples,) in [-1, 1], and the rate; raises SertkError for what are none."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:
-        raise SertkError(
-            f"expected samples (samples,) or (samples, channels), got {samples.dtype} {samples.shape}"
-        )
+        raise SertkError(f"expected samples (samples,) or (samples, channels), got {samples.dtype} {samples.shape}")
     if rate != int(rate) or rate < 100:
         raise SertkError(f"a sampling rate of {rate} Hz: expected a whole number from 100")
     scale = 1.0 if samples.dtype.kind == "f" else 1.0 / (np.iinfo(samples.dtype).max + 1)

@@ -41,9 +41,7 @@ def find_recordings(arguments):
             continue
         own = sorted(files_below(argument, errors))
         if not own:
-            errors.append(
-                SertkError(f"{argument}: no recording in this folder ({' '.join(sorted(SUFFIXES))})")
-            )
+            errors.append(SertkError(f"{argument}: no recording in this folder ({' '.join(sorted(SUFFIXES))})"))
         for path in own:
             found.setdefault(path, os.path.dirname(path))
     return found, errors

@@ -112,10 +112,6 @@ def read_card(splits_dir):
     if not path.is_file():
         raise SertkError(f"{path}: no protocol card; stage 1 makes it (sertk-make-splits)")
     card = read_yaml(path)
-    if not (
-        isinstance(card, dict)
-        and isinstance(card.get("folds"), list)
-        and isinstance(card.get("options"), dict)
-    ):
+    if not (isinstance(card, dict) and isinstance(card.get("folds"), list) and isinstance(card.get("options"), dict)):
         raise SertkError(f"{path}: no protocol card as sertk-make-splits writes it (no folds, no options)")
     return card

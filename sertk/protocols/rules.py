@@ -78,9 +78,7 @@ def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_
     named = [speaker for fold in folds for speaker in fold]
     strangers = sorted(set(named) - set(corpus.speakers), key=by_bytes)
     if strangers:
-        raise SertkError(
-            f"{corpus.datadir.path} has no speaker {', '.join(strangers)}, which is to be tested"
-        )
+        raise SertkError(f"{corpus.datadir.path} has no speaker {', '.join(strangers)}, which is to be tested")
     if len(named) != len(set(named)) or not all(folds):
         raise SertkError("folds: every fold needs a test speaker, and a speaker is tested in one fold only")
     genders = corpus.genders()
@@ -143,9 +141,7 @@ def balanced(corpus, *, by: Literal["speaker", "group"], folds: int):
     held = [({}, []) for _ in range(min(folds, len(names)))]
     for name in sorted(names, key=lambda name: (-shares[name]["all"], by_bytes(name))):
         own = shares[name]
-        growths = [
-            sum(share * (share + 2 * total.get(key, 0)) for key, share in own.items()) for total, _ in held
-        ]
+        growths = [sum(share * (share + 2 * total.get(key, 0)) for key, share in own.items()) for total, _ in held]
         total, members = held[growths.index(min(growths))]
         members.append(name)
         for key, share in own.items():
@@ -212,9 +208,7 @@ def check_groups(fold, corpus, there):
             f"there are: {', '.join(sorted(there, key=by_bytes))}"
         )
     if not (fold["train"] and fold["test"]) or len(named) != len(set(named)):
-        raise SertkError(
-            "folds: every fold needs groups to train on and to test, and a group is named once in a fold"
-        )
+        raise SertkError("folds: every fold needs groups to train on and to test, and a group is named once in a fold")
 
 
 def evenly_spread(items, number):

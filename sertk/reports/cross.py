@@ -12,7 +12,14 @@ LEGEND = (
     "classes there are utterances, where not of all; UAR is over these alone, so that chance is not the same."
 )
 OF_TRAINING = (
-    "model", "test_labels", "numbers", "classes", "normalisation", "imbalance", "selection", "features",
+    "model",
+    "test_labels",
+    "numbers",
+    "classes",
+    "normalisation",
+    "imbalance",
+    "selection",
+    "features",
 )
 PROTOCOL = "cross-corpus"
 
@@ -36,10 +43,16 @@ def cross_card(card, paths):
         "trained_on": f"{card['corpus']}{subset}, labels {card['label_set']}, protocol {card['protocol']}",
         "speaker_disjoint": "not checked: another corpus",
         **{key: card[key] for key in OF_TRAINING if key in card},
-        **({"warning": (
-            f"{cards[0]['corpus']} has no utterance of {', '.join(absent)}: UAR is over the other classes alone "
-            f"({', '.join(there)}), and each prediction of a class that is not there is an error"
-        )} if absent else {}),
+        **(
+            {
+                "warning": (
+                    f"{cards[0]['corpus']} has no utterance of {', '.join(absent)}: UAR is over the other classes alone "
+                    f"({', '.join(there)}), and each prediction of a class that is not there is an error"
+                )
+            }
+            if absent
+            else {}
+        ),
     }
 
 

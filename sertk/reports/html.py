@@ -36,9 +36,7 @@ svg text { font-family: "DejaVu Sans", Verdana, sans-serif }
 pre { background: var(--shade); overflow-x: auto; padding: .75rem; overflow-wrap: normal }
 audio { display: block; width: 16rem; height: 2rem }
 """
-POLICY = (
-    "default-src 'none'; style-src '{}'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
-)
+POLICY = "default-src 'none'; style-src '{}'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
 LONG = 40  # characters from which on a cell's text may be broken
 
 
@@ -99,10 +97,7 @@ def _marked(text):
 
 def _table(table):
     head = "".join(_cell("th", value, number < table.left) for number, value in enumerate(table.header))
-    rows = (
-        "".join(_cell("td", value, number < table.left) for number, value in enumerate(row))
-        for row in table.rows
-    )
+    rows = ("".join(_cell("td", value, number < table.left) for number, value in enumerate(row)) for row in table.rows)
     body = "".join(f"<tr>{row}</tr>\n" for row in rows)
     return (
         '<div class="box" tabindex="0"><table>\n'
@@ -139,7 +134,5 @@ _HTML = {
     Code: lambda block: f'<pre tabindex="0">{html.escape(chr(10).join(block.lines))}</pre>',
     Drawing: lambda block: _figure(inline_svg(block.figure, block.title)),
     Image: _image,
-    Folded: lambda block: (
-        f"<details><summary>{_marked(block.title)}</summary>\n{_html(block.blocks)}</details>"
-    ),
+    Folded: lambda block: f"<details><summary>{_marked(block.title)}</summary>\n{_html(block.blocks)}</details>",
 }

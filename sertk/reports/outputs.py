@@ -64,9 +64,9 @@ def draw_recalls(experiments):
     Raises SertkError unless task and classes are the same.
     """
     scored = _read_comparable(experiments)
-    return _draw_recalls([
-        (experiment, results, read_runs(experiment, results["labels"])) for experiment, results in scored
-    ])
+    return _draw_recalls(
+        [(experiment, results, read_runs(experiment, results["labels"])) for experiment, results in scored]
+    )
 
 
 def draw_sweep(experiments, key, metric):

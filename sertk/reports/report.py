@@ -40,9 +40,7 @@ KEY_FACTS = {  # of a card: what it is called, and what it is where the card lac
     "rule": ("split rule", None),
     "source": ("split", None),
 }
-SHARED_SPEAKERS = (
-    "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**"
-)
+SHARED_SPEAKERS = "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**"
 LEGEND = (
     "UAR, accuracy, F1: mean ± standard deviation over the repeats, which are the seeds, each with its folds "
     "pooled, or the splits of a random protocol; UAR with the 95 % bootstrap interval over speakers, all "
@@ -201,9 +199,7 @@ def _shared(group, values):
 
 
 def _warnings(group):
-    return [
-        f"{experiment.name}: {warning}." for experiment in group for warning in experiment.results["warnings"]
-    ]
+    return [f"{experiment.name}: {warning}." for experiment in group for warning in experiment.results["warnings"]]
 
 
 def _measured(experiment):

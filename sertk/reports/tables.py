@@ -224,16 +224,13 @@ def _counts_table(title, counts, labels):
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     columns = [label for label in labels if label in names] + [name for name in names if name not in labels]
     table = [
-        [path or "utterances", *(row.get(name, 0) for name in columns), sum(row.values())]
-        for path, row in rows.items()
+        [path or "utterances", *(row.get(name, 0) for name in columns), sum(row.values())] for path, row in rows.items()
     ]
     return Table([_words(title), *columns, "total"], table)
 
 
 def _are_counts(value):
-    return isinstance(value, dict) and all(
-        isinstance(item, int) or _are_counts(item) for item in value.values()
-    )
+    return isinstance(value, dict) and all(isinstance(item, int) or _are_counts(item) for item in value.values())
 
 
 def _count_rows(counts, path=""):

@@ -99,7 +99,11 @@ def count_phones(path, language="en-us", f0=False):
 
 def source_of(folder, stamp, language, f0):
     """What PHONES are counted from: "another source" if they are not those that the stamp names."""
-    own = stamp.get("unfinished") or folder.has(PHONES) and stamp.get(PHONES) == file_digest(folder.path / PHONES, "sha256")
+    own = (
+        stamp.get("unfinished")
+        or folder.has(PHONES)
+        and stamp.get(PHONES) == file_digest(folder.path / PHONES, "sha256")
+    )
     if folder.has(PHONES) and not own:
         return "another source"
     return "F0" if f0 or not folder.has("text") else f"text ({language})"

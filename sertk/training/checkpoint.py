@@ -27,14 +27,17 @@ def save_checkpoint(path, task, optimiser, average, progress):
     states = {"cpu": torch.get_rng_state()}
     if task.device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(task.device)
-    save(path, {
-        "model": task.model.state_dict(),
-        "task": task.export(),
-        "optimiser": optimiser.state_dict(),
-        "average": average.state_dict() if average else None,
-        "progress": asdict(progress),
-        "random": states,
-    })
+    save(
+        path,
+        {
+            "model": task.model.state_dict(),
+            "task": task.export(),
+            "optimiser": optimiser.state_dict(),
+            "average": average.state_dict() if average else None,
+            "progress": asdict(progress),
+            "random": states,
+        },
+    )
 
 
 def save_best(path, task, model, epoch):

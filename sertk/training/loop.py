@@ -188,9 +188,7 @@ def make_optimiser(config, model):
     if config.name == "adam":
         return torch.optim.Adam(parameters, betas=config.betas, fused=True, **options)
     if config.name == "sgd":
-        return torch.optim.SGD(
-            parameters, momentum=config.momentum, nesterov=config.nesterov, fused=True, **options
-        )
+        return torch.optim.SGD(parameters, momentum=config.momentum, nesterov=config.nesterov, fused=True, **options)
     return torch.optim.RMSprop(parameters, foreach=True, **options)
 
 

@@ -46,7 +46,10 @@ def train_on(run, config, folder, fold, device):
     task = FOLD_TASKS[config.task](config, run.data, run.run_dir, fold, run.labels, device)
     log.info(
         "%s: %d training and %d validation utterances, on %s",
-        config.model.name, len(task.train.utterances), len(task.valid.utterances), device,
+        config.model.name,
+        len(task.train.utterances),
+        len(task.valid.utterances),
+        device,
     )
     if config.init:
         path = step_folder(run.run_dir, config.init) / "checkpoints" / "best.pt"
@@ -63,7 +66,9 @@ def crossfit_parts(data_dir, utterances, parts):
     utt2spk = DataDir(data_dir).table("utt2spk")
     speakers = sorted({utt2spk[utterance] for utterance in utterances})
     if len(speakers) < parts:
-        raise SertkError(f"crossfit: {parts} parts of {len(speakers)} training speakers: a smaller number, or another protocol")
+        raise SertkError(
+            f"crossfit: {parts} parts of {len(speakers)} training speakers: a smaller number, or another protocol"
+        )
     part_of = {speaker: place % parts for place, speaker in enumerate(speakers)}
     return [[utt for utt in utterances if part_of[utt2spk[utt]] == number] for number in range(parts)]
 

@@ -60,10 +60,16 @@ def write_folder(path, texts, seconds):
 
 def archive(path):
     (path / "feats").mkdir()
-    assert 0 == compute_feats.main([
-        "--type", TYPE, "--segments", str(path / "segments"), f"scp:{path}/wav.scp",
-        f"ark,scp:{path}/feats/{TYPE}.ark,{path}/feats/{TYPE}.scp",
-    ])
+    assert 0 == compute_feats.main(
+        [
+            "--type",
+            TYPE,
+            "--segments",
+            str(path / "segments"),
+            f"scp:{path}/wav.scp",
+            f"ark,scp:{path}/feats/{TYPE}.ark,{path}/feats/{TYPE}.scp",
+        ]
+    )
 
 
 @pytest.fixture
@@ -79,10 +85,23 @@ def asr(tmp_path):
 
 
 def train(folder, exp, settings="on_the_fly=true"):
-    return train_asr.main([
-        "--config", f"{folder}/config.yaml", "--train", f"{folder}/train", "--dev", f"{folder}/dev", "--set", settings,
-        "--device", "cpu", "--num_threads", "1", f"{folder}/{exp}",
-    ])
+    return train_asr.main(
+        [
+            "--config",
+            f"{folder}/config.yaml",
+            "--train",
+            f"{folder}/train",
+            "--dev",
+            f"{folder}/dev",
+            "--set",
+            settings,
+            "--device",
+            "cpu",
+            "--num_threads",
+            "1",
+            f"{folder}/{exp}",
+        ]
+    )
 
 
 def decode(folder, part, exp):
@@ -117,8 +136,12 @@ def test_batches_are_those_of_the_archives(asr, how):
 def test_gains_are_those_of_the_selected_utterances(asr):
     names = [f"train{number}" for number in range(7)]
     plain, loud = (
-        UtteranceSampler(Dataset(names, {TYPE: locate_waves("spectrogram400", asr / "train", names)}, {TYPE: Normaliser([])})
-                         .select([5, 2, 6])) for _ in range(2)
+        UtteranceSampler(
+            Dataset(names, {TYPE: locate_waves("spectrogram400", asr / "train", names)}, {TYPE: Normaliser([])}).select(
+                [5, 2, 6]
+            )
+        )
+        for _ in range(2)
     )
     for each in (plain, loud):
         each.dataset.normalisers = {TYPE: Normaliser([])}
@@ -176,8 +199,12 @@ def spoil(asr, part):
     (asr / "spoilt").rename(asr / part)
     scp = (asr / part / "wav.scp").read_text().replace("/spoilt/", f"/{part}/")
     (asr / part / "wav.scp").write_text(scp)
-    return {f"{part}0": "no text", f"{part}1": "characters that no token has",
-            f"{part}2": "more text than CTC can align with its frames", f"{part}3": "fewer than 31 frames"}
+    return {
+        f"{part}0": "no text",
+        f"{part}1": "characters that no token has",
+        f"{part}2": "more text than CTC can align with its frames",
+        f"{part}3": "fewer than 31 frames",
+    }
 
 
 def test_utterances_that_teach_nothing_are_named_counted_and_harmless(asr, caplog):
@@ -228,12 +255,17 @@ def double(path):
     soundfile.write(path, np.tile(samples, 3), rate)
 
 
-@pytest.mark.parametrize("damage, message", [
-    (remove, "train5: {path}: no such file"),
-    (make_nan, "train5: {path}: NaN or infinite samples, or some above 100000 where full scale is 1"),
-    (double, "train5: 2.36 s long, 0.79 s in utt2dur: correct it there"),
-])
-def test_a_recording_that_breaks_in_the_middle_of_training_is_named_in_one_line(asr, monkeypatch, capsys, damage, message):
+@pytest.mark.parametrize(
+    "damage, message",
+    [
+        (remove, "train5: {path}: no such file"),
+        (make_nan, "train5: {path}: NaN or infinite samples, or some above 100000 where full scale is 1"),
+        (double, "train5: 2.36 s long, 0.79 s in utt2dur: correct it there"),
+    ],
+)
+def test_a_recording_that_breaks_in_the_middle_of_training_is_named_in_one_line(
+    asr, monkeypatch, capsys, damage, message
+):
     path = asr / "train/train5.flac"
     (asr / "train/segments").unlink()  # whole recordings
     write_data_dir(asr / "train", {"wav.scp": {f"train{n}": f"{asr}/train/train{n}.flac" for n in range(1, 7)}})
@@ -258,7 +290,9 @@ def test_durations_may_be_rounded_and_utterances_must_be_in_every_table(asr):
     replace_line(asr / "train/utt2dur", "train2", "train2 0.68\n")  # not 0.6742
     rounded = locate_waves(TYPE, asr / "train", utterances)
     assert rounded.lengths[0] - exact.lengths[0] == 1
-    rows = [stream.take(torch.tensor([0]), torch.arange(stream.lengths[0])[None], CPU)[0] for stream in (exact, rounded)]
+    rows = [
+        stream.take(torch.tensor([0]), torch.arange(stream.lengths[0])[None], CPU)[0] for stream in (exact, rounded)
+    ]
     torch.testing.assert_close(rows[1][:-1], rows[0])
     replace_line(asr / "train/utt2dur", "train3", "")
     with pytest.raises(SertkError, match="utt2dur: no line for 1 utterances, such as 'train3'"):

@@ -34,9 +34,14 @@ training: {batch_size: 4, batches: length, sortagrad: true, max_epochs: 2, selec
 def write_folder(path, texts, frames):
     """A data folder of utterances with `toy` features, noise with a band for each letter."""
     random = np.random.default_rng(len(texts))
-    write_data_dir(path, {
-        "utt2spk": dict.fromkeys(texts, "s"), "text": texts, "utt2dur": dict.fromkeys(texts, "36.0"),
-    })
+    write_data_dir(
+        path,
+        {
+            "utt2spk": dict.fromkeys(texts, "s"),
+            "text": texts,
+            "utt2dur": dict.fromkeys(texts, "36.0"),
+        },
+    )
     with MatrixWriter(f"ark,scp:{path}/feats/toy.ark,{path}/feats/toy.scp") as writer:
         for (utterance, text), count in zip(texts.items(), frames):
             matrix = random.normal(size=(count, BINS))
@@ -112,7 +117,9 @@ def test_two_processes_do_what_one_does(asr):
         port = free.getsockname()[1]
     shared = {**os.environ, "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     started = [
-        subprocess.Popen([sys.executable, "-m", "sertk.bin.train_asr", *command(asr, "other")], env={**shared, "RANK": rank})
+        subprocess.Popen(
+            [sys.executable, "-m", "sertk.bin.train_asr", *command(asr, "other")], env={**shared, "RANK": rank}
+        )
         for rank in ("0", "1")
     ]
     assert [process.wait(timeout=100) for process in started] == [0, 0]
@@ -132,8 +139,12 @@ def test_utterances_that_teach_nothing_are_named_and_left_out(asr, caplog):
     dataset, left_out = load_transcribed(config, asr / "odd", Tokens(asr / "exp/tokens.model"))
     assert dataset.utterances == ["a"] and set(left_out) == {"b", "c", "d", "e"}
     assert ["".join(Tokens(asr / "exp/tokens.model").pieces[i] for i in ids) for ids in dataset.tokens] == ["ab"]
-    for reason in ("no text: b", "characters that no token has: d", "fewer than 31 frames: e",
-                   "more text than CTC can align with its frames: c"):
+    for reason in (
+        "no text: b",
+        "characters that no token has: d",
+        "fewer than 31 frames: e",
+        "more text than CTC can align with its frames: c",
+    ):
         assert f"1 of 5 utterances are left out, with {reason}" in caplog.text
     (asr / "odd/text").write_text("".join(f"{utterance} 7\n" for utterance in texts))
     with pytest.raises(SertkError, match="no utterance is left to learn from"):

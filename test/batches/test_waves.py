@@ -47,17 +47,25 @@ def corpus(tmp_path):
     write_data_dir(data, tables)
     write_splits(data, tables["utt2spk"])
     (data / "feats").mkdir()
-    assert 0 == compute_feats.main([
-        "--type", "spectrogram400", "--segments", str(data / "segments"), f"scp:{data}/wav.scp",
-        f"ark,scp:{data}/feats/spectrogram400.ark,{data}/feats/spectrogram400.scp",
-    ])
+    assert 0 == compute_feats.main(
+        [
+            "--type",
+            "spectrogram400",
+            "--segments",
+            str(data / "segments"),
+            f"scp:{data}/wav.scp",
+            f"ark,scp:{data}/feats/spectrogram400.ark,{data}/feats/spectrogram400.scp",
+        ]
+    )
     return data
 
 
 def datasets(data, utterances, steps=()):
     """The same utterances from archives and on the fly."""
     streams = load_stream(data / "feats/spectrogram400.scp", utterances), load_waves("spectrogram400", data, utterances)
-    return [Dataset(utterances, {"spectrogram400": stream}, {"spectrogram400": Normaliser(steps)}) for stream in streams]
+    return [
+        Dataset(utterances, {"spectrogram400": stream}, {"spectrogram400": Normaliser(steps)}) for stream in streams
+    ]
 
 
 @pytest.mark.parametrize("pad", ["zero", "edge"])
@@ -88,7 +96,9 @@ def test_gains_are_drawn_for_each_utterance_and_multiply_its_waveform(corpus):
     sampler = UtteranceSampler(computed)
     sampler.epoch_batches(torch.Generator().manual_seed(1), 0, Training(gain=(-3.0, 6.0)))
     items = torch.tensor([2, 0])
-    plain, loud = (each.gather(items, CPU).streams["spectrogram400"].values for each in (UtteranceSampler(archived), sampler))
+    plain, loud = (
+        each.gather(items, CPU).streams["spectrogram400"].values for each in (UtteranceSampler(archived), sampler)
+    )
     decibels = [20 * math.log10(float(other.sum() / one.sum())) for one, other in zip(plain, loud)]
     assert -3 <= min(decibels) < max(decibels) <= 6
     for one, other, level in zip(plain, loud, decibels):
@@ -132,7 +142,9 @@ def test_normalisation_over_more_than_windows_is_refused(tmp_path):
     config.write_text(CONFIG)
     with pytest.raises(SertkError, match="on_the_fly is True, expected false, unless normalise has scope window alone"):
         load_steps(config, ["on_the_fly=true", "normalise=utterance"])
-    config.write_text("features: [spectrogram161]\nmodel: {name: deepspeech}\ntask: asr\ntraining: {select: valid_cer}\n")
+    config.write_text(
+        "features: [spectrogram161]\nmodel: {name: deepspeech}\ntask: asr\ntraining: {select: valid_cer}\n"
+    )
     assert load_steps(config, ["on_the_fly=true", "normalise=utterance"])["train"].on_the_fly
     for scope in ("global", "speaker"):
         with pytest.raises(SertkError, match="expected false, unless normalise has scope utterance alone"):

@@ -37,8 +37,12 @@ class Cluster:
     def start(self, *words):
         # env: the tests themselves may run with signals ignored, as by nohup, and the script respects that.
         return subprocess.Popen(
-            ["env", "--default-signal", ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=self.environment,
+            ["env", "--default-signal", ROOT / "utils" / f"{self.name}.pl", *words],
+            cwd=self.folder,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self.environment,
         )
 
     def recipe(self, name):
@@ -53,8 +57,12 @@ class Cluster:
     def start_recipe(self, recipe, *options, backend=None):
         backend = backend or {"queue": "sge"}.get(self.name, self.name)
         return subprocess.Popen(
-            ["env", "--default-signal", "./run.sh", *options], cwd=recipe, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**self.environment, "CMD_BACKEND": backend},
+            ["env", "--default-signal", "./run.sh", *options],
+            cwd=recipe,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**self.environment, "CMD_BACKEND": backend},
         )
 
     def end(self, running):

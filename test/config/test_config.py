@@ -50,9 +50,9 @@ def test_base_overlay_and_settings_are_laid_over_each_other(tmp_path):
     )
     (tmp_path / "own.yaml").write_text("base: base.yaml\ntraining: {max_epochs: 8}\n")
     (tmp_path / "over.yaml").write_text("training: {patience: 3}\noptimiser: {lr: 1e-2}\n")
-    config = load_steps(
-        tmp_path / "own.yaml", ["model.lstm_units=16", "normalise=speaker"], tmp_path / "over.yaml"
-    )["train"]
+    config = load_steps(tmp_path / "own.yaml", ["model.lstm_units=16", "normalise=speaker"], tmp_path / "over.yaml")[
+        "train"
+    ]
     assert (config.training.max_epochs, config.training.patience) == (8, 3)
     assert config.model.lstm_units == 16
     assert config.optimiser.lr == 0.01  # which YAML 1.1 alone would read as text
@@ -60,7 +60,9 @@ def test_base_overlay_and_settings_are_laid_over_each_other(tmp_path):
 
 
 def test_a_model_of_another_name_does_not_inherit_keys(tmp_path):
-    (tmp_path / "base.yaml").write_text("features: [x]\nmodel: {name: blstm_capsule, filters: 3}\nsegment: {frames: 91}\n")
+    (tmp_path / "base.yaml").write_text(
+        "features: [x]\nmodel: {name: blstm_capsule, filters: 3}\nsegment: {frames: 91}\n"
+    )
     (tmp_path / "own.yaml").write_text("base: base.yaml\nmodel: {name: blstm}\n")
     assert load_steps(tmp_path / "own.yaml")["train"].model == MODELS["blstm"].Config(name="blstm")
 
@@ -151,12 +153,27 @@ steps:
 """
 
 
-@pytest.mark.parametrize("old, new, message", [
-    ("features: [toy]", "features: [toy]\nmodel: {cost: 2}", "model.cost: say of which step: steps.gmm.model.cost or"),
-    ("extract: supervector", "extract: vectors", "steps.gmm.extract: class_gmms has no layer 'vectors' (supervector,"),
-    ("gmm: {", "gmm: {features: [supervector], ", "steps.gmm.features: supervector is extracted later, by the step gmm"),
-    ("name: svm}", "name: class_gmms}, extract: supervector", "extracted by the step gmm already"),
-])
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        (
+            "features: [toy]",
+            "features: [toy]\nmodel: {cost: 2}",
+            "model.cost: say of which step: steps.gmm.model.cost or",
+        ),
+        (
+            "extract: supervector",
+            "extract: vectors",
+            "steps.gmm.extract: class_gmms has no layer 'vectors' (supervector,",
+        ),
+        (
+            "gmm: {",
+            "gmm: {features: [supervector], ",
+            "steps.gmm.features: supervector is extracted later, by the step gmm",
+        ),
+        ("name: svm}", "name: class_gmms}, extract: supervector", "extracted by the step gmm already"),
+    ],
+)
 def test_steps_that_do_not_fit_together_are_named(tmp_path, old, new, message):
     path = tmp_path / "steps.yaml"
     path.write_text(TWO_STEPS)

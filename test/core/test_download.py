@@ -293,22 +293,31 @@ def write_tar(path, members, mode="w:gz"):
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2"])
 def test_tar(tmp_path, mode):
-    members = [("top", b"", tarfile.DIRTYPE), ("top/one", b"1" * 9999, tarfile.REGTYPE), ("else/where/two", b"", tarfile.REGTYPE)]
+    members = [
+        ("top", b"", tarfile.DIRTYPE),
+        ("top/one", b"1" * 9999, tarfile.REGTYPE),
+        ("else/where/two", b"", tarfile.REGTYPE),
+    ]
     archive = write_tar(tmp_path / "a.tar.gz", members, mode)
     extract(archive, tmp_path / "out")
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == [
-        "a.tar.gz", "out/else/where/two", "out/top/one",
+        "a.tar.gz",
+        "out/else/where/two",
+        "out/top/one",
     ]
     assert (tmp_path / "out/top/one").read_bytes() == b"1" * 9999
 
 
-@pytest.mark.parametrize("name, kind, message", [
-    ("../evil", tarfile.REGTYPE, "would lie outside"),
-    ("/tmp/evil", tarfile.REGTYPE, "would lie outside"),
-    ("link", tarfile.SYMTYPE, "is a link, or no file at all"),
-    ("link", tarfile.LNKTYPE, "is a link, or no file at all"),
-    ("pipe", tarfile.FIFOTYPE, "is a link, or no file at all"),
-])
+@pytest.mark.parametrize(
+    "name, kind, message",
+    [
+        ("../evil", tarfile.REGTYPE, "would lie outside"),
+        ("/tmp/evil", tarfile.REGTYPE, "would lie outside"),
+        ("link", tarfile.SYMTYPE, "is a link, or no file at all"),
+        ("link", tarfile.LNKTYPE, "is a link, or no file at all"),
+        ("pipe", tarfile.FIFOTYPE, "is a link, or no file at all"),
+    ],
+)
 def test_unsafe_tar_members_are_refused(tmp_path, name, kind, message):
     archive = write_tar(tmp_path / "a.tar.gz", [("good", b"1", tarfile.REGTYPE), (name, b"", kind)])
     with pytest.raises(SertkError, match=f"the member '{name}' {message}"):

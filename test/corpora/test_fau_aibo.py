@@ -84,11 +84,14 @@ def test_transcriptions_become_the_text(release, tmp_path, caplog):
     validate(data.path, feats=False)
 
 
-@pytest.mark.parametrize("old, new, message", [
-    ("Ohm_01_000_01 ja\n", "", "words.txt: no line for 1 chunks, add them:\n  Ohm_01_000_01"),
-    ("Ohm_01_000_01 ja\n", "Ohm_01_000_00 ja\n", "words.txt:12: Ohm_01_000_00 is there twice; keep one line"),
-    ("Ohm_01_000_01 ja\n", "ja\n", "words.txt:12: expected a chunk and its words, got 'ja'"),
-])
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("Ohm_01_000_01 ja\n", "", "words.txt: no line for 1 chunks, add them:\n  Ohm_01_000_01"),
+        ("Ohm_01_000_01 ja\n", "Ohm_01_000_00 ja\n", "words.txt:12: Ohm_01_000_00 is there twice; keep one line"),
+        ("Ohm_01_000_01 ja\n", "ja\n", "words.txt:12: expected a chunk and its words, got 'ja'"),
+    ],
+)
 def test_wrong_transcriptions_are_named(release, tmp_path, old, new, message):
     path = tmp_path / "words.txt"
     path.write_text("".join(f"{wav.stem} ja\n" for wav in sorted((release / "wav").iterdir())))
@@ -99,16 +102,19 @@ def test_wrong_transcriptions_are_named(release, tmp_path, old, new, message):
     assert not (tmp_path / "data").exists()
 
 
-@pytest.mark.parametrize("line, problem", [
-    ("Ohm_01_000_01 X 0.87", "Ohm_01_000_01 has the class 'X'; there are: A, E, N, P, R"),
-    ("Ohm_01_000_01 NEG 0.87", "Ohm_01_000_01 has the class 'NEG'; there are: A, E, N, P, R"),
-    ("Ohm_01_000_00 E 0.87", "Ohm_01_000_00 is there twice"),
-    ("Ulm_01_000_01 E 0.87", "'Ulm_01_000_01' is no chunk, such as Ohm_01_000_00 or Mont_01_000_00"),
-    ("Ohm_01_000_01 E", "expected a chunk, its class and a confidence, got 'Ohm_01_000_01 E'"),
-    ("Ohm_01_000_01 E nan", "expected a chunk, its class and a confidence, got 'Ohm_01_000_01 E nan'"),
-    ("Ohm_01_000_01 E high", "expected a chunk, its class and a confidence, got 'Ohm_01_000_01 E high'"),
-    ("", "expected a chunk, its class and a confidence, got ''"),
-])
+@pytest.mark.parametrize(
+    "line, problem",
+    [
+        ("Ohm_01_000_01 X 0.87", "Ohm_01_000_01 has the class 'X'; there are: A, E, N, P, R"),
+        ("Ohm_01_000_01 NEG 0.87", "Ohm_01_000_01 has the class 'NEG'; there are: A, E, N, P, R"),
+        ("Ohm_01_000_00 E 0.87", "Ohm_01_000_00 is there twice"),
+        ("Ulm_01_000_01 E 0.87", "'Ulm_01_000_01' is no chunk, such as Ohm_01_000_00 or Mont_01_000_00"),
+        ("Ohm_01_000_01 E", "expected a chunk, its class and a confidence, got 'Ohm_01_000_01 E'"),
+        ("Ohm_01_000_01 E nan", "expected a chunk, its class and a confidence, got 'Ohm_01_000_01 E nan'"),
+        ("Ohm_01_000_01 E high", "expected a chunk, its class and a confidence, got 'Ohm_01_000_01 E high'"),
+        ("", "expected a chunk, its class and a confidence, got ''"),
+    ],
+)
 def test_wrong_label_lines_are_named(release, tmp_path, line, problem):
     path = release / LABELS.format(5)
     edit(path, "Ohm_01_000_01 E 0.87", line)
@@ -188,7 +194,10 @@ def test_counts_of_the_whole_corpus(tmp_path):
     assert (counts["ohm children"], counts["mont children"]) == (26, 25)
     assert counts == fau_aibo.published_counts()
     assert Counter((u.group, u.labels["2"]) for u in utterances) == {
-        ("ohm", "NEG"): 3358, ("ohm", "IDL"): 6601, ("mont", "NEG"): 2465, ("mont", "IDL"): 5792,
+        ("ohm", "NEG"): 3358,
+        ("ohm", "IDL"): 6601,
+        ("mont", "NEG"): 2465,
+        ("mont", "IDL"): 5792,
     }
 
     edit(tmp_path / LABELS.format(5), "Mont_01_000_00 A ", "Mont_01_000_00 P ")
@@ -196,7 +205,9 @@ def test_counts_of_the_whole_corpus(tmp_path):
         fau_aibo.prepare(tmp_path, tmp_path / "data")
     assert "not the whole corpus" in str(caught.value)
     assert [line.split() for line in str(caught.value).splitlines()[1:]] == [
-        ["published", "found"], ["mont", "anger", "611", "610"], ["mont", "positive", "215", "216"],
+        ["published", "found"],
+        ["mont", "anger", "611", "610"],
+        ["mont", "positive", "215", "216"],
     ]
 
 

@@ -113,9 +113,7 @@ def test_votes(tmp_path, votes, label):
     assert "4" not in utterances[0].labels  # which is of the consensus alone
 
 
-@pytest.mark.parametrize(
-    "mean, level", [(2.9999, "low"), (3.0, "mid"), (3.0001, "high"), (1, "low"), (5, "high")]
-)
+@pytest.mark.parametrize("mean, level", [(2.9999, "low"), (3.0, "mid"), (3.0001, "high"), (1, "low"), (5, "high")])
 def test_levels(tmp_path, mean, level):
     turn = "Ses04M_script01_1b_F000"
     write_dialogue(tmp_path, turn[:-5], {turn: ("xxx", (mean, 3, 3))})
@@ -136,9 +134,7 @@ def test_the_reader_of_torchaudio_finds_the_same(tmp_path):
         assert {turn: six[code] for _, _, turn, code, _ in rows} == {
             turn: each.labels["consensus"] for turn, each in labelled.items()
         }
-        assert {str(tmp_path / "IEMOCAP" / path) for path, *_ in rows} == {
-            str(each.path) for each in labelled.values()
-        }
+        assert {str(tmp_path / "IEMOCAP" / path) for path, *_ in rows} == {str(each.path) for each in labelled.values()}
         assert len(ours) == len(codes) / (2 if kind else 1)
 
 
@@ -196,9 +192,7 @@ def test_wrong_headings_are_named(release, tmp_path, line, problem):
     edit(path, HEADING, line)
     number = path.read_text().splitlines().index(line) + 1
     message = refusal(release, tmp_path)
-    assert message.startswith(
-        f"{release}: 1 faults in evaluation files, get these again:\n  {path}:{number}: "
-    )
+    assert message.startswith(f"{release}: 1 faults in evaluation files, get these again:\n  {path}:{number}: ")
     assert problem in message
 
 
@@ -236,9 +230,7 @@ def test_truncated_evaluation_files_are_named(release, tmp_path):
     write_release(release, sessions=(3, 4, 5))
     recording = dialogue_files(release, "Ses01F_impro01")[2] / "Ses01F_impro01_M005.wav"
     message = refusal(release, tmp_path, partial=False)
-    assert message.startswith(
-        f"{release}: 1 recordings or evaluations lack the other, get them (or --partial"
-    )
+    assert message.startswith(f"{release}: 1 recordings or evaluations lack the other, get them (or --partial")
     assert message.endswith(f":\n  {recording}: no evaluation of this recording")
     assert len(prepare(release, tmp_path).utterances) == 47 + 72
 
@@ -295,9 +287,7 @@ def test_wrong_transcriptions_are_named(release, tmp_path, caplog):
     edit(path, "M: [LAUGHTER]", "X: [LAUGHTER]")
     with pytest.raises(SertkError) as caught:
         prepare(release, tmp_path)
-    assert str(caught.value) == (
-        f"{message}{path}:12: expected a turn, [start-end]: and words, got 'X: [LAUGHTER]'"
-    )
+    assert str(caught.value) == (f"{message}{path}:12: expected a turn, [start-end]: and words, got 'X: [LAUGHTER]'")
 
 
 def test_a_file_of_other_bytes_is_named(release, tmp_path):
@@ -310,23 +300,16 @@ def write_whole_corpus(root):
     """All 10,039 turns with as many of each emotion as published, and recordings that nobody reads."""
     others = itertools.chain.from_iterable([code] * number for code, number in OTHERS.items())
     for session in range(5):
-        for scene, rows, number in zip(
-            ("impro01", "script01_1"), (IMPROVISED, SCRIPTED), OTHERS_OF_SESSIONS[session]
-        ):
+        for scene, rows, number in zip(("impro01", "script01_1"), (IMPROVISED, SCRIPTED), OTHERS_OF_SESSIONS[session]):
             women = WOMEN[session] if scene == "impro01" else [count // 2 for count in rows[session]]
             men = [count - woman for count, woman in zip(rows[session], women)]
             codes = {
-                letter: [*Counter(dict(zip(CODES, counts))).elements()]
-                for letter, counts in zip("FM", (women, men))
+                letter: [*Counter(dict(zip(CODES, counts))).elements()] for letter, counts in zip("FM", (women, men))
             }
             for i, code in enumerate(itertools.islice(others, number)):
                 codes["FM"[i % 2]].append(code)
             dialogue = f"Ses0{session + 1}M_{scene}"
-            blocks = {
-                f"{dialogue}_{letter}{i:03}": (code,)
-                for letter in "FM"
-                for i, code in enumerate(codes[letter])
-            }
+            blocks = {f"{dialogue}_{letter}{i:03}": (code,) for letter in "FM" for i, code in enumerate(codes[letter])}
             write_dialogue(root, dialogue, blocks, samples=0)
 
 
@@ -358,13 +341,9 @@ def test_counts_of_the_whole_corpus(tmp_path, caplog):
     iemocap.report_counts(utterances)
     found = "angry 1103 (1104), happy 1636 (2496), neutral 1708 (1752), sad 1084 (1064)"
     assert caplog.messages[0] == f"votes: {found}, in all 5531 (6416 published)"
-    assert caplog.messages[1].startswith(
-        "valence3: low 10039 (3421), mid 0 (3792), high 0 (2824), in all 10039"
-    )
+    assert caplog.messages[1].startswith("valence3: low 10039 (3421), mid 0 (3792), high 0 (2824), in all 10039")
 
-    edit(
-        dialogue_files(tmp_path, "Ses01M_impro01")[0], "Ses01M_impro01_F000\tneu", "Ses01M_impro01_F000\tang"
-    )
+    edit(dialogue_files(tmp_path, "Ses01M_impro01")[0], "Ses01M_impro01_F000\tneu", "Ses01M_impro01_F000\tang")
     with pytest.raises(SertkError) as caught:
         iemocap.prepare(tmp_path, tmp_path / "data")
     assert "not the whole corpus" in str(caught.value)

@@ -73,18 +73,24 @@ def test_a_set_of_ones_own_is_used(tmp_path, caplog):
 def test_gaps(root, tmp_path):
     (root / PART / "26/495/26-495-0003.flac").unlink()
     (root / PART / "103/1240/103-1240-0001.flac").rename(root / PART / "103/1240/103-1240-0002.flac")
-    with pytest.raises(SertkError, match=r"3 utterances lack .*\n.*103-1240-0001: no recording\n.*26-495-0003: no "
-                                         r"recording\n.*103-1240-0002.flac: no text"):
+    with pytest.raises(
+        SertkError,
+        match=r"3 utterances lack .*\n.*103-1240-0001: no recording\n.*26-495-0003: no "
+        r"recording\n.*103-1240-0002.flac: no text",
+    ):
         prepare(root, tmp_path, partial=False)
     assert len(prepare(root, tmp_path).utterances) == 2
 
 
-@pytest.mark.parametrize("line, message", [
-    ("103-1240-0000 AGAIN", "103-1240-0000 is there twice"),
-    ("103-1241-0000 ELSEWHERE", "103-1241-0000 does not belong into this folder"),
-    ("103-1240-0007", "expected SPEAKER-CHAPTER-NUMBER and words, got '103-1240-0007'"),
-    ("FOUR WORDS WITHOUT NAME", "expected SPEAKER-CHAPTER-NUMBER and words"),
-])
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("103-1240-0000 AGAIN", "103-1240-0000 is there twice"),
+        ("103-1241-0000 ELSEWHERE", "103-1241-0000 does not belong into this folder"),
+        ("103-1240-0007", "expected SPEAKER-CHAPTER-NUMBER and words, got '103-1240-0007'"),
+        ("FOUR WORDS WITHOUT NAME", "expected SPEAKER-CHAPTER-NUMBER and words"),
+    ],
+)
 def test_wrong_lines(root, tmp_path, line, message):
     path = root / PART / "103/1240/103-1240.trans.txt"
     path.write_text(f"{path.read_text()}\n{line}\n")  # the empty line is none

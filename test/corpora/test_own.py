@@ -32,12 +32,15 @@ def prepare(folder, table, **options):
 
 
 def test_every_column_goes_to_its_table(folder):
-    data = prepare(folder, (
-        "path,label,label:arousal,speaker,text,start,end,group\n"
-        'a.wav,happy,high,anna,"Well, ""yes""",,,s1\n'
-        "sub/c d.wav,sad,,bob,Bye,0.25,1,s2\n"
-        "sub/c d.wav,angry,low,anna,Hm,1,,s1\n"
-    ))
+    data = prepare(
+        folder,
+        (
+            "path,label,label:arousal,speaker,text,start,end,group\n"
+            'a.wav,happy,high,anna,"Well, ""yes""",,,s1\n'
+            "sub/c d.wav,sad,,bob,Bye,0.25,1,s2\n"
+            "sub/c d.wav,angry,low,anna,Hm,1,,s1\n"
+        ),
+    )
     whole, first, last = "anna-a.wav-00000000-end", "bob-sub_c_d.wav-00000250-00001000", "anna-sub_c_d.wav-00001000-end"
     assert data.table("utt2spk") == {whole: "anna", last: "anna", first: "bob"}
     assert data.table("wav.scp") == {"a.wav": str(folder / "a.wav"), "sub_c_d.wav": str(folder / "sub/c d.wav")}
@@ -49,11 +52,14 @@ def test_every_column_goes_to_its_table(folder):
     assert data.labels("arousal") == {whole: "high", last: "low"}
 
 
-@pytest.mark.parametrize("table", [
-    "path\tlabel\na.wav\thappy\nsub/c d.wav\tsad\n",
-    "path;label\r\na.wav;happy\r\nsub\\c d.wav;sad\r\n;\r\n",
-    b'\xef\xbb\xbf"path","label"\n"a.wav","happy"\n\n sub/c d.wav , sad ',
-])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "path\tlabel\na.wav\thappy\nsub/c d.wav\tsad\n",
+        "path;label\r\na.wav;happy\r\nsub\\c d.wav;sad\r\n;\r\n",
+        b'\xef\xbb\xbf"path","label"\n"a.wav","happy"\n\n sub/c d.wav , sad ',
+    ],
+)
 def test_separators_marks_line_ends_and_paths_of_other_systems(folder, table):
     data = prepare(folder, table)
     assert data.table("wav.scp") == {"a.wav": str(folder / "a.wav"), "sub_c_d.wav": str(folder / "sub/c d.wav")}
@@ -77,16 +83,19 @@ def test_absolute_paths_and_folders_above(folder):
     assert DataDir(folder / "data").utterances == ["a.wav", "sub_c_d.wav"]
 
 
-@pytest.mark.parametrize("header, message", [
-    ("path,label,speker", "unknown column 'speker'; there are path, label"),
-    ("path,label,", "column 3 has no name"),
-    ("path,label,label", "the column of 'emotion' is there twice"),
-    ("path,label,label:emotion", "the column of 'emotion' is there twice"),
-    ("path,label:../x", "unknown column 'label:../x'"),
-    ("path,speaker", "no column 'label'"),
-    ("path|label", "no column 'path' in the header 'path|label'; it is path,label"),
-    ("a.wav,happy", "no column 'path' in the header"),
-])
+@pytest.mark.parametrize(
+    "header, message",
+    [
+        ("path,label,speker", "unknown column 'speker'; there are path, label"),
+        ("path,label,", "column 3 has no name"),
+        ("path,label,label", "the column of 'emotion' is there twice"),
+        ("path,label,label:emotion", "the column of 'emotion' is there twice"),
+        ("path,label:../x", "unknown column 'label:../x'"),
+        ("path,speaker", "no column 'label'"),
+        ("path|label", "no column 'path' in the header 'path|label'; it is path,label"),
+        ("a.wav,happy", "no column 'path' in the header"),
+    ],
+)
 def test_headers_that_are_wrong(folder, header, message):
     with pytest.raises(SertkError, match="no|unknown|twice") as caught:
         prepare(folder, f"{header}\na.wav,happy\n")
@@ -141,14 +150,17 @@ def test_lines_are_counted_through_quoted_line_ends(folder):
     assert prepare(folder, table.replace("b.wav,,", "b.wav,sad,")).table("text") == {"a.wav": "one two", "b.wav": "x"}
 
 
-@pytest.mark.parametrize("table, message", [
-    (b"path,label\na.wav,fr\xf6hlich\n", "my.csv:2: not UTF-8 text"),
-    ("path,label\n".encode("utf-16"), "my.csv:1: not UTF-8 text"),
-    ('path,label\na.wav,"happy\nb.wav,sad\n', "my.csv:2: unexpected end of data"),
-    ('path,label\na.wav,happy\nb.wav,"sa"d\n', "my.csv:3: ',' expected after '\"'"),
-    ("", "my.csv: the file is empty; its header is path,label"),
-    ("path,label\n", "my.csv: no utterance in it"),
-])
+@pytest.mark.parametrize(
+    "table, message",
+    [
+        (b"path,label\na.wav,fr\xf6hlich\n", "my.csv:2: not UTF-8 text"),
+        ("path,label\n".encode("utf-16"), "my.csv:1: not UTF-8 text"),
+        ('path,label\na.wav,"happy\nb.wav,sad\n', "my.csv:2: unexpected end of data"),
+        ('path,label\na.wav,happy\nb.wav,"sa"d\n', "my.csv:3: ',' expected after '\"'"),
+        ("", "my.csv: the file is empty; its header is path,label"),
+        ("path,label\n", "my.csv: no utterance in it"),
+    ],
+)
 def test_files_that_cannot_be_read_on(folder, table, message):
     with pytest.raises(SertkError) as caught:
         prepare(folder, table)
@@ -159,7 +171,9 @@ def test_a_part_alone_leaves_out_what_is_missing_and_nothing_else(folder, caplog
     caplog.set_level("INFO")
     table = "path,label\na.wav,happy\nx.wav,sad\nb.wav,sad\n"
     assert prepare(folder, table, partial=True).utterances == ["a.wav", "b.wav"]
-    assert "1 recordings are missing or unreadable and left out" in caplog.text and "my.csv:3: no such file" in caplog.text
+    assert (
+        "1 recordings are missing or unreadable and left out" in caplog.text and "my.csv:3: no such file" in caplog.text
+    )
     with pytest.raises(SertkError, match="1 lines are wrong"):
         prepare(folder, table + "b.wav,\n", partial=True)
 

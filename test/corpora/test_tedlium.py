@@ -11,7 +11,7 @@ from sertk.kaldi.datadir import DataDir
 
 TALKS = {
     "AlGore_2009": [
-        ";; LABEL \"o\" \"Overall\"",
+        ';; LABEL "o" "Overall"',
         "AlGore_2009 1 inter_segment_gap 0 0.5 <o,,unknown> ignore_time_segment_in_scoring",
         "AlGore_2009 1 AlGore_2009 0.5 2.75 <o,f0,male> last year i showed {NOISE} these <sil> two slides(2)",
         "AlGore_2009 1 AlGore_2009 2.75 4.00 <o,f0,male> <unk>",
@@ -46,10 +46,14 @@ def test_data_folder(root, tmp_path, caplog):
         "tedlium-Jane_Doe-JaneDoe_2010X-0000350-0000600",
     )
     assert data.table("text") == {
-        first: "last year i showed these two slides", last: "it's what we don't know", other: "hello",
+        first: "last year i showed these two slides",
+        last: "it's what we don't know",
+        other: "hello",
     }
     assert data.table("segments") == {
-        first: "tedlium-AlGore_2009 0.5 2.75", last: "tedlium-AlGore_2009 4.8 9.99", other: "tedlium-JaneDoe_2010X 3.5 6.0",
+        first: "tedlium-AlGore_2009 0.5 2.75",
+        last: "tedlium-AlGore_2009 4.8 9.99",
+        other: "tedlium-JaneDoe_2010X 3.5 6.0",
     }
     assert data.table("utt2dur") == {first: "2.2500", last: "5.1900", other: "2.5000"}
     assert data.table("spk2gender") == {"tedlium-AlGore_2009": "m", "tedlium-Jane_Doe": "f"}
@@ -82,27 +86,33 @@ def test_torchaudio_reads_the_same_segments(root, tmp_path, monkeypatch):
     assert ours == {(t, float(s), float(e), text) for t, s, e, text in theirs if "1984" not in text}
 
 
-@pytest.mark.parametrize("text, expected", [
-    (" it 's", "it's"),
-    ("you 're they 've he 'll we 'd i 'm", "you're they've he'll we'd i'm"),
-    ("do n't and 'cause rock 'n' roll", "don't and 'cause rock 'n' roll"),
-    ("the 's", "the's"),
-    ("'s strange", "'s strange"),
-    ("a(3) <sil> b {COUGH}c", "a b c"),
-    ("<unk> <sil>", ""),
-])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        (" it 's", "it's"),
+        ("you 're they 've he 'll we 'd i 'm", "you're they've he'll we'd i'm"),
+        ("do n't and 'cause rock 'n' roll", "don't and 'cause rock 'n' roll"),
+        ("the 's", "the's"),
+        ("'s strange", "'s strange"),
+        ("a(3) <sil> b {COUGH}c", "a b c"),
+        ("<unk> <sil>", ""),
+    ],
+)
 def test_markup_is_removed_and_words_are_joined(text, expected):
     assert plain_text(text) == expected
 
 
-@pytest.mark.parametrize("line", [
-    "JaneDoe-2010X 1 Jane.Doe 6 3.5 <o,f0,female> backwards",
-    "JaneDoe-2010X 1 Jane.Doe 6 x <o,f0,female> no number",
-    "JaneDoe-2010X 1 Jane.Doe 6 inf <o,f0,female> no end",
-    "JaneDoe-2010X 1 Jane.Doe 6 7 no labels",
-    "AlGore_2009 1 Jane.Doe 6 7 <o,f0,female> another talk",
-    "JaneDoe-2010X",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "JaneDoe-2010X 1 Jane.Doe 6 3.5 <o,f0,female> backwards",
+        "JaneDoe-2010X 1 Jane.Doe 6 x <o,f0,female> no number",
+        "JaneDoe-2010X 1 Jane.Doe 6 inf <o,f0,female> no end",
+        "JaneDoe-2010X 1 Jane.Doe 6 7 no labels",
+        "AlGore_2009 1 Jane.Doe 6 7 <o,f0,female> another talk",
+        "JaneDoe-2010X",
+    ],
+)
 def test_wrong_lines(root, tmp_path, line):
     path = root / "train/stm/JaneDoe-2010X.stm"
     path.write_text(f"{path.read_text()}{line}\n")
@@ -134,7 +144,9 @@ def test_truncated_recordings_and_segments_beyond_the_end(root, tmp_path):
 
 def test_gaps(root, tmp_path):
     (root / "train/sph/AlGore_2009.sph").rename(root / "train/sph/Other.sph")
-    with pytest.raises(SertkError, match=r"2 talks lack [^$]*AlGore_2009.stm: no sph/AlGore_2009.sph\n.*Other.sph: no stm/Other.stm"):
+    with pytest.raises(
+        SertkError, match=r"2 talks lack [^$]*AlGore_2009.stm: no sph/AlGore_2009.sph\n.*Other.sph: no stm/Other.stm"
+    ):
         prepare(root, tmp_path)
     assert len(prepare(root, tmp_path, partial=True).utterances) == 1
     with pytest.raises(SertkError, match="dev/stm: no such folder"):

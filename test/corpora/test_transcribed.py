@@ -12,21 +12,27 @@ def test_the_alphabet_has_28_characters():
     assert len(ALPHABET) == len(set(ALPHABET)) == 28
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("HE DIDN'T SAY", "he didn't say"),
-    ("  Once there was a young rat, named Arthur.  ", "once there was a young rat named arthur"),
-    ("well-known \u2014 isn\u2019t it\u2026", "well known isn't it"),
-    ("\u201cYes!\u201d he said; (no?)", "yes he said no"),
-    ("'Quoted' 'tis the dogs' bone ' alone", "'quoted' 'tis the dogs' bone alone"),
-    ("Caf\u00e9 na\u00efve \u00c5ngstr\u00f6m Stra\u00dfe", "cafe naive angstrom strasse"),
-    ("U.S. e.g. a/b".replace("/", " "), "u s e g a b"),
-    ("... -- !", ""),
-])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("HE DIDN'T SAY", "he didn't say"),
+        ("  Once there was a young rat, named Arthur.  ", "once there was a young rat named arthur"),
+        ("well-known \u2014 isn\u2019t it\u2026", "well known isn't it"),
+        ("\u201cYes!\u201d he said; (no?)", "yes he said no"),
+        ("'Quoted' 'tis the dogs' bone ' alone", "'quoted' 'tis the dogs' bone alone"),
+        ("Caf\u00e9 na\u00efve \u00c5ngstr\u00f6m Stra\u00dfe", "cafe naive angstrom strasse"),
+        ("U.S. e.g. a/b".replace("/", " "), "u s e g a b"),
+        ("... -- !", ""),
+    ],
+)
 def test_texts_written_in_the_alphabet(text, expected):
     assert normalise(text) == (expected, "")
 
 
-@pytest.mark.parametrize("text, strange", [("IN 1984", "1489"), ("R&D", "&"), ("50%", "%05"), ("\u4f60 \u00e6", "\u00e6\u4f60"), ("a_b", "_")])
+@pytest.mark.parametrize(
+    "text, strange",
+    [("IN 1984", "1489"), ("R&D", "&"), ("50%", "%05"), ("\u4f60 \u00e6", "\u00e6\u4f60"), ("a_b", "_")],
+)
 def test_what_cannot_be_written_is_named(text, strange):
     assert normalise(text)[1] == strange
 
@@ -44,9 +50,14 @@ def utterances(folder, rows):
 def test_what_is_left_out_is_named_and_counted(tmp_path, caplog):
     caplog.set_level("INFO")
     rows = {
-        "s-exact1": ("ONE", 1.0, 1), "s-short": ("TWO", 0.99, 2), "s-exact2": ("THREE", 2.0, 3),
-        "s-long": ("FOUR", 2.01, 4), "s-digits": ("ROUTE 66", 1.5, 5), "s-empty": ("--", 1.5, 6),
-        "t-copy": ("ONE", 1.0, 1), "t-good": ("Five!", 1.5, 7),
+        "s-exact1": ("ONE", 1.0, 1),
+        "s-short": ("TWO", 0.99, 2),
+        "s-exact2": ("THREE", 2.0, 3),
+        "s-long": ("FOUR", 2.01, 4),
+        "s-digits": ("ROUTE 66", 1.5, 5),
+        "s-empty": ("--", 1.5, 6),
+        "t-copy": ("ONE", 1.0, 1),
+        "t-good": ("Five!", 1.5, 7),
     }
     made = utterances(tmp_path, rows)
     (tmp_path / "s-broken.wav").write_bytes(b"RIFF")
@@ -59,10 +70,17 @@ def test_what_is_left_out_is_named_and_counted(tmp_path, caplog):
     broken = dropped.pop("s-broken")
     assert broken.startswith("unreadable: ") and str(tmp_path / "s-broken.wav") in broken
     assert dropped == {
-        "s-short": "under 1 s: 0.99 s", "s-long": "over 2 s: 2.01 s", "s-digits": "characters: 6",
-        "s-empty": "no words", "t-copy": "copy: sounds exactly as s-exact1", "s-gone": "prompt without audio: x",
+        "s-short": "under 1 s: 0.99 s",
+        "s-long": "over 2 s: 2.01 s",
+        "s-digits": "characters: 6",
+        "s-empty": "no words",
+        "t-copy": "copy: sounds exactly as s-exact1",
+        "s-gone": "prompt without audio: x",
     }
-    assert "left out 7: 1 characters, 1 copy, 1 no words, 1 over 2 s, 1 prompt without audio, 1 under 1 s, 1 unreadable" in caplog.text
+    assert (
+        "left out 7: 1 characters, 1 copy, 1 no words, 1 over 2 s, 1 prompt without audio, 1 under 1 s, 1 unreadable"
+        in caplog.text
+    )
     assert "s-digits characters: 6" in caplog.text
 
     write_transcribed([made[-2]], tmp_path / "data", jobs=1)  # what is no longer there goes away

@@ -39,7 +39,10 @@ def test_data_folder(root, tmp_path):
         "voxforge-Jo_B_x-20100711-abc-a01": "and mice",
     }
     assert data.table("spk2gender") == {
-        "voxforge-Aaron": "m", first: "f", second: "m", "voxforge-Jo_B_x": "m",
+        "voxforge-Aaron": "m",
+        first: "f",
+        second: "m",
+        "voxforge-Jo_B_x": "m",
     }
     assert data.table("dropped") == {}
 
@@ -88,7 +91,9 @@ def test_damaged_archives(root, tmp_path):
     (root / "Aaron-20080318-kdl").rename(tmp_path / "gone")
     for damaged in (content[:2000], content[:-8] + b"\0\0\0\0" + content[-4:], b"<html>"):
         archive.write_bytes(damaged)
-        with pytest.raises(SertkError, match=r"1 archives cannot be unpacked, remove them and get them again[^$]*kdl.tgz: "):
+        with pytest.raises(
+            SertkError, match=r"1 archives cannot be unpacked, remove them and get them again[^$]*kdl.tgz: "
+        ):
             prepare(root, tmp_path)
         assert not list((tmp_path / "data/unpacked").glob("*"))
     assert len(prepare(root, tmp_path, partial=True).utterances) == 5

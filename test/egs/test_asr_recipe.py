@@ -16,8 +16,14 @@ from sertk.text.tokens import Tokens
 
 ROOT = Path(__file__).resolve().parents[2]
 STM = ["Talk_2010 1 Talk_2010 1 3.5 <o,f0,male> it 's late", "Talk_2010 1 Talk_2010 3.5 6 <o,f0,male> good night"]
-SETS = ["--train_sets", "librispeech/train-clean-100 tedlium/train voxforge", "--dev_sets", "librispeech/dev-clean",
-        "--test_sets", ""]
+SETS = [
+    "--train_sets",
+    "librispeech/train-clean-100 tedlium/train voxforge",
+    "--dev_sets",
+    "librispeech/dev-clean",
+    "--test_sets",
+    "",
+]
 
 
 FAST = "model.gru_units=4 model.gru_layers=1 model.channels=2 training.max_epochs=1"
@@ -46,13 +52,17 @@ def run(tree, *options):
 
 def check_data(data):
     assert DataDir(data / "train").table("text") == {
-        "librispeech-7-1-0000": "one", "librispeech-8-1-0000": "two",
+        "librispeech-7-1-0000": "one",
+        "librispeech-8-1-0000": "two",
         "tedlium-Talk_2010-Talk_2010-0000100-0000350": "it's late",
         "tedlium-Talk_2010-Talk_2010-0000350-0000600": "good night",
         "voxforge-7-20080318-kdl-a1": "don't please",
     }
     assert DataDir(data / "train").table("spk2gender") == {
-        "librispeech-7": "f", "librispeech-8": "m", "tedlium-Talk_2010": "m", "voxforge-7": "m",
+        "librispeech-7": "f",
+        "librispeech-8": "m",
+        "tedlium-Talk_2010": "m",
+        "voxforge-7": "m",
     }
     assert DataDir(data / "train").table("segments")["librispeech-8-1-0000"] == "librispeech-8-1-0000 0 1.5000"
     assert DataDir(data / "dev").utterances == ["librispeech-9-1-0000"]
@@ -60,10 +70,19 @@ def check_data(data):
 
 def test_three_corpora_from_disk(tree):
     releases = tree / "releases"
-    options = ["--librispeech_root", releases / "LibriSpeech", "--tedlium_root", releases / "TEDLIUM_release2",
-               "--voxforge_root", releases / "VoxForge", *SETS]
+    options = [
+        "--librispeech_root",
+        releases / "LibriSpeech",
+        "--tedlium_root",
+        releases / "TEDLIUM_release2",
+        "--voxforge_root",
+        releases / "VoxForge",
+        *SETS,
+    ]
     for model, stage in (("deepspeech", "0"), ("small", "2")):
-        done = run(tree, *options, "--stage", stage, "--stop_stage", "4", "--model", model, "--set", FAST, "--tag", "fast")
+        done = run(
+            tree, *options, "--stage", stage, "--stop_stage", "4", "--model", model, "--set", FAST, "--tag", "fast"
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         check_data(tree / "egs/asr/data")
         assert (tree / "egs/asr/data/train/feats").exists() == (model == "small")  # the other needs no archives
@@ -124,8 +143,16 @@ def test_three_corpora_from_a_server(tree, server, monkeypatch):
     assert "librispeech/dev-clean is there" in done.stdout and "TED-LIUM is in downloads/tedlium" in done.stdout
     check_data(tree / "egs/asr/data")
     downloads = tree / "egs/asr/downloads"
-    assert sorted(path.name for path in (downloads / "librispeech").iterdir() if path.is_dir()) == ["dev-clean", "train-clean-100"]
-    assert sorted(path.name for path in downloads.iterdir()) == ["TEDLIUM_release2.tar.gz", "librispeech", "tedlium", "voxforge"]
+    assert sorted(path.name for path in (downloads / "librispeech").iterdir() if path.is_dir()) == [
+        "dev-clean",
+        "train-clean-100",
+    ]
+    assert sorted(path.name for path in downloads.iterdir()) == [
+        "TEDLIUM_release2.tar.gz",
+        "librispeech",
+        "tedlium",
+        "voxforge",
+    ]
 
 
 def replace_sums(scripts, sums):
@@ -150,19 +177,33 @@ def test_the_checksums_are_torchaudios():
     assert tedlium._RELEASE_CONFIGS["release2"]["checksum"] in (ROOT / "egs/asr/local/get_tedlium.sh").read_text()
 
 
-@pytest.mark.parametrize("options, message", [
-    ([], "librispeech is not there; pass --librispeech_root DIR, or --download true, or leave it out of the sets"),
-    (["--librispeech_root", "nowhere"], "--librispeech_root nowhere: no such folder"),
-    (["--stage", "1"], "downloads/librispeech is missing; stage 0 makes it"),
-    (["--train_sets", "librispeech"], "librispeech: expected sets such as librispeech/train-clean-100"),
-    (["--train_sets", "tedlium/../x"], "tedlium/../x: expected sets such as"),
-    (["--dev_sets", " "], "--train_sets and --dev_sets must name a set each"),
-    (["--token_type", "a b"], "--token_type a b: letters, digits"),
-    (["--num_nodes", "2"], "--num_nodes 2: a training on several nodes needs Slurm (CMD_BACKEND=slurm)"),
-    (["--colour", "red"], "unknown option --colour"),
-    (["--download", "true", "--train_sets", "librispeech/mine", "--dev_sets", "librispeech/mine", "--test_sets", ""],
-     "mine is not a part of LibriSpeech: "),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ([], "librispeech is not there; pass --librispeech_root DIR, or --download true, or leave it out of the sets"),
+        (["--librispeech_root", "nowhere"], "--librispeech_root nowhere: no such folder"),
+        (["--stage", "1"], "downloads/librispeech is missing; stage 0 makes it"),
+        (["--train_sets", "librispeech"], "librispeech: expected sets such as librispeech/train-clean-100"),
+        (["--train_sets", "tedlium/../x"], "tedlium/../x: expected sets such as"),
+        (["--dev_sets", " "], "--train_sets and --dev_sets must name a set each"),
+        (["--token_type", "a b"], "--token_type a b: letters, digits"),
+        (["--num_nodes", "2"], "--num_nodes 2: a training on several nodes needs Slurm (CMD_BACKEND=slurm)"),
+        (["--colour", "red"], "unknown option --colour"),
+        (
+            [
+                "--download",
+                "true",
+                "--train_sets",
+                "librispeech/mine",
+                "--dev_sets",
+                "librispeech/mine",
+                "--test_sets",
+                "",
+            ],
+            "mine is not a part of LibriSpeech: ",
+        ),
+    ],
+)
 def test_wrong_calls_say_what_is_wrong(tree, options, message):
     done = run(tree, *options)
     assert done.returncode == 1
@@ -172,8 +213,17 @@ def test_wrong_calls_say_what_is_wrong(tree, options, message):
 
 def test_the_same_recordings_in_training_and_test_are_refused(tree):
     sets = "librispeech/dev-clean"
-    done = run(tree, "--librispeech_root", tree / "releases/LibriSpeech", "--train_sets", "librispeech/train-clean-100",
-               "--dev_sets", sets, "--test_sets", sets)
+    done = run(
+        tree,
+        "--librispeech_root",
+        tree / "releases/LibriSpeech",
+        "--train_sets",
+        "librispeech/train-clean-100",
+        "--dev_sets",
+        sets,
+        "--test_sets",
+        sets,
+    )
     assert done.returncode == 1
     assert "1 recordings are in more than one of data/{train,dev,test}; choose other sets" in done.stderr
     assert not (tree / "egs/asr/exp").exists()

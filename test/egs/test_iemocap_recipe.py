@@ -90,9 +90,7 @@ def test_a_subset_has_its_own_data_and_the_features_of_the_whole(tree):
     ],
 )
 def test_other_label_sets_and_protocols(tree, labels, protocol, tested):
-    done = run(
-        tree, "--stage", "3", "--stop_stage", "4", "--labels", labels, "--protocol", protocol, "--folds", "2"
-    )
+    done = run(tree, "--stage", "3", "--stop_stage", "4", "--labels", labels, "--protocol", protocol, "--folds", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     decoded = tree / f"egs/iemocap/exp/iemocap_{labels}_{protocol}/blstm_fast/fold2/seed1/decode_test"
     assert len((decoded / "predictions.tsv").read_text().splitlines()) == 1 + tested

@@ -40,8 +40,12 @@ def egs(tmp_path):
 
 def recipe(egs, settings="", asr_exp="", function="pretrain"):
     return subprocess.run(
-        ["bash", "-c", RECIPE, "./run.sh", asr_exp, settings, function], cwd=egs / "toy",
-        capture_output=True, text=True, check=False, timeout=100,
+        ["bash", "-c", RECIPE, "./run.sh", asr_exp, settings, function],
+        cwd=egs / "toy",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
 
 
@@ -59,7 +63,9 @@ def test_one_that_was_trained_with_other_settings_is_not_taken_for_it(egs):
         assert recipe(egs, settings).returncode == 0
     other = recipe(egs, "a.b=1")
     assert other.returncode == 1 and other.stdout == ""
-    assert "../asr/exp/small was trained with another --asr_set; give an --asr_tag, or remove the folder" in other.stderr
+    assert (
+        "../asr/exp/small was trained with another --asr_set; give an --asr_tag, or remove the folder" in other.stderr
+    )
     assert len((egs / "asr/exp/runs").read_text().splitlines()) == 1
 
 
@@ -73,7 +79,8 @@ def test_stage_3_waits_for_the_end_of_the_training(egs):
         assert recipe(egs, asr_exp="../asr/exp/mine", function=function).returncode == 0
     none = recipe(egs, asr_exp="../asr/exp/none")
     assert (none.returncode, none.stderr) == (
-        1, "../asr/exp/none/checkpoints/best.pt is missing; stage 3 of egs/asr/run.sh makes it\n"
+        1,
+        "../asr/exp/none/checkpoints/best.pt is missing; stage 3 of egs/asr/run.sh makes it\n",
     )
     assert not (egs / "asr/exp/runs").exists()
 

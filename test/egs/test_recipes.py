@@ -37,12 +37,21 @@ def tree(tmp_path_factory):
 def run_recipe(tree, recipe, *options):
     bin_dir = Path(sys.executable).parent
     environment = {
-        **os.environ, "SERTK_PYTHON": sys.executable, "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CMD_BACKEND": "local",
+        **os.environ,
+        "SERTK_PYTHON": sys.executable,
+        "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CMD_BACKEND": "local",
     }
     return subprocess.run(
-        ["./run.sh", *map(str, options)], cwd=tree / "egs" / recipe, env=environment,
-        capture_output=True, text=True, check=False, timeout=300,
+        ["./run.sh", *map(str, options)],
+        cwd=tree / "egs" / recipe,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
     )
 
 
@@ -103,7 +112,9 @@ def test_phonemes_are_counted_for_the_model_that_asks_for_them(tree):
     assert all(10 < int(count) < 60 for count in counts.values())
     exp = tree / "egs/mini/exp/mini_4_mini/blstm_ctc_small"
     decoded = exp / "fold1/seed1/decode_test"
-    assert len((decoded / "text").read_text().splitlines()) == len((decoded / "frames.scp").read_text().splitlines()) == 16
+    assert (
+        len((decoded / "text").read_text().splitlines()) == len((decoded / "frames.scp").read_text().splitlines()) == 16
+    )
     assert "only blanks" in (exp / "RESULTS.md").read_text()
 
 
@@ -126,7 +137,16 @@ def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
 def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree, monkeypatch):
     assert synthesise_mini.main(["--asr", "3", str(tree / "egs/mini/downloads/mini_asr")]) == 0
     tiny = "model.gru_units=4 model.channels=2 training.max_epochs=1"
-    options = ["--model", "progressive", "--folds", "1", "--set", "training.max_epochs=1 model.gru_units=4", "--tag", "small"]
+    options = [
+        "--model",
+        "progressive",
+        "--folds",
+        "1",
+        "--set",
+        "training.max_epochs=1 model.gru_units=4",
+        "--tag",
+        "small",
+    ]
     early = run_mini(tree, "--stage", "3", *options)
     assert early.returncode == 1 and "../asr/exp/small_char_mini/.done is missing; stage 2 makes it" in early.stderr
     done = run_mini(tree, "--stage", "2", *options, "--asr_set", tiny, "--num_threads", "1")
@@ -141,7 +161,9 @@ def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree,
     drawn = run_mini(tree, "--stage", "6", "--stop_stage", "6", *options, "--num_threads", "1")
     assert drawn.returncode == 0, drawn.stdout + drawn.stderr
     layers = exp / "fold1/seed1/layers"
-    assert {path.stem for path in layers.glob("*.png")} == {f"tsne_{layer}" for layer in ("output", "asr1", "asr2", "asr3")}
+    assert {path.stem for path in layers.glob("*.png")} == {
+        f"tsne_{layer}" for layer in ("output", "asr1", "asr2", "asr3")
+    }
     monkeypatch.chdir(tree / "egs/mini")  # where the tables' paths begin
     means = dict(open_matrices(f"scp:{layers}/asr2_test.scp"))
     assert list(means) == Path("data/mini/splits/mini/fold1/test").read_text().split()
@@ -161,10 +183,16 @@ def test_own_recordings_run_from_a_table_to_results(tree):
     rows = [line.split("\t") for line in (tree / "release/metadata.tsv").read_text().splitlines()]
     table = tree / "release/my voices.csv"
     with open(table, "w", newline="", encoding="utf-8") as lines:
-        csv.writer(lines).writerows([
-            ["path", "label", "speaker"],
-            *([f"{speaker}/{utt}.wav", emotion, speaker] for utt, speaker, _, emotion, _ in rows if utt.endswith("1")),
-        ])
+        csv.writer(lines).writerows(
+            [
+                ["path", "label", "speaker"],
+                *(
+                    [f"{speaker}/{utt}.wav", emotion, speaker]
+                    for utt, speaker, _, emotion, _ in rows
+                    if utt.endswith("1")
+                ),
+            ]
+        )
     settings = "training.max_epochs=1 segment.train_hop=60 model.lstm_units=4 features=[fbank40]"
     options = ["--csv", table, "--model", "blstm", "--set", settings, "--tag", "small", "--ngpu", "0"]
     done = run_recipe(tree, "own", *options, "--folds", "2", "--nj", "1", "--num_threads", "1")
@@ -195,34 +223,40 @@ def test_help_lists_options_models_and_protocols(tree, recipe):
         assert word in done.stdout
 
 
-@pytest.mark.parametrize("options, folder", [
-    (["--stage", "1", "--model", "blstm", "--protocol", "si"], "exp/mini_4_si/blstm"),
-    (["--set", "training.max_epochs=3"], "exp/mini_4_mini/blstm_capsule_max_epochs3"),
-    (["--stop_stage", "9", "--tag", "mine"], "exp/mini_4_mini/blstm_capsule_mine"),
-    (["--model", "progressive", "--asr_exp", "my asr/b;d/"], "exp/mini_4_mini/progressive_b-d"),
-])
+@pytest.mark.parametrize(
+    "options, folder",
+    [
+        (["--stage", "1", "--model", "blstm", "--protocol", "si"], "exp/mini_4_si/blstm"),
+        (["--set", "training.max_epochs=3"], "exp/mini_4_mini/blstm_capsule_max_epochs3"),
+        (["--stop_stage", "9", "--tag", "mine"], "exp/mini_4_mini/blstm_capsule_mine"),
+        (["--model", "progressive", "--asr_exp", "my asr/b;d/"], "exp/mini_4_mini/progressive_b-d"),
+    ],
+)
 def test_the_folder_of_an_experiment_is_printed_and_no_stage_is_run(tree, options, folder):
     done = run_mini(tree, "--print_exp", "true", *options)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{folder}\n", "")
     assert not (tree / "egs/mini/exp/mini_4_si").exists()
 
 
-@pytest.mark.parametrize("options, message", [
-    (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: ae_lstm blstm"),
-    (["--stage", "4", "--tag", "nothing"], "stage 3 makes it"),
-    (["--stage", "x"], "--stage x: expected a whole number from 0"),
-    (["--num_threads", "0"], "--num_threads 0: expected a whole number from 1"),
-    (["--tag", "a;b"], "--tag a;b: letters, digits"),
-    (["--folds", "one"], "--folds one: expected numbers"),
-    (["--stage", "5", "--tag", "nothing"], "stage 3 makes it"),
-    (["--colour", "red"], "unknown option --colour"),
-    (["--stage", "1", "--protocol", "none"], "no protocol 'none'"),
-    (["--stage", "3", "--labels", "9"], "no label set '9'"),
-    (["--stage", "3", "--set", "training.epochs=3"], "unknown key training.epochs"),
-    (["--stage", "3", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
-    (["--stage", "1", "--set", "training.epochs=3", "--tag", "x"], "unknown key training.epochs"),
-    (["--stage", "1", "--db_root", "nowhere"], "--db_root nowhere: no such folder"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: ae_lstm blstm"),
+        (["--stage", "4", "--tag", "nothing"], "stage 3 makes it"),
+        (["--stage", "x"], "--stage x: expected a whole number from 0"),
+        (["--num_threads", "0"], "--num_threads 0: expected a whole number from 1"),
+        (["--tag", "a;b"], "--tag a;b: letters, digits"),
+        (["--folds", "one"], "--folds one: expected numbers"),
+        (["--stage", "5", "--tag", "nothing"], "stage 3 makes it"),
+        (["--colour", "red"], "unknown option --colour"),
+        (["--stage", "1", "--protocol", "none"], "no protocol 'none'"),
+        (["--stage", "3", "--labels", "9"], "no label set '9'"),
+        (["--stage", "3", "--set", "training.epochs=3"], "unknown key training.epochs"),
+        (["--stage", "3", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
+        (["--stage", "1", "--set", "training.epochs=3", "--tag", "x"], "unknown key training.epochs"),
+        (["--stage", "1", "--db_root", "nowhere"], "--db_root nowhere: no such folder"),
+    ],
+)
 def test_wrong_calls_say_what_is_wrong(tree, options, message):
     done = run_mini(tree, *options)
     assert done.returncode != 0
@@ -232,8 +266,14 @@ def test_wrong_calls_say_what_is_wrong(tree, options, message):
 
 def test_a_missing_environment_is_named(tree):
     recipe = tree / "egs" / "mini"
-    done = subprocess.run(["./run.sh", "--stage", "9"], cwd=recipe, capture_output=True, text=True, check=False,
-                          env={**os.environ, "SERTK_PYTHON": "/no/such/python"})
+    done = subprocess.run(
+        ["./run.sh", "--stage", "9"],
+        cwd=recipe,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "SERTK_PYTHON": "/no/such/python"},
+    )
     assert done.returncode == 1 and "SERTK_PYTHON=/no/such/python is no command" in done.stderr
     environment = {key: value for key, value in os.environ.items() if key != "SERTK_PYTHON"}
     done = subprocess.run(["./run.sh"], cwd=recipe, capture_output=True, text=True, check=False, env=environment)
@@ -242,7 +282,11 @@ def test_a_missing_environment_is_named(tree):
 
 def test_an_unknown_backend_is_named(tree):
     done = subprocess.run(
-        ["./run.sh", "--stage", "9"], cwd=tree / "egs" / "mini", capture_output=True, text=True, check=False,
+        ["./run.sh", "--stage", "9"],
+        cwd=tree / "egs" / "mini",
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "SERTK_PYTHON": sys.executable, "CMD_BACKEND": "abacus"},
     )
     assert done.returncode == 1 and "CMD_BACKEND=abacus" in done.stderr

@@ -43,7 +43,11 @@ def call(recipe, *options, script="filter_shapes"):
     environment = {**os.environ, "SERTK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [f"local/{script}.sh", *options],
-        cwd=recipe, env=environment, capture_output=True, text=True, check=False,
+        cwd=recipe,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
 
@@ -89,12 +93,15 @@ def test_one_sweep_alone_with_the_last_of_equal_options(recipe):
         assert line.startswith("--stage 3 --model cnn_gap --stage 5 ")
 
 
-@pytest.mark.parametrize("options, message", [
-    (["--heights", "2"], '--heights 2: expected two whole numbers or more, such as "2 10", or none'),
-    (["--widths", "2 x"], "--widths 2 x: expected two whole numbers"),
-    (["--widths", "0 2"], "--widths 0 2: expected two whole numbers"),
-    (["2 10"], "2 10: expected options alone"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--heights", "2"], '--heights 2: expected two whole numbers or more, such as "2 10", or none'),
+        (["--widths", "2 x"], "--widths 2 x: expected two whole numbers"),
+        (["--widths", "0 2"], "--widths 0 2: expected two whole numbers"),
+        (["2 10"], "2 10: expected options alone"),
+    ],
+)
 def test_wrong_calls_say_what_is_wrong(recipe, options, message):
     done = call(recipe, *options)
     assert done.returncode == 1 and message in done.stderr

@@ -36,8 +36,10 @@ def start(tmp_path):
         (tmp_path / "bin" / name).write_text(f"#!/usr/bin/env bash\n{text}")
         (tmp_path / "bin" / name).chmod(0o755)
     environment = {
-        **os.environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
-        "SLURM_JOB_ID": "12345", "SLURM_CPUS_PER_TASK": "3",
+        **os.environ,
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+        "SLURM_JOB_ID": "12345",
+        "SLURM_CPUS_PER_TASK": "3",
     }
     command = [SCRIPT, "--nproc_per_node", "2", "train", "two  words"]
     return lambda: subprocess.Popen(

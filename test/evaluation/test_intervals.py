@@ -22,10 +22,7 @@ def speakers_of(number, speakers, classes=3):
 def every_resample(confusions):
     """All equally likely draws of as many speakers with replacement."""
     return np.array(
-        [
-            confusions[list(drawn)].sum(0)
-            for drawn in itertools.product(range(len(confusions)), repeat=len(confusions))
-        ]
+        [confusions[list(drawn)].sum(0) for drawn in itertools.product(range(len(confusions)), repeat=len(confusions))]
     )
 
 

@@ -183,8 +183,7 @@ def test_collapsed_predictions_warn(tmp_path):
     collapse(tmp_path, 0.96)
     (warning,) = score(tmp_path)["warnings"]
     assert warning == (
-        "fold 1, seed 1: predictions collapse onto one class: 96.0% are happy, "
-        "which 33.0% of the utterances are"
+        "fold 1, seed 1: predictions collapse onto one class: 96.0% are happy, which 33.0% of the utterances are"
     )
     write_results(tmp_path)
     assert f"**Warning:** {warning}." in (tmp_path / "RESULTS.md").read_text()
@@ -198,9 +197,7 @@ def test_predictions_not_quite_collapsed_do_not_warn(tmp_path):
 def test_a_seed_without_a_fold_warns(experiment):
     extra = random_rows(np.random.default_rng(9), ["f3s00", "f3s01"], 6, CLASSES)
     write_run(experiment, 3, 1, extra)
-    assert score(experiment)["warnings"] == [
-        "seed 2 lacks fold 3, so the seeds are not over the same utterances"
-    ]
+    assert score(experiment)["warnings"] == ["seed 2 lacks fold 3, so the seeds are not over the same utterances"]
 
 
 def refused(experiment, message):
@@ -257,9 +254,7 @@ def test_bad_prediction_rows(tmp_path, row):
 def test_bad_prediction_files(tmp_path):
     path = tmp_path / "predictions.tsv"
     write_predictions(path, [], ["neutral", "sad", "happy"])
-    with pytest.raises(
-        SertkError, match=":1: expected the columns .*neutral happy sad, found .*neutral sad happy"
-    ):
+    with pytest.raises(SertkError, match=":1: expected the columns .*neutral happy sad, found .*neutral sad happy"):
         read_predictions(path, CLASSES)
     write_predictions(path, [])
     with pytest.raises(SertkError, match="no utterances in it"):
@@ -318,9 +313,7 @@ def test_bad_cards(experiment, change, message):
 def test_results_json_is_what_was_scored(experiment):
     results = write_results(experiment)
     assert read_json(experiment / "results.json") == results == read_results(experiment)
-    assert {"accuracy", "uar", "macro_f1", "weighted_f1", "confusion", "labels", "protocol", "folds"} <= set(
-        results
-    )
+    assert {"accuracy", "uar", "macro_f1", "weighted_f1", "confusion", "labels", "protocol", "folds"} <= set(results)
 
 
 def test_results_that_have_to_be_made_first(experiment):

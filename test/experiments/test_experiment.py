@@ -15,10 +15,24 @@ from sertk.experiments.experiment import describe_normalisation, describe_number
 
 
 def make(corpus, config, exp_dir, *options):
-    return make_experiment.main([
-        "--config", str(config), "--data", str(corpus), "--splits", str(corpus / "splits" / "toy"),
-        "--labels", "3", "--corpus", "toys", "--jobs", str(exp_dir / "jobs.txt"), *options, str(exp_dir),
-    ])
+    return make_experiment.main(
+        [
+            "--config",
+            str(config),
+            "--data",
+            str(corpus),
+            "--splits",
+            str(corpus / "splits" / "toy"),
+            "--labels",
+            "3",
+            "--corpus",
+            "toys",
+            "--jobs",
+            str(exp_dir / "jobs.txt"),
+            *options,
+            str(exp_dir),
+        ]
+    )
 
 
 def test_the_folder_has_config_card_and_jobs(small_corpus, toy_config, tmp_path):
@@ -65,9 +79,9 @@ def test_wrong_usage_is_told_from_errors(small_corpus, toy_config, tmp_path, cap
 
 def test_print_says_what_a_config_asks_for(toy_config, capsys):
     for what, expected in {"steps": "train\n", "data": "feats/toy\n", "tag": "max_epochs1\n"}.items():
-        assert make_experiment.main(
-            ["--config", str(toy_config), "--print", what, "--set", "training.max_epochs=1"]
-        ) == 0
+        assert (
+            make_experiment.main(["--config", str(toy_config), "--print", what, "--set", "training.max_epochs=1"]) == 0
+        )
         assert capsys.readouterr().out == expected
 
 

@@ -17,8 +17,12 @@ normalise: utterance
 model: {name: progressive}
 """
 RECOGNISER = {
-    "task": "asr", "features": ["spectrogram161"], "normalise": "utterance", "model": {"name": "deepspeech", "gru_layers": 3},
-    "training": {"select": "valid_cer"}, "run": {"seed": 1},
+    "task": "asr",
+    "features": ["spectrogram161"],
+    "normalise": "utterance",
+    "model": {"name": "deepspeech", "gru_layers": 3},
+    "training": {"select": "valid_cer"},
+    "run": {"seed": 1},
 }
 
 
@@ -48,17 +52,25 @@ def test_the_stream_has_its_layer_in_its_name(config):
     assert load_steps(stored)["train"] == step
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (("asr: {layer: 2}\n", ""), "asr is None, expected given, if and only if asr is among the features"),
-    (("[toy, asr]", "[toy]"), "expected given, if and only if"),
-    (("layer: 2", "layer: 0"), "asr.layer is 0, expected 1 or more"),
-    (("layer: 2", "layer: 2, unfreeze: [2]"), "asr.unfreeze is .2,., expected none, unless in_loop is true"),
-    (("layer: 2", "layer: 2, in_loop: true, unfreeze: [3]"), "expected layers from 1 to 2"),
-    (("layer: 2}", "layer: 2, in_loop: true}\nsegment: {frames: 9}"), "expected asr.in_loop false, with segment"),
-    (("layer: 2}\nnormalise: utterance\nmodel: {name: progressive}", "layer: 2, in_loop: true}\nmodel: {name: svm}"),
-     "expected asr.in_loop false, with svm"),
-    (("normalise", "training: {gain: [-3, 6]}\nnormalise"), "no gain, unless features of whole utterances"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("asr: {layer: 2}\n", ""), "asr is None, expected given, if and only if asr is among the features"),
+        (("[toy, asr]", "[toy]"), "expected given, if and only if"),
+        (("layer: 2", "layer: 0"), "asr.layer is 0, expected 1 or more"),
+        (("layer: 2", "layer: 2, unfreeze: [2]"), "asr.unfreeze is .2,., expected none, unless in_loop is true"),
+        (("layer: 2", "layer: 2, in_loop: true, unfreeze: [3]"), "expected layers from 1 to 2"),
+        (("layer: 2}", "layer: 2, in_loop: true}\nsegment: {frames: 9}"), "expected asr.in_loop false, with segment"),
+        (
+            (
+                "layer: 2}\nnormalise: utterance\nmodel: {name: progressive}",
+                "layer: 2, in_loop: true}\nmodel: {name: svm}",
+            ),
+            "expected asr.in_loop false, with svm",
+        ),
+        (("normalise", "training: {gain: [-3, 6]}\nnormalise"), "no gain, unless features of whole utterances"),
+    ],
+)
 def test_impossible_configs_are_refused(config, change, message):
     write_text(config, CONFIG.replace(*change))
     with pytest.raises(SertkError, match=message):
@@ -91,10 +103,13 @@ def test_in_the_loop_no_archives_are_needed_and_the_config_says_what_the_recogni
     assert step.normalise_of("asr:2") == step.asr.recogniser.normalise
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    ({"normalise": "speaker"}, "not normalised per utterance alone: it cannot run with asr.in_loop=true"),
-    ({"task": "emotion", "model": {"name": "gru"}, "training": {}}, "gru is no speech recogniser"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"normalise": "speaker"}, "not normalised per utterance alone: it cannot run with asr.in_loop=true"),
+        ({"task": "emotion", "model": {"name": "gru"}, "training": {}}, "gru is no speech recogniser"),
+    ],
+)
 def test_what_cannot_run_in_the_loop_is_refused(config, recogniser, change, message):
     write_yaml(recogniser / "config.yaml", RECOGNISER | change)
     with pytest.raises(SertkError, match=message):
@@ -124,15 +139,20 @@ def test_another_recogniser_than_that_of_the_training_is_refused(small_corpus, c
     asr = load_steps(exp / "config.yaml")["train"].asr
     for damage in (lambda path: write_text(path, "others"), Path.unlink):
         damage(checkpoint(exp / "asr"))
-        with pytest.raises(SertkError, match="asr/checkpoints/best.pt: not the recogniser that .* was trained with; copy"):
+        with pytest.raises(
+            SertkError, match="asr/checkpoints/best.pt: not the recogniser that .* was trained with; copy"
+        ):
             load_recogniser(exp / "fold1" / "seed1", asr, "cpu")
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ([], "--asr_exp names its experiment folder"),
-    (["--asr_exp", "nowhere"], "nowhere/checkpoints/best.pt: no trained speech recogniser there"),
-    (["--asr_exp", "RECOGNISER", "--set", "asr.layer=4"], "3 recurrent layers: no asr.layer 4"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "--asr_exp names its experiment folder"),
+        (["--asr_exp", "nowhere"], "nowhere/checkpoints/best.pt: no trained speech recogniser there"),
+        (["--asr_exp", "RECOGNISER", "--set", "asr.layer=4"], "3 recurrent layers: no asr.layer 4"),
+    ],
+)
 def test_what_is_missing_is_said(small_corpus, config, recogniser, tmp_path, capsys, options, message):
     given = [str(recogniser) if option == "RECOGNISER" else option for option in options]
     assert make(small_corpus, config, tmp_path / "exp", *given) == 1

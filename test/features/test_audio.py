@@ -148,9 +148,7 @@ def test_commands(tmp_path):
 def recordings(tmp_path):
     soundfile.write(tmp_path / "a.wav", TONE, 16000, subtype="FLOAT")
     (tmp_path / "broken.wav").write_text("no sound")
-    (tmp_path / "wav.scp").write_text(
-        f"rec1 {tmp_path}/a.wav\nrec2 {tmp_path}/broken.wav\nrec3 {tmp_path}/a.wav\n"
-    )
+    (tmp_path / "wav.scp").write_text(f"rec1 {tmp_path}/a.wav\nrec2 {tmp_path}/broken.wav\nrec3 {tmp_path}/a.wav\n")
     return tmp_path
 
 
@@ -197,8 +195,11 @@ def test_a_segment_read_alone_is_that_of_the_whole_recording(recordings):
     broken = TONE.copy()
     broken[12000] = np.nan
     soundfile.write(recordings / "a.wav", broken, 16000, subtype="FLOAT")
-    for place, message in (((0.9, 1.6), "ends at 1.6 s, the recording at 1.00 s"), ((1.2, 1.3), "starts at 1.2 s"),
-                           ((0.7, 0.8), "a.wav: NaN or infinite samples")):
+    for place, message in (
+        ((0.9, 1.6), "ends at 1.6 s, the recording at 1.00 s"),
+        ((1.2, 1.3), "starts at 1.2 s"),
+        ((0.7, 0.8), "a.wav: NaN or infinite samples"),
+    ):
         with pytest.raises(SertkError, match=message):
             load_segment(f"{recordings}/a.wav", *place)
 

@@ -55,9 +55,7 @@ def test_statistics_by_hand():
 def test_normalised_features():
     features = np.random.default_rng(0).normal(100, 3, (500, 4)).astype(np.float32)
     stats = cmvn.accumulate(features)
-    np.testing.assert_allclose(
-        normalise(features, stats), (features - features.mean(0)) / features.std(0), atol=1e-3
-    )
+    np.testing.assert_allclose(normalise(features, stats), (features - features.mean(0)) / features.std(0), atol=1e-3)
     centred = normalise(features, stats, "mean")
     np.testing.assert_allclose(centred, features - features.mean(0), atol=1e-3)
     assert centred.dtype == np.float32

@@ -10,7 +10,12 @@ FRAMED = {"fbank40": 40, "fbank80": 80, "fbank128": 128, "mfcc23": 23, "mfcc_pit
 
 
 def test_every_shipped_type():
-    elsewhere = {"egemaps", "mfcc13_pitch", "spectrogram161", "spectrogram400"}  # test_{functionals,pitch,spectrogram}.py
+    elsewhere = {
+        "egemaps",
+        "mfcc13_pitch",
+        "spectrogram161",
+        "spectrogram400",
+    }  # test_{functionals,pitch,spectrogram}.py
     assert {*FRAMED, *elsewhere} == set(feature_types())
     noise = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 0.1
     for name, dims in FRAMED.items():

@@ -32,8 +32,7 @@ def reference(name):
 
 def reference_waves():
     return {
-        utterance: load_audio(str(REFERENCE / path))[0]
-        for utterance, path in read_scp(REFERENCE / "wav.scp").items()
+        utterance: load_audio(str(REFERENCE / path))[0] for utterance, path in read_scp(REFERENCE / "wav.scp").items()
     }
 
 
@@ -101,9 +100,7 @@ def test_fbank128_from_the_formulas(waveform):
 
     corners = np.linspace(mel(20), mel(8000), 130)
     positions = mel(np.arange(513) * 16000 / 1024)
-    expected = [
-        np.log(np.interp(positions, corners[band : band + 3], [0, 1, 0]) @ power) for band in range(128)
-    ]
+    expected = [np.log(np.interp(positions, corners[band : band + 3], [0, 1, 0]) @ power) for band in range(128)]
     np.testing.assert_allclose(load_extractor("fbank128")(waveform)[frame], expected, atol=0.01)
 
 

@@ -40,10 +40,17 @@ def test_a_tone_peaks_in_its_bin_of_10_hz(hertz):
     assert (spectrogram.argmax(1) == hertz // 10).all()
 
 
-@pytest.mark.parametrize("options, key", [
-    ({"fft_size": 600}, "fft_size"), ({"bins": 802}, "bins"), ({"bins": 0}, "bins"), ({"log1p": -1.0}, "log1p"),
-    ({"frame_shift": 50.0}, "frame_shift"), ({"frame_length": 0.01}, "frame_length"),
-])
+@pytest.mark.parametrize(
+    "options, key",
+    [
+        ({"fft_size": 600}, "fft_size"),
+        ({"bins": 802}, "bins"),
+        ({"bins": 0}, "bins"),
+        ({"log1p": -1.0}, "log1p"),
+        ({"frame_shift": 50.0}, "frame_shift"),
+        ({"frame_length": 0.01}, "frame_length"),
+    ],
+)
 def test_settings_that_cannot_work(options, key):
     with pytest.raises(Impossible) as error:
         Spectrogram(**options)

@@ -54,11 +54,14 @@ def test_decoding_writes_posteriors_of_frames_and_the_labels_on_their_best_path(
         np.testing.assert_allclose(posteriors[utterance], expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("wrong, message", [
-    ("many", "utt2num_phones: 's1-angry-1' needs a positive whole number, not 'many'"),
-    (None, "utt2num_phones: no line for 1 utterances, such as 's1-angry-1'"),
-    ("no table", "blstm_ctc needs the number of words or phonemes of each utterance"),
-])
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ("many", "utt2num_phones: 's1-angry-1' needs a positive whole number, not 'many'"),
+        (None, "utt2num_phones: no line for 1 utterances, such as 's1-angry-1'"),
+        ("no table", "blstm_ctc needs the number of words or phonemes of each utterance"),
+    ],
+)
 def test_wrong_numbers_are_named(small_corpus, tmp_path, capsys, wrong, message):
     numbers = {utterance: "2" for utterance in read_table(small_corpus / "utt2spk")} | {"s1-angry-1": wrong}
     if wrong != "no table":
@@ -75,7 +78,9 @@ def write_paths(experiment, empty):
     """A `text` beside every predictions.tsv, whose first `empty` utterances have no label."""
     for predictions in experiment.glob("fold*/seed*/decode_test/predictions.tsv"):
         utterances = [line.split("\t")[0] for line in predictions.read_text().splitlines()[1:]]
-        lines = [utterance if place < empty else f"{utterance} {CLASSES[0]}" for place, utterance in enumerate(utterances)]
+        lines = [
+            utterance if place < empty else f"{utterance} {CLASSES[0]}" for place, utterance in enumerate(utterances)
+        ]
         predictions.with_name("text").write_text("\n".join(sorted(lines)) + "\n")
     return len(utterances)
 
@@ -96,8 +101,10 @@ def decoded_run(tmp_path):
     """The data folder and the run folder of two utterances, decoded to posteriors of fbank40's frames."""
     random = np.random.default_rng(0)
     soundfile.write(tmp_path / "a.wav", 0.1 * random.standard_normal(22050), 22050)
-    write_data_dir(tmp_path / "data", {"wav.scp": {"u1": f"{tmp_path}/a.wav", "u2": f"{tmp_path}/a.wav"},
-                                       "utt2spk": {"u1": "u1", "u2": "u2"}})
+    write_data_dir(
+        tmp_path / "data",
+        {"wav.scp": {"u1": f"{tmp_path}/a.wav", "u2": f"{tmp_path}/a.wav"}, "utt2spk": {"u1": "u1", "u2": "u2"}},
+    )
     decoded = tmp_path / "run/decode_test"
     decoded.mkdir(parents=True)
     (tmp_path / "run/config.yaml").write_text(yaml.safe_dump({"features": ["fbank40"]}))

@@ -131,26 +131,39 @@ DAMAGES = [
     ("spk2utt", b"s2 s2-a", b"s2", r"spk2utt:2: 's2' has other utterances"),
     ("spk2utt", b"s2 s2-a", b"s1 s2-a", r"spk2utt:2: the key 's1' is there twice"),
     ("wav.scp", b"s2-b /", b"s2-a /", r"wav.scp:3: the key 's2-a' is there twice"),
-    ("wav.scp", b"s2-a /wav/s2-a.wav\ns2-b /wav/s2-b.wav", b"s2-b /wav/s2-b.wav\ns2-a /wav/s2-a.wav",
-     r"wav.scp:3: 's2-a' comes after 's2-b'"),
+    (
+        "wav.scp",
+        b"s2-a /wav/s2-a.wav\ns2-b /wav/s2-b.wav",
+        b"s2-b /wav/s2-b.wav\ns2-a /wav/s2-a.wav",
+        r"wav.scp:3: 's2-a' comes after 's2-b'",
+    ),
     ("segments", b"s2-a s2-a 0 2.25\n", b"", r"segments: no line for the utterance 's2-a'"),
-    ("segments", b"s2-a s2-a 0 2.25", b"s2-a s2-a 0 -2",
-     r"segments:3: 's2-a' needs 0 <= start .* not '0 -2'"),
+    ("segments", b"s2-a s2-a 0 2.25", b"s2-a s2-a 0 -2", r"segments:3: 's2-a' needs 0 <= start .* not '0 -2'"),
     ("spk2gender", b"s2 f\n", b"s1 f\n", r"spk2gender:2: the key 's1' is there twice"),
-    ("utt2dur", b"s1-b 1.7500", b"s1-b 1,75",
-     r"utt2dur:2: 's1-b' needs a positive number of seconds, not '1,75'"),
+    ("utt2dur", b"s1-b 1.7500", b"s1-b 1,75", r"utt2dur:2: 's1-b' needs a positive number of seconds, not '1,75'"),
     ("utt2dims", b"s2-b 2.5 3 -0.1", b"s2-b 2.5 3 nan", r"utt2dims:4: 's2-b' needs three numbers"),
     ("labels/4", b"s2-a happy\ns2-b", b"s2-b happy\ns2-a", r"labels/4:3: 's2-a' comes after 's2-b'"),
     ("labels/4", b"s2-a happy", b"s2-a ha\xffppy", r"labels/4:2: not UTF-8"),
-    ("feats/fbank40.scp", b"s2-b f.ark:3\n", b"s2-b\n",
-     r"feats/fbank40.scp:4: no value after the key 's2-b'"),
+    ("feats/fbank40.scp", b"s2-b f.ark:3\n", b"s2-b\n", r"feats/fbank40.scp:4: no value after the key 's2-b'"),
     ("feats/fbank40.scp", None, b"", r"feats/fbank40.scp: the file is empty"),
-    ("utt2num_words", None, b"s1-a 0\n" + EVERY_OTHER_UTTERANCE,
-     r"utt2num_words:1: 's1-a' needs a positive whole number, not '0'"),
-    ("utt2num_phones", None, b"s1-a -3\n" + EVERY_OTHER_UTTERANCE,
-     r"utt2num_phones:1: 's1-a' needs a positive whole number"),
-    ("reco2dur", None, b"s1-rec 0\ns2-a 1\ns2-b 1\ns3-a 1\ns3-b 1\n",
-     r"reco2dur:1: 's1-rec' needs a positive number of seconds, not '0'"),
+    (
+        "utt2num_words",
+        None,
+        b"s1-a 0\n" + EVERY_OTHER_UTTERANCE,
+        r"utt2num_words:1: 's1-a' needs a positive whole number, not '0'",
+    ),
+    (
+        "utt2num_phones",
+        None,
+        b"s1-a -3\n" + EVERY_OTHER_UTTERANCE,
+        r"utt2num_phones:1: 's1-a' needs a positive whole number",
+    ),
+    (
+        "reco2dur",
+        None,
+        b"s1-rec 0\ns2-a 1\ns2-b 1\ns3-a 1\ns3-b 1\n",
+        r"reco2dur:1: 's1-rec' needs a positive number of seconds, not '0'",
+    ),
     ("splits/p/fold1/test", b"s1-b\n", b"s1-a\n", r"fold1/test:2: the key 's1-a' is there twice"),
     ("splits/p/fold1/test", b"s1-b\n", b"s2-a\n", r"fold1/test:2: 's2-a' is in train too"),
     ("splits/p/fold1/test", b"s1-b\n", b"s9-b\n", r"fold1/test:2: 's9-b' is not in utt2spk"),
@@ -161,9 +174,7 @@ DAMAGES = [
 ]
 
 
-@pytest.mark.parametrize(
-    "name, old, new, message", DAMAGES, ids=[f"{n}-{d[0]}" for n, d in enumerate(DAMAGES)]
-)
+@pytest.mark.parametrize("name, old, new, message", DAMAGES, ids=[f"{n}-{d[0]}" for n, d in enumerate(DAMAGES)])
 def test_each_damage_is_named(folder, name, old, new, message):
     if old is not None:
         edit(folder / name, old, new)
@@ -188,9 +199,7 @@ def test_a_speaker_whose_name_begins_another_is_refused(tmp_path):
         validate(tmp_path / "d", feats=False, text=False, wav=False)
 
 
-@pytest.mark.parametrize(
-    "option, names", [("text", ["text"]), ("wav", ["wav.scp"]), ("feats", ["feats/fbank40.scp"])]
-)
+@pytest.mark.parametrize("option, names", [("text", ["text"]), ("wav", ["wav.scp"]), ("feats", ["feats/fbank40.scp"])])
 def test_what_may_be_missing_on_demand(folder, option, names):
     for name in names:
         (folder / name).unlink()

@@ -90,9 +90,7 @@ def test_folder_with_a_bad_row_never_appears(tmp_path):
 def test_folder_errors_name_what_there_is(tmp_path):
     with pytest.raises(SertkError, match="nowhere: no such data folder"):
         DataDir(tmp_path / "nowhere")
-    write_data_dir(
-        tmp_path / "d", {"utt2spk": {"s-a": "s"}, "labels/8": {"s-a": "x"}, "labels/2": {"s-a": "x"}}
-    )
+    write_data_dir(tmp_path / "d", {"utt2spk": {"s-a": "s"}, "labels/8": {"s-a": "x"}, "labels/2": {"s-a": "x"}})
     with pytest.raises(SertkError, match="no label set '5'; there are: 2, 8"):
         DataDir(tmp_path / "d").labels("5")
     with pytest.raises(SertkError, match="text: the data folder has no such table"):

@@ -25,8 +25,13 @@ def shell(tmp_path):
     def run(line):
         command = f'cmvn() {{ "{sys.executable}" -m sertk.bin.compute_cmvn "$@"; }}\n{line}'
         return subprocess.run(
-            ["sh", "-c", command], cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
-            capture_output=True, text=True, timeout=60, check=False,
+            ["sh", "-c", command],
+            cwd=tmp_path,
+            env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
 
     return run
@@ -41,7 +46,10 @@ def assert_one_line(done, message, status=1):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("sh -c 'head -c 100000 a.ark; kill -9 $$' | cmvn ark:- ark:o", "in standard input: the archive is cut off here"),
+        (
+            "sh -c 'head -c 100000 a.ark; kill -9 $$' | cmvn ark:- ark:o",
+            "in standard input: the archive is cut off here",
+        ),
         ("false | cmvn ark:- ark:o", "standard input: empty, expected an archive"),
         ("head -c 100 a.scp | cmvn scp:- ark:o", "standard input:4: cut off here, the line has no end"),
         ("false | cmvn scp:- ark:o", "standard input: empty, expected lines"),
@@ -79,7 +87,9 @@ def test_what_went_through_pipes_is_read_by_kaldiio(shell, tmp_path):
     features, stats = kaldiio.load_scp(f"{tmp_path}/a.scp"), dict(kaldiio.load_ark(f"{tmp_path}/b.ark"))
     assert len(stats) == WHOLE
     for key, matrix in features.items():
-        np.testing.assert_allclose(stats[key], [[*matrix.sum(axis=0), 10], [*np.square(matrix).sum(axis=0), 0]], rtol=1e-5)
+        np.testing.assert_allclose(
+            stats[key], [[*matrix.sum(axis=0), 10], [*np.square(matrix).sum(axis=0), 0]], rtol=1e-5
+        )
 
 
 @pytest.fixture

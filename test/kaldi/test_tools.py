@@ -63,9 +63,7 @@ def test_subset_carries_every_table(source, tmp_path):
 def test_subset_keeps_the_recordings_that_segments_need(source, tmp_path):
     segments = {utt: f"rec{n // 4} {n} {n + 1}" for n, utt in enumerate(UTTERANCES)}
     recordings = {f"rec{n}": f"{n}.wav" for n in range(3)}
-    write_data_dir(
-        source, {"segments": segments, "wav.scp": recordings, "reco2dur": dict.fromkeys(recordings, "9")}
-    )
+    write_data_dir(source, {"segments": segments, "wav.scp": recordings, "reco2dur": dict.fromkeys(recordings, "9")})
     datadir_tools.subset(source, tmp_path / "d", [UTTERANCES[0], UTTERANCES[9]])
     assert tables_of(tmp_path / "d")["wav.scp"] == {"rec0": "0.wav", "rec2": "2.wav"}
     assert list(tables_of(tmp_path / "d")["reco2dur"]) == ["rec0", "rec2"]
@@ -127,10 +125,7 @@ def test_impossible_numbers(source, how, number):
 
 def test_lists(source, tmp_path, capsys):
     (tmp_path / "list").write_text("s3\ns1 more words\nnobody\n")
-    assert (
-        datadir_tools.choose_listed(source, tmp_path / "list", speakers=True)
-        == UTTERANCES[:3] + UTTERANCES[4:6]
-    )
+    assert datadir_tools.choose_listed(source, tmp_path / "list", speakers=True) == UTTERANCES[:3] + UTTERANCES[4:6]
     assert "1 of 3 names in" in (message := capsys.readouterr().err) and "'nobody'" in message
     (tmp_path / "list").write_text("\n")
     with pytest.raises(SertkError, match="list: the list is empty"):
@@ -237,9 +232,7 @@ def test_copy_is_complete(source, tmp_path):
     write_text(tmp_path / "d/splits/p/fold2/test", "of an earlier copy\n")
     assert datadir_tools.copy(source, tmp_path / "d") == 10
     files = {path.relative_to(source): path.read_text() for path in source.rglob("*") if path.is_file()}
-    copied = {
-        p.relative_to(tmp_path / "d"): p.read_text() for p in (tmp_path / "d").rglob("*") if p.is_file()
-    }
+    copied = {p.relative_to(tmp_path / "d"): p.read_text() for p in (tmp_path / "d").rglob("*") if p.is_file()}
     assert copied == files
 
 

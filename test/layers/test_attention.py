@@ -11,8 +11,11 @@ from sertk.layers.attention import ComponentAttention, LocalAttention, QuantumAt
 DIMS = 3
 LENGTHS = torch.tensor([7, 4, 1])
 WINDOWED = [
-    (LocalAttention, "kernel"), (LocalAttention, "frame"),
-    (ComponentAttention, "kernel"), (ComponentAttention, "frame"), (ComponentAttention, "window"),
+    (LocalAttention, "kernel"),
+    (LocalAttention, "frame"),
+    (ComponentAttention, "kernel"),
+    (ComponentAttention, "frame"),
+    (ComponentAttention, "window"),
 ]
 by_energy = pytest.mark.parametrize("kind, energy", WINDOWED)
 LAYERS = [*(partial(kind, DIMS, 3, energy) for kind, energy in WINDOWED), QuantumAttention]
@@ -63,6 +66,7 @@ def attend_loop(layer, frames):
 
 def quantum_loop(frames):
     """Eqs. 6-8 for one sequence, a list of frames."""
+
     def product(one, other):
         return sum(a * b for a, b in zip(one, other))
 

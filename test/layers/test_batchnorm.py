@@ -25,7 +25,8 @@ def test_statistics_and_gradients_are_those_of_the_valid_frames():
     torch.testing.assert_close(
         torch.autograd.grad((valid(results) * wanted).sum(), (values, ours.weight, ours.bias)),
         torch.autograd.grad((expected * wanted).sum(), (values, theirs.weight, theirs.bias)),
-        atol=1e-5, rtol=1e-5,
+        atol=1e-5,
+        rtol=1e-5,
     )
     torch.testing.assert_close((ours.running_mean, ours.running_var), (theirs.running_mean, theirs.running_var))
 

@@ -55,9 +55,14 @@ def test_squash_agrees_with_equation_2_and_survives_zero():
     assert torch.isfinite(zero.grad).all()
 
 
-@pytest.mark.parametrize("layout, count, dims, groups", [
-    ("flattened", 3, 4 * 7, 1), ("position", 3 * 7, 4, 7), ("grid", 4 * 7, 3, 1),
-])
+@pytest.mark.parametrize(
+    "layout, count, dims, groups",
+    [
+        ("flattened", 3, 4 * 7, 1),
+        ("position", 3 * 7, 4, 7),
+        ("grid", 4 * 7, 3, 1),
+    ],
+)
 def test_layouts_hold_the_same_units_filters_and_positions(layout, count, dims, groups):
     torch.manual_seed(0)
     layer = ConvCapsules(channels=5, frames=17, units=3, filters=4, kernel=5, stride=2, layout=layout)

@@ -39,9 +39,15 @@ def greedy_loop(posteriors):
     return max(tied, key=lambda label: sum(row[label].item() for row in posteriors))
 
 
-@pytest.mark.parametrize("path, labels", [
-    ([0, 0, 1, 1, 0], [0, 1, 0]), ([2, 0, 2, 2, 0, 0], [0, 0]), ([2, 2], []), ([1], [1]),
-])
+@pytest.mark.parametrize(
+    "path, labels",
+    [
+        ([0, 0, 1, 1, 0], [0, 1, 0]),
+        ([2, 0, 2, 2, 0, 0], [0, 0]),
+        ([2, 2], []),
+        ([1], [1]),
+    ],
+)
 def test_collapse_by_hand(path, labels):
     assert collapse(torch.tensor(path), 2).tolist() == labels
 
@@ -65,16 +71,20 @@ def test_likelihoods_and_their_gradients_are_those_of_the_ctc_loss():
     log_probs = random_log_probs(5, 40, 5).requires_grad_()
     likelihoods = repetition_log_likelihood(log_probs, lengths, counts)
     transposed = log_probs.transpose(0, 1)
-    losses = torch.stack([
-        F.ctc_loss(transposed, torch.full((5, 16), label), lengths, counts, blank=4, reduction="none")
-        for label in range(4)
-    ], 1)
+    losses = torch.stack(
+        [
+            F.ctc_loss(transposed, torch.full((5, 16), label), lengths, counts, blank=4, reduction="none")
+            for label in range(4)
+        ],
+        1,
+    )
     torch.testing.assert_close(likelihoods, -losses)
     # the gradient of the loss is that with respect to the logits
     logits = log_probs.detach().requires_grad_()
     again = repetition_log_likelihood(logits.log_softmax(-1), lengths, counts)
-    torch.testing.assert_close(torch.autograd.grad(again.sum(), logits)[0],
-                               torch.autograd.grad(-losses.sum(), log_probs)[0])
+    torch.testing.assert_close(
+        torch.autograd.grad(again.sum(), logits)[0], torch.autograd.grad(-losses.sum(), log_probs)[0]
+    )
 
 
 def test_what_does_not_fit_has_no_likelihood_and_no_gradient():
@@ -123,11 +133,13 @@ def test_greedy_decisions_by_a_loop(blank_bias):
 
 
 def test_greedy_scores_by_hand():
-    probs = torch.tensor([
-        [[0.6, 0.1, 0.3], [0.6, 0.1, 0.3], [0.1, 0.2, 0.7], [0.4, 0.5, 0.1]],  # one each: 1.7 to 0.9
-        [[0.3, 0.1, 0.6], [0.1, 0.3, 0.6], [0.1, 0.2, 0.7], [0.9, 0.0, 0.1]],  # blanks; the last is padding
-        [[0.9, 0.0, 0.1], [0.3, 0.4, 0.3], [0.1, 0.3, 0.6], [0.3, 0.4, 0.3]],  # one to two, though 1.6 to 1.1
-    ])
+    probs = torch.tensor(
+        [
+            [[0.6, 0.1, 0.3], [0.6, 0.1, 0.3], [0.1, 0.2, 0.7], [0.4, 0.5, 0.1]],  # one each: 1.7 to 0.9
+            [[0.3, 0.1, 0.6], [0.1, 0.3, 0.6], [0.1, 0.2, 0.7], [0.9, 0.0, 0.1]],  # blanks; the last is padding
+            [[0.9, 0.0, 0.1], [0.3, 0.4, 0.3], [0.1, 0.3, 0.6], [0.3, 0.4, 0.3]],  # one to two, though 1.6 to 1.1
+        ]
+    )
     scores = greedy_scores(probs.log(), torch.tensor([4, 3, 4]))
     expected = [
         [(1 + 1.7 / 2.6) / 3, (1 + 0.9 / 2.6) / 3],

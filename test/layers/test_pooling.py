@@ -43,9 +43,7 @@ def test_attention_pooling_is_the_trace_of_rank_one_second_order_pooling(maps):
         for label, score in enumerate(scores.tolist()):
             own = pool.top_down.weight[label].flatten().tolist()
             # Tr(X^T X b a^T), the weight matrix being the product of b (shared) and a (the class's own)
-            trace = sum(
-                products[i][j] * shared[j] * own[i] for i in range(CHANNELS) for j in range(CHANNELS)
-            )
+            trace = sum(products[i][j] * shared[j] * own[i] for i in range(CHANNELS) for j in range(CHANNELS))
             assert score == pytest.approx(trace, abs=1e-5)
 
 

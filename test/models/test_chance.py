@@ -37,10 +37,13 @@ def drawn(model, dataset, order, batch_size):
     return posteriors.argmax(1)
 
 
-@pytest.mark.parametrize("labels, shares, first", [
-    ([2, 0, 2, 1, 2], [0.2, 0.2, 0.6], 2),
-    ([1, 0, 0, 1, 1, 0, 2], [3 / 7, 3 / 7, 1 / 7], 0),  # as many of two: the first of these
-])
+@pytest.mark.parametrize(
+    "labels, shares, first",
+    [
+        ([2, 0, 2, 1, 2], [0.2, 0.2, 0.6], 2),
+        ([1, 0, 0, 1, 1, 0, 2], [3 / 7, 3 / 7, 1 / 7], 0),  # as many of two: the first of these
+    ],
+)
 def test_most_frequent_has_the_shares_of_the_training_part(labels, shares, first):
     model = fitted("most_frequent", torch.tensor(labels), 3, frames=9)
     batch = Batch(torch.arange(4), {"toy": Padded(torch.randn(4, 9, 2), torch.full((4,), 9))})

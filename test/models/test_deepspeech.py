@@ -140,7 +140,9 @@ def test_layers_are_the_recurrent_ones():
     batch = make_batch(torch.randn(1, 60, 81), torch.tensor([60]))
     assert model.layers == ("asr:1", "asr:2", "asr:3")
     assert [model.vectors(batch, layer).values.shape for layer in model.layers] == [(1, output_lengths(60), 4)] * 3
-    scores = model.output(model.normed(-1, model.vectors(batch, "asr:3").values, torch.ones(1, output_lengths(60)).bool()))
+    scores = model.output(
+        model.normed(-1, model.vectors(batch, "asr:3").values, torch.ones(1, output_lengths(60)).bool())
+    )
     torch.testing.assert_close(scores, model(batch).scores)
 
 

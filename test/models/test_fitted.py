@@ -23,7 +23,9 @@ def toy_vectors(classes, each=20, dims=5):
 
 
 def dataset_of(matrices, labels, weights=None):
-    return Dataset(list(map(str, range(len(matrices)))), {"toy": Stream(matrices)}, {}, torch.as_tensor(labels), weights)
+    return Dataset(
+        list(map(str, range(len(matrices)))), {"toy": Stream(matrices)}, {}, torch.as_tensor(labels), weights
+    )
 
 
 def batch_of(vectors):
@@ -37,9 +39,13 @@ def test_svm_decisions_are_scikit_learns(classes, weighted):
     vectors, labels = toy_vectors(classes)
     weights = np.random.default_rng(0).uniform(0.5, 3, len(labels)) if weighted else None
     unseen = toy_vectors(classes, 30)[0] + 0.3
-    reference = SVC(C=2.0, gamma="scale", decision_function_shape="ovr", break_ties=classes > 2).fit(vectors, labels, weights)
+    reference = SVC(C=2.0, gamma="scale", decision_function_shape="ovr", break_ties=classes > 2).fit(
+        vectors, labels, weights
+    )
     model = Svm(SvmConfig("svm", cost=2.0), Shape({"toy": 5}, classes))
-    model.fit(dataset_of(list(vectors[:, None]), labels, None if weights is None else torch.as_tensor(weights)), None, 1)
+    model.fit(
+        dataset_of(list(vectors[:, None]), labels, None if weights is None else torch.as_tensor(weights)), None, 1
+    )
     decisions = reference.decision_function(unseen)
     if classes == 2:
         decisions = np.stack([-decisions, decisions], 1)
@@ -53,8 +59,10 @@ def test_svm_decisions_are_scikit_learns(classes, weighted):
 def test_supervectors_are_scikit_learns_posteriors():
     random = np.random.default_rng(0)
     labels = np.arange(12) % 2
-    matrices = [random.normal(3 * label, 1 + label, (int(length), 4)) for label, length in
-                zip(labels, random.integers(20, 60, 12))]
+    matrices = [
+        random.normal(3 * label, 1 + label, (int(length), 4))
+        for label, length in zip(labels, random.integers(20, 60, 12))
+    ]
     model = ClassGmms(GmmConfig("class_gmms", components=3), Shape({"toy": 4}, 2))
     model.fit(dataset_of(matrices, labels), None, seed=7)
     lengths = torch.tensor([len(matrix) for matrix in matrices])

@@ -23,7 +23,9 @@ def make_model(name, **options):
 def make_batch(labels=(1, 3), conditions=None):
     values = torch.randn(2, FRAMES, DIMS, generator=torch.Generator().manual_seed(1))
     stream = Padded(values, torch.full((2,), FRAMES))
-    return Batch(torch.arange(2), {"toy": stream}, None if labels is None else torch.tensor(labels), conditions=conditions)
+    return Batch(
+        torch.arange(2), {"toy": stream}, None if labels is None else torch.tensor(labels), conditions=conditions
+    )
 
 
 def layer_by_hand(layer, vector):

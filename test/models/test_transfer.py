@@ -18,7 +18,9 @@ LENGTHS = torch.tensor([90, 47])
 def make_transfer(unfreeze=()):
     torch.manual_seed(0)
     sizes = {"gru_units": 5, "gru_layers": 3, "channels": 2}
-    recogniser = DeepSpeech(build_model_config({"name": "deepspeech", **sizes}, "", ""), Shape({"spectrogram161": 81}, 4))
+    recogniser = DeepSpeech(
+        build_model_config({"name": "deepspeech", **sizes}, "", ""), Shape({"spectrogram161": 81}, 4)
+    )
     config = build_model_config({"name": "progressive", "gru_units": 3, "dropout": 0.0}, "", "")
     model = Progressive(config, Shape({"toy": 6, "asr:2": recogniser.width}, 3))
     return Transfer(model, recogniser, "asr:2", unfreeze)

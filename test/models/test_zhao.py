@@ -54,9 +54,11 @@ def test_the_loss_is_that_of_the_repeated_label(repeats, numbers):
         count = max(1, number * repeats)
         log_probs = alone(model, batch, row)[:, None].double()
         target = torch.full((1, count), label)
-        expected.append(F.ctc_loss(
-            log_probs, target, torch.tensor([len(log_probs)]), torch.tensor([count]), blank=CLASSES, reduction="sum"
-        ))
+        expected.append(
+            F.ctc_loss(
+                log_probs, target, torch.tensor([len(log_probs)]), torch.tensor([count]), blank=CLASSES, reduction="sum"
+            )
+        )
     with torch.no_grad():
         loss, figures = model.loss(batch)
     assert float(loss) == pytest.approx(float(sum(expected)) / 3, rel=1e-5)
@@ -106,10 +108,12 @@ def test_the_likelihood_decision_is_the_posterior_of_each_class_repeated():
     for row, number in enumerate(numbers):
         log_probs = alone(model, batch, row)[:, None].double()
         length, count = torch.tensor([len(log_probs)]), torch.tensor([number])
-        logs = torch.stack([
-            -F.ctc_loss(log_probs, torch.full((1, number), label), length, count, blank=CLASSES, reduction="sum")
-            for label in range(CLASSES)
-        ])
+        logs = torch.stack(
+            [
+                -F.ctc_loss(log_probs, torch.full((1, number), label), length, count, blank=CLASSES, reduction="sum")
+                for label in range(CLASSES)
+            ]
+        )
         torch.testing.assert_close(posteriors[row], logs.softmax(0), atol=1e-5, rtol=1e-5)
 
 
@@ -126,11 +130,14 @@ def test_numbers_are_asked_for_where_they_are_needed(decision):
             model.posteriors(batch)
 
 
-@pytest.mark.parametrize("options, message", [
-    ({"scope": 4}, "model.scope is 4, expected an odd number of frames"),
-    ({"attention": "local", "energy": "window"}, "model.energy is 'window', expected kernel or frame"),
-    ({"attention": "global"}, "model.attention is 'global', expected one of none, local"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"scope": 4}, "model.scope is 4, expected an odd number of frames"),
+        ({"attention": "local", "energy": "window"}, "model.energy is 'window', expected kernel or frame"),
+        ({"attention": "global"}, "model.attention is 'global', expected one of none, local"),
+    ],
+)
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(SertkError, match=message):
         make_model(**options)

@@ -22,11 +22,7 @@ def packed(systems, tmp_path_factory):
 def test_the_bytes_are_always_the_same(systems, packed, tmp_path):
     assert pack.main([str(systems.run("svm").parents[1]), str(tmp_path / "again.zip")]) == 0
     assert pack.main([str(packed), str(tmp_path / "repacked.zip")]) == 0
-    assert (
-        (tmp_path / "again.zip").read_bytes()
-        == (tmp_path / "repacked.zip").read_bytes()
-        == packed.read_bytes()
-    )
+    assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "repacked.zip").read_bytes() == packed.read_bytes()
     assert zipfile.ZipFile(packed).namelist() == ["model.json", "steps/gmm.pt", "model.pt"]
 
 
@@ -165,9 +161,7 @@ def test_weights_of_other_sizes_are_refused_before_they_take_memory(systems, tmp
         path.write_bytes(
             changed(
                 contents,
-                lambda manifest, units=units: manifest["steps"]["model"]["config"]["model"].update(
-                    lstm_units=units
-                ),
+                lambda manifest, units=units: manifest["steps"]["model"]["config"]["model"].update(lstm_units=units),
             )
         )
         with pytest.raises(SertkError, match="not of the sizes"):

@@ -87,9 +87,7 @@ GOOD = {  # how it is made in a folder of its own
     "clipped": lambda folder: write(folder / "a.wav", np.sign(TONE)),
     "louder than full scale": lambda folder: write(folder / "a.wav", 30 * TONE, subtype="FLOAT"),
     "spaces and umlauts": lambda folder: write(folder / "ein schöner Tag.wav"),
-    "a name that is no UTF-8": lambda folder: write(folder / "a.wav").rename(
-        folder / os.fsdecode(b"\xff\xfe.wav")
-    ),
+    "a name that is no UTF-8": lambda folder: write(folder / "a.wav").rename(folder / os.fsdecode(b"\xff\xfe.wav")),
     "a newline and a tab": lambda folder: write(folder / "a.wav").rename(folder / "a\n\tb.wav"),
     "a command as a name": lambda folder: write(folder / "a.wav").rename(folder / "touch executed |"),
     "an offset as a name": lambda folder: write(folder / "a.wav").rename(folder / "a.ark:42"),
@@ -115,9 +113,7 @@ BAD = {  # and a part of what is said
         "a.wav",
     ),
     "text": (
-        lambda folder: damage(
-            folder_with(folder, "a.wav", b"x") / "a.wav", lambda data: b"Hello, world\n" * 99
-        ),
+        lambda folder: damage(folder_with(folder, "a.wav", b"x") / "a.wav", lambda data: b"Hello, world\n" * 99),
         "not readable as audio",
     ),
     "random bytes": (
@@ -206,9 +202,7 @@ def test_formats_say_the_same(run_predict, systems, tmp_path):
     archived = dict(open_matrices(archive))
     for path, row, line in zip(paths, rows, objects):
         assert row[:2] == [path, line["label"]] and line["file"] == path
-        assert [float(value) for value in row[2:]] == pytest.approx(
-            list(line["posteriors"].values()), abs=1e-4
-        )
+        assert [float(value) for value in row[2:]] == pytest.approx(list(line["posteriors"].values()), abs=1e-4)
         assert archived[path] == pytest.approx(list(line["posteriors"].values()), abs=1e-6)
     _, out, _ = run_predict("--format", "tsv", "--segments", *paths)
     header, *rows = (line.split("\t") for line in out.splitlines())
@@ -216,12 +210,8 @@ def test_formats_say_the_same(run_predict, systems, tmp_path):
     assert header[:4] == ["file", "start", "end", "label"] and len(rows) == len(windows)
     for row, (path, window) in zip(rows, windows):
         assert row[0] == path
-        assert [float(value) for value in row[1:3]] == pytest.approx(
-            [window["start"], window["end"]], abs=1e-3
-        )
-        assert [float(value) for value in row[4:]] == pytest.approx(
-            list(window["posteriors"].values()), abs=1e-4
-        )
+        assert [float(value) for value in row[1:3]] == pytest.approx([window["start"], window["end"]], abs=1e-3)
+        assert [float(value) for value in row[4:]] == pytest.approx(list(window["posteriors"].values()), abs=1e-4)
     assert run_predict("--format", "ark", "--segments", "--out", archive, *paths)[0] == 0
     assert [len(matrix) for matrix in dict(open_matrices(archive)).values()] == [
         len(line["windows"]) for line in objects
@@ -261,11 +251,7 @@ def test_pictures_and_wrong_calls(run_predict, systems, tmp_path):
     ):
         ended, out, err = run_predict(*arguments)
         assert (ended, out) == (status, "") and message in err and err.count("\n") == 1
-    assert (
-        run_predict("--channel", "1", path)[2]
-        .splitlines()[0]
-        .endswith("there is no channel 1, it has 1 (from 0)")
-    )
+    assert run_predict("--channel", "1", path)[2].splitlines()[0].endswith("there is no channel 1, it has 1 (from 0)")
 
 
 class Microphone:
@@ -311,9 +297,7 @@ def test_microphone(run_predict, monkeypatch):
             raise KeyboardInterrupt
         return self.get_nowait()
 
-    monkeypatch.setattr(
-        "sertk.predicting.mic.queue.Queue", type("Heard", (queue.SimpleQueue,), {"get": get_or_end})
-    )
+    monkeypatch.setattr("sertk.predicting.mic.queue.Queue", type("Heard", (queue.SimpleQueue,), {"get": get_or_end}))
     status, out, err = run_predict("--mic")
     assert status == 0 and len(out.splitlines()) == 4
     assert all(line.count("#") and line.count(">") == 1 and " ms)" in line for line in out.splitlines())

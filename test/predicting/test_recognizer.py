@@ -192,6 +192,4 @@ def test_features_of_unknown_making_have_to_be_described(systems, tmp_path):
         load_recognizer(run_dir, "cpu")
     described = load_recognizer(run_dir, "cpu", feats_config={"own": systems.folder / "own_type.yaml"})
     audio = tone(5, 1.0), RATE
-    np.testing.assert_array_equal(
-        described(audio).rows, load_recognizer(systems.run("ctc"), "cpu")(audio).rows
-    )
+    np.testing.assert_array_equal(described(audio).rows, load_recognizer(systems.run("ctc"), "cpu")(audio).rows)

@@ -21,8 +21,7 @@ CONFIGS = {
     "windows": "features: [own]\nsegment: {frames: 31, train_hop: 15, decode_hop: 10}\n"
     "model: {name: blstm, lstm_units: 4}\n" + QUICK,
     "inside": "features: [own]\nnormalise: [{how: minmax, scope: window}]\n"
-    "segment: {frames: 40, train_hop: 20, decode_hop: 15, pad: zero}\nmodel: {name: blstm, lstm_units: 4}\n"
-    + QUICK,
+    "segment: {frames: 40, train_hop: 20, decode_hop: 15, pad: zero}\nmodel: {name: blstm, lstm_units: 4}\n" + QUICK,
     "pitch": "features: [mfcc_pitch]\nsegment: {frames: 31, train_hop: 15, decode_hop: 10}\n"
     "model: {name: blstm, lstm_units: 4}\n" + QUICK,
     "ctc": "features: [own]\nnormalise: utterance\nnumbers: utt2num_words\n"
@@ -47,9 +46,7 @@ RECOGNISER = (
     "model: {name: deepspeech, gru_units: 5, gru_layers: 2, channels: 2}\n"
     "training: {max_epochs: 1, select: valid_cer, precision: float32}\n"
 )
-CONFIGS["oracle"] = (
-    CONFIGS["latents"].replace("vae", "cvae").replace("latent: 3", "latent: 3, condition: oracle")
-)
+CONFIGS["oracle"] = CONFIGS["latents"].replace("vae", "cvae").replace("latent: 3", "latent: 3, condition: oracle")
 STEPS = {"svm": ("gmm", "classifier"), "latents": ("vae", "lstm"), "oracle": ("cvae", "lstm")}
 
 

@@ -14,17 +14,13 @@ def test_same_audio_on_two_sides_stops(tmp_path, protocol):
     # With 12 pairs of copies a random split without a pair across its parts is practically impossible.
     copies = {f"actor{i:02}-00": f"{i // 2:040}" for i in range(2, 26)}
     data = write_corpus(tmp_path / "d", actors(25), 4, utt2hash=copies)
-    with pytest.raises(
-        SertkError, match=f"protocol {protocol}, fold 1: the same audio in .*: actor.*-00 and actor"
-    ):
+    with pytest.raises(SertkError, match=f"protocol {protocol}, fold 1: the same audio in .*: actor.*-00 and actor"):
         make_splits(data, tmp_path / "out", COMMON, protocol)
     assert not (tmp_path / "out").exists()
 
 
 def test_same_audio_on_one_side_is_allowed(tmp_path):
-    data = write_corpus(
-        tmp_path / "d", actors(8), 2, utt2hash={"actor01-00": "0" * 40, "actor01-01": "0" * 40}
-    )
+    data = write_corpus(tmp_path / "d", actors(8), 2, utt2hash={"actor01-00": "0" * 40, "actor01-01": "0" * 40})
     make_splits(data, tmp_path / "out", COMMON, "si")
 
 

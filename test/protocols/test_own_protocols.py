@@ -43,8 +43,10 @@ def test_balanced_is_as_good_as_the_best_of_all_divisions(tmp_path):
     folds = balanced(Corpus(DataDir(tmp_path / "own")), by="speaker", folds=3)
     found = sorted(len(fold.test) for fold in folds)
     best = min(
-        (sorted(sum(size for size, part in zip(sizes.values(), parts) if part == fold) for fold in range(3))
-         for parts in itertools.product(range(3), repeat=6)),
+        (
+            sorted(sum(size for size, part in zip(sizes.values(), parts) if part == fold) for fold in range(3))
+            for parts in itertools.product(range(3), repeat=6)
+        ),
         key=lambda each: sum(size**2 for size in each),
     )
     assert found == best == [7, 7, 7]
@@ -55,9 +57,16 @@ def test_balanced_needs_three(corpus):
         list(balanced(Corpus(DataDir(corpus)), by="speaker", folds=2))
 
 
-@pytest.mark.parametrize("groups, name, folds", [
-    ("aabbcc", "groups", 3), ("aaabbb", "one_group", 2), ("abcdef", "groups", 6), ("aaaaaa", "speakers", 5), (None, "speakers", 5),
-])
+@pytest.mark.parametrize(
+    "groups, name, folds",
+    [
+        ("aabbcc", "groups", 3),
+        ("aaabbb", "one_group", 2),
+        ("abcdef", "groups", 6),
+        ("aaaaaa", "speakers", 5),
+        (None, "speakers", 5),
+    ],
+)
 def test_the_protocol_is_chosen_by_what_is_known(corpus, tmp_path, groups, name, folds):
     if groups:
         groups_of(corpus, dict(zip(actors(6), groups)))
@@ -102,10 +111,15 @@ def test_unknown_speakers_are_told_on_the_card_whatever_the_protocol(tmp_path, c
 
 def test_parts_of_one_recording_are_kept_together(tmp_path):
     utts = {f"r{i}-{part}": f"r{i}" for i in range(6) for part in range(3)}
-    write_data_dir(tmp_path / "own", {
-        "utt2spk": utts, "utt2hash": dict(zip(utts, utts)), "wav.scp": {f"r{i}": "/none" for i in range(6)},
-        "segments": {utt: f"{recording} {utt[-1]} -1" for utt, recording in utts.items()},
-    })
+    write_data_dir(
+        tmp_path / "own",
+        {
+            "utt2spk": utts,
+            "utt2hash": dict(zip(utts, utts)),
+            "wav.scp": {f"r{i}": "/none" for i in range(6)},
+            "segments": {utt: f"{recording} {utt[-1]} -1" for utt, recording in utts.items()},
+        },
+    )
     name, why = choose_protocol(tmp_path / "own")
     assert (name, why) == ("speakers", "there are 6 recordings, whose speakers are not known")
     card = make_splits(tmp_path / "own", tmp_path / "out", OWN, name)

@@ -59,8 +59,7 @@ def test_loso_tests_each_speaker(ravdess, tmp_path):
 
 @pytest.mark.parametrize(
     "config, protocol, covered",
-    [(RAVDESS, name, True) for name in ("emobox", "si", "loso")]
-    + [(MINI, "mini", True), (COMMON, "random75", False)],
+    [(RAVDESS, name, True) for name in ("emobox", "si", "loso")] + [(MINI, "mini", True), (COMMON, "random75", False)],
 )
 def test_parts_are_disjoint_and_cover_the_corpus(ravdess, tmp_path, config, protocol, covered):
     make_splits(ravdess, tmp_path / "out", config, protocol)

@@ -49,17 +49,13 @@ def test_the_two_of_a_session_are_tested_and_validated_on_both_ways_round(tmp_pa
     for actor, fold in zip(ACTORS, folds):
         assert speakers(fold.train) == [other for other in ACTORS if other[:5] != actor[:5]]
         assert tuple(map(len, fold)) == (8 * EACH, EACH, EACH)
-    assert (
-        card["speaker_disjoint"] is True and "no speaker is in two parts of a fold" in card["leakage_checks"]
-    )
+    assert card["speaker_disjoint"] is True and "no speaker is in two parts of a fold" in card["leakage_checks"]
     assert "Zhao" in card["source"] and card["options"] == {}
 
 
 def test_sessions_rotate(tmp_path):
     card, folds = split(tmp_path, "loso5")
-    assert [fold["test_speakers"] for fold in card["folds"]] == [
-        [f"Ses0{i}F", f"Ses0{i}M"] for i in range(1, 6)
-    ]
+    assert [fold["test_speakers"] for fold in card["folds"]] == [[f"Ses0{i}F", f"Ses0{i}M"] for i in range(1, 6)]
     assert [fold["valid_speakers"][0][:5] for fold in card["folds"]] == [
         "Ses02",
         "Ses03",
@@ -88,9 +84,7 @@ def test_validation_may_share_the_speakers_of_the_training(tmp_path, protocol, t
         assert set(speakers(fold.valid)) <= set(speakers(fold.train))
         others = sorted(fold.train + fold.valid)
         gaps = np.diff([others.index(utt) for utt in fold.valid])
-        assert gaps.min() >= len(others) // len(fold.valid) and len(speakers(fold.valid)) == len(
-            ACTORS
-        ) - len(testing)
+        assert gaps.min() >= len(others) // len(fold.valid) and len(speakers(fold.valid)) == len(ACTORS) - len(testing)
     assert card["speaker_disjoint"] == "test part only (validation speakers are trained on too)" == TEST_ONLY
     assert card["leakage_checks"][-1] == "no speaker of a fold's test part is in another part"
 
@@ -115,18 +109,14 @@ def test_stratified_folds(tmp_path):
 
 def test_a_group_of_one_speaker_stops(tmp_path):
     data = corpus(tmp_path / "iemocap", ACTORS[:5])
-    with pytest.raises(
-        SertkError, match="protocol loso_spk: the group session3 has one speaker; one to test"
-    ):
+    with pytest.raises(SertkError, match="protocol loso_spk: the group session3 has one speaker; one to test"):
         make_splits(data, tmp_path / "out", IEMOCAP, "loso_spk")
 
 
 @pytest.mark.parametrize("protocol", ["loso_spk", "loso5", "loso5_inner10"])
 def test_a_speaker_of_two_sessions_stops(tmp_path, protocol):
     data = corpus(tmp_path / "iemocap", **{"Ses01F-05": "session2"})
-    message = (
-        f"protocol {protocol}, fold 1: the same speaker in (train|valid) and test: Ses01F-05 and Ses01F-0"
-    )
+    message = f"protocol {protocol}, fold 1: the same speaker in (train|valid) and test: Ses01F-05 and Ses01F-0"
     with pytest.raises(SertkError, match=message):
         make_splits(data, tmp_path / "out", IEMOCAP, protocol)
     assert not (tmp_path / "out").exists()

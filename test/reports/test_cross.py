@@ -58,7 +58,8 @@ def test_a_trained_model_decodes_and_is_scored_on_another_corpus(
     rows = [line.split("\t") for line in (run / "decode_other_mood/predictions.tsv").read_text().splitlines()[1:]]
     assert {row[0]: row[2] for row in rows} == {
         f"s{speaker}-{label}-{take}": label
-        for speaker in (1, 2, 3, 4) for label, take in (("angry", 1), ("angry", 2), ("calm", 1))
+        for speaker in (1, 2, 3, 4)
+        for label, take in (("angry", 1), ("angry", 2), ("calm", 1))
     }
     for row in rows:
         np.testing.assert_allclose([float(value) for value in row[4:]], everything[row[0]], atol=1e-5)
@@ -83,16 +84,19 @@ def test_a_trained_model_decodes_and_is_scored_on_another_corpus(
     assert "trained on data; decode its test part with --splits" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text, message", [
-    ("", "expected lines `class: [label, ...]`"),
-    ("- happy", "expected lines `class: [label, ...]`"),
-    ("joy: [happy]", "the model has no class 'joy'; it has: neutral, happy, sad"),
-    ("happy: happy", "happy: expected a list of labels, such as [happy], found 'happy'"),
-    ("happy: []", "happy: expected a list of labels"),
-    ("happy: [1]", "happy: the label 1 is not text; put it in quotes"),
-    ("happy: [a, b]\nsad: [b]", "b counts as happy and as sad; leave it with one"),
-    ("happy: [", "not valid YAML"),
-])
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "expected lines `class: [label, ...]`"),
+        ("- happy", "expected lines `class: [label, ...]`"),
+        ("joy: [happy]", "the model has no class 'joy'; it has: neutral, happy, sad"),
+        ("happy: happy", "happy: expected a list of labels, such as [happy], found 'happy'"),
+        ("happy: []", "happy: expected a list of labels"),
+        ("happy: [1]", "happy: the label 1 is not text; put it in quotes"),
+        ("happy: [a, b]\nsad: [b]", "b counts as happy and as sad; leave it with one"),
+        ("happy: [", "not valid YAML"),
+    ],
+)
 def test_maps_that_are_wrong(tmp_path, text, message):
     (tmp_path / "map.yaml").write_text(text)
     with pytest.raises(SertkError) as caught:
@@ -106,11 +110,14 @@ def test_a_map_without_any_label_of_the_corpus(other_corpus, tmp_path):
         map_labels(other_corpus, "mood", tmp_path / "map.yaml", ["angry", "calm", "sad"])
 
 
-@pytest.mark.parametrize("options", [
-    ["--data", "x"],
-    ["--feats", "a=b", "--labels", "m"],
-    ["--data", "x", "--labels", "m", "--splits", "s", "--fold", "1"],
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--data", "x"],
+        ["--feats", "a=b", "--labels", "m"],
+        ["--data", "x", "--labels", "m", "--splits", "s", "--fold", "1"],
+    ],
+)
 def test_wrong_calls(options, capsys):
     assert decode.main([*options, "--label_map", "map.yaml", "run"]) == 2
     assert "--label_map takes --data and --labels" in capsys.readouterr().err

@@ -164,8 +164,7 @@ def test_mistakes_are_those_of_the_most_certain_run(tmp_path):
         (folder / "decode_test" / "predictions.tsv").write_text(table)
     found = confident_mistakes(read_runs(tmp_path, CLASSES), CLASSES, 9)
     facts = [
-        (each.utterance, each.predicted, each.posterior, each.of_reference, each.wrong, each.decoded)
-        for each in found
+        (each.utterance, each.predicted, each.posterior, each.of_reference, each.wrong, each.decoded) for each in found
     ]
     assert facts == [
         ("u1", "sad", 0.7, 0.2, 2, 2),
@@ -176,9 +175,9 @@ def test_mistakes_are_those_of_the_most_certain_run(tmp_path):
 
 
 def test_recall_of_each_speaker(tmp_path):
-    text = " ".join(Elements(page_of(tmp_path, make_scored(tmp_path / "x"), "--mistakes", 0)).texts).split(
-        "Speakers"
-    )[1]
+    text = " ".join(Elements(page_of(tmp_path, make_scored(tmp_path / "x"), "--mistakes", 0)).texts).split("Speakers")[
+        1
+    ]
     cells = [cell for cell in text.split("\n")[-40:] if cell.strip()]
     flat = " ".join(" ".join(cells).split())
     assert "a 2 50.0 - - 50.0" in flat and "b 2 50.0 100.0 0.0 -" in flat and "mistakes" not in flat
@@ -186,9 +185,7 @@ def test_recall_of_each_speaker(tmp_path):
 
 def test_recordings_are_small(tmp_path):
     random = np.random.default_rng(1)
-    samples, rate = soundfile.read(
-        io.BytesIO(flac(0.1 * random.normal(size=30 * 8000).astype(np.float32), 8000))
-    )
+    samples, rate = soundfile.read(io.BytesIO(flac(0.1 * random.normal(size=30 * 8000).astype(np.float32), 8000)))
     assert (rate, len(samples)) == (RATE, LONGEST * RATE)
     tone = np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE).astype(np.float32) / 2
     samples, _ = soundfile.read(io.BytesIO(flac(tone, RATE)))

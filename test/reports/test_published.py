@@ -106,9 +106,7 @@ def test_bad_files(tmp_path, content, message):
 
 
 def test_one_system_in_several_tasks(tmp_path):
-    assert (
-        len(read(tmp_path, [TABLE | {"rows": [A, A | {"label_set": "2"}, A | {"source": "Roe 2020"}]}])) == 3
-    )
+    assert len(read(tmp_path, [TABLE | {"rows": [A, A | {"label_set": "2"}, A | {"source": "Roe 2020"}]}])) == 3
 
 
 def values(recipe, source, **task):
@@ -116,9 +114,7 @@ def values(recipe, source, **task):
     found = [each for each in figures if source in each.source]
     assert found
     return {
-        each.system: each.value
-        for each in found
-        if all(getattr(each, key) == value for key, value in task.items())
+        each.system: each.value for each in found if all(getattr(each, key) == value for key, value in task.items())
     }
 
 
@@ -147,9 +143,7 @@ def test_shipped_figures_of_fau_aibo():
     for (labels, protocol), total in sums.items():
         column = values("fau_aibo", "Table 1", label_set=labels, protocol=protocol)
         assert len(column) == 8 and sum(column.values()) == pytest.approx(total), (labels, protocol)
-    assert values("fau_aibo", "Table 4", protocol="random75", label_set="2", sd=0.2) == {
-        "Feature* + Proposed": 77.6
-    }
+    assert values("fau_aibo", "Table 4", protocol="random75", label_set="2", sd=0.2) == {"Feature* + Proposed": 77.6}
 
 
 @pytest.mark.parametrize("recipe", ["ravdess", "fau_aibo"])

@@ -297,10 +297,7 @@ def test_nothing_is_written_where_the_published_figures_are_wrong(tmp_path, caps
 def test_cells():
     test = {"difference": -0.0004, "interval": [-0.1234, 0.0456]}
     assert difference(test, descriptive=False) == "+0.0 [-12.3, 4.6]"
-    assert (
-        difference({"difference": -0.25, "interval": [-0.3, -0.0001]}, descriptive=True)
-        == "-25.0 [-30.0, 0.0]*"
-    )
+    assert difference({"difference": -0.25, "interval": [-0.3, -0.0001]}, descriptive=True) == "-25.0 [-30.0, 0.0]*"
     assert (p_value(0.0004), p_value(0.0312), p_value(0.999)) == ("< 0.001", "0.031", "0.999")
 
 

@@ -63,10 +63,7 @@ def test_score_warns_on_stderr(tmp_path, capsys):
     rows = [(f"a{n:02d}", f"s{n % 4}", CLASSES[n % 3], "sad") for n in range(30)]
     write_run(tmp_path, 1, 1, rows)
     assert score.main([str(tmp_path)]) == 0
-    assert (
-        "warning: fold 1, seed 1: predictions collapse onto one class: 100.0% are sad"
-        in capsys.readouterr().err
-    )
+    assert "warning: fold 1, seed 1: predictions collapse onto one class: 100.0% are sad" in capsys.readouterr().err
 
 
 def test_score_names_the_stage_to_run_in_one_line(experiment, capsys):
@@ -94,9 +91,7 @@ def test_compare_finds_the_better_system(tmp_path, capsys):
         [144 * accuracies[0], 144 * (1 - accuracies[0])],
         [144 * accuracies[1], 144 * (1 - accuracies[1])],
     ]
-    assert found["z_test"]["z"] ** 2 == pytest.approx(
-        stats.chi2_contingency(table, correction=False).statistic
-    )
+    assert found["z_test"]["z"] ** 2 == pytest.approx(stats.chi2_contingency(table, correction=False).statistic)
     assert score.main(["--compare", str(good), str(bad)]) == 0
     page = capsys.readouterr().out
     assert f"| UAR | {100 * found['metrics']['better']['uar']:.1f} | " in page
@@ -116,9 +111,7 @@ def test_compare_refuses_what_is_not_paired(tmp_path, capsys):
     compare_refused(first, make_experiment(tmp_path / "b", done=(3,)), "have no fold in common", capsys)
     other = make_experiment(tmp_path / "c", speakers=5)
     compare_refused(first, other, "decoded other utterances: fold 1, f1s05-000", capsys)
-    write_run(
-        first, 1, 3, random_rows(np.random.default_rng(0), [f"f1s{n:02d}" for n in range(6)], 12, CLASSES)
-    )
+    write_run(first, 1, 3, random_rows(np.random.default_rng(0), [f"f1s{n:02d}" for n in range(6)], 12, CLASSES))
     compare_refused(first, make_experiment(tmp_path / "d"), "first: seed 3 lacks fold 2", capsys)
 
 

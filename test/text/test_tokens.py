@@ -65,7 +65,10 @@ def test_the_same_texts_give_the_same_file(bpe, texts, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["char", "bpe"])
-@pytest.mark.parametrize("text, named", [("HELLO", "'E' 'H' 'L' 'O'"), ("room 12", "'1' '2'"), ("caf\u00e9", "'\u00e9'"), ("a\u2581b", "'\u2581'")])
+@pytest.mark.parametrize(
+    "text, named",
+    [("HELLO", "'E' 'H' 'L' 'O'"), ("room 12", "'1' '2'"), ("caf\u00e9", "'\u00e9'"), ("a\u2581b", "'\u2581'")],
+)
 def test_unknown_characters_name_the_utterance(request, kind, text, named):
     with pytest.raises(SertkError, match=f"s-7: the tokens do not have {named};"):
         request.getfixturevalue(kind).encode(text, "s-7")
@@ -79,13 +82,16 @@ def test_an_experiments_tokens_are_not_replaced(char, texts, tmp_path):
     assert len(Tokens(path)) == 28
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (("bpe", 5000), "5000 tokens cannot be made of these texts: there are at most"),
-    (("bpe", 27), "--vocab_size 27: the 28 characters alone need as many"),
-    (("bpe",), "bpe tokens need a --vocab_size"),
-    (("char", 28), "char tokens take none"),
-    (("word",), "no tokens of the type 'word'; there are: char, bpe"),
-])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("bpe", 5000), "5000 tokens cannot be made of these texts: there are at most"),
+        (("bpe", 27), "--vocab_size 27: the 28 characters alone need as many"),
+        (("bpe",), "bpe tokens need a --vocab_size"),
+        (("char", 28), "char tokens take none"),
+        (("word",), "no tokens of the type 'word'; there are: char, bpe"),
+    ],
+)
 def test_impossible_tokens(texts, tmp_path, arguments, message):
     with pytest.raises(SertkError, match=message):
         make_tokens(texts, ALPHABET, tmp_path / "model", *arguments)

@@ -25,13 +25,18 @@ AUTOENCODER = {
     "training": {"batch_size": 16, "max_epochs": 2, "select": "valid_reconstruction", "precision": "float32"},
 }
 SIZES = {"hidden": [8], "latent": 3}
-LSTM = {"model": {"name": "lstm", "lstm_units": 4}, "training": {"batch_size": 4, "max_epochs": 2, "precision": "float32"}}
+LSTM = {
+    "model": {"name": "lstm", "lstm_units": 4},
+    "training": {"batch_size": 4, "max_epochs": 2, "precision": "float32"},
+}
 VAE = {**AUTOENCODER, "model": {"name": "vae", **SIZES}, "extract": "vae_latents"}
 STEPS = {
     "vae": VAE,
     "lstm": {**LSTM, "features": ["vae_latents"], "extract": "posteriors", "crossfit": 2},
     "cvae": {
-        **AUTOENCODER, "conditions": "posteriors", "extract": "cvae_latents",
+        **AUTOENCODER,
+        "conditions": "posteriors",
+        "extract": "cvae_latents",
         "model": {"name": "cvae", **SIZES, "condition": "predicted"},
     },
     "cvae_lstm": {**LSTM, "features": ["cvae_latents"]},
@@ -45,7 +50,18 @@ def write_config(folder, steps=STEPS):
 
 
 def fold_options(corpus):
-    return ["--data", str(corpus), "--splits", f"{corpus}/splits/toy", "--fold", "1", "--labels", "3", "--device", "cpu"]
+    return [
+        "--data",
+        str(corpus),
+        "--splits",
+        f"{corpus}/splits/toy",
+        "--fold",
+        "1",
+        "--labels",
+        "3",
+        "--device",
+        "cpu",
+    ]
 
 
 def train_steps(corpus, config, run_dir, steps=STEPS):
@@ -69,7 +85,9 @@ def test_from_autoencoder_to_predictions(small_corpus, tmp_path):
 
     made = {path: path.read_bytes() for path in run_dir.rglob("*") if path.suffix in (".pt", ".ark")}
     train_steps(small_corpus, config, run_dir)
-    assert len(made) == 16 and {path: path.read_bytes() for path in made} == made  # 6 trainings, 3 extractions, decoding
+    assert (
+        len(made) == 16 and {path: path.read_bytes() for path in made} == made
+    )  # 6 trainings, 3 extractions, decoding
 
 
 def test_the_training_part_is_recognised_by_models_that_did_not_see_its_speakers(small_corpus, tmp_path):
@@ -100,10 +118,23 @@ def test_a_system_that_is_told_the_test_label_is_marked_everywhere(small_corpus,
     cvae = {**VAE, "model": {"name": "cvae", **SIZES, "condition": "oracle"}, "extract": "cvae_latents"}
     steps = {"cvae": cvae, "lstm": STEPS["cvae_lstm"]}
     config, exp = write_config(tmp_path, steps), tmp_path / "exp/toy"
-    assert 0 == make_experiment.main([
-        "--config", str(config), "--data", str(small_corpus), "--splits", f"{small_corpus}/splits/toy", "--labels", "3",
-        "--corpus", "toy", "--jobs", str(tmp_path / "jobs"), str(exp),
-    ])
+    assert 0 == make_experiment.main(
+        [
+            "--config",
+            str(config),
+            "--data",
+            str(small_corpus),
+            "--splits",
+            f"{small_corpus}/splits/toy",
+            "--labels",
+            "3",
+            "--corpus",
+            "toy",
+            "--jobs",
+            str(tmp_path / "jobs"),
+            str(exp),
+        ]
+    )
     run_dir = exp / "fold1/seed1"
     train_steps(small_corpus, exp / "config.yaml", run_dir, steps)
     assert 0 == decode.main([*fold_options(small_corpus), str(run_dir)])
@@ -118,21 +149,29 @@ def test_a_system_that_is_told_the_test_label_is_marked_everywhere(small_corpus,
 
 
 def test_a_collapsed_posterior_is_warned_of(small_corpus, tmp_path, caplog):
-    config = write_config(tmp_path, {"vae": {**VAE, "model": {**VAE["model"], "beta": 1e6}}, "lstm": {
-        **STEPS["lstm"], "extract": None, "crossfit": 0}})
+    config = write_config(
+        tmp_path,
+        {
+            "vae": {**VAE, "model": {**VAE["model"], "beta": 1e6}},
+            "lstm": {**STEPS["lstm"], "extract": None, "crossfit": 0},
+        },
+    )
     options = ["--config", str(config), "--step", "vae", "--set", "steps.vae.training.max_epochs=15"]
     with caplog.at_level(logging.WARNING):
         assert 0 == train.main([*options, *fold_options(small_corpus), str(tmp_path / "run")])
     assert "the posterior has collapsed" in caplog.text
 
 
-@pytest.mark.parametrize("changes, message", [
-    ({"task": "emotion"}, "steps.vae.task is 'emotion', expected autoencoder, for vae"),
-    ({"training": {"select": "valid_uar"}}, "training.select not valid_uar, for the task autoencoder"),
-    ({"extract": "ae_latents"}, "steps.vae.extract: vae has no layer 'ae_latents' \\(vae_latents\\)"),
-    ({"extract": None, "crossfit": 2}, "steps.vae.crossfit is 2, expected 0, without extract"),
-    ({"conditions": "cvae_latents"}, "steps.vae.features: cvae_latents is extracted later, by the step cvae"),
-])
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"task": "emotion"}, "steps.vae.task is 'emotion', expected autoencoder, for vae"),
+        ({"training": {"select": "valid_uar"}}, "training.select not valid_uar, for the task autoencoder"),
+        ({"extract": "ae_latents"}, "steps.vae.extract: vae has no layer 'ae_latents' \\(vae_latents\\)"),
+        ({"extract": None, "crossfit": 2}, "steps.vae.crossfit is 2, expected 0, without extract"),
+        ({"conditions": "cvae_latents"}, "steps.vae.features: cvae_latents is extracted later, by the step cvae"),
+    ],
+)
 def test_steps_that_cannot_be_are_refused(tmp_path, changes, message):
     with pytest.raises(SertkError, match=message):
         load_steps(write_config(tmp_path, {**STEPS, "vae": {**VAE, **changes}}))

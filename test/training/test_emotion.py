@@ -17,9 +17,7 @@ def fold_options(corpus):
 
 
 def run_training(corpus, config, run_dir, *options):
-    return train.main(
-        ["--config", str(config), *fold_options(corpus), "--seed", "1", *CPU, str(run_dir), *options]
-    )
+    return train.main(["--config", str(config), *fold_options(corpus), "--seed", "1", *CPU, str(run_dir), *options])
 
 
 @pytest.fixture
@@ -67,15 +65,37 @@ def test_decoding_a_part_writes_posteriors_and_predictions(small_corpus, trained
 def test_folders_archives_and_given_statistics_give_the_same_posteriors(small_corpus, trained, tmp_path):
     toy = f"scp:{small_corpus}/feats/toy.scp"
     assert decode.main(["--data", str(small_corpus), *CPU, str(trained), f"ark:{tmp_path}/folder.ark"]) == 0
-    assert decode.main([
-        "--feats", f"toy={toy}", "--utt2spk", str(small_corpus / "utt2spk"), *CPU, str(trained),
-        f"ark,t:{tmp_path}/archive.txt",
-    ]) == 0
+    assert (
+        decode.main(
+            [
+                "--feats",
+                f"toy={toy}",
+                "--utt2spk",
+                str(small_corpus / "utt2spk"),
+                *CPU,
+                str(trained),
+                f"ark,t:{tmp_path}/archive.txt",
+            ]
+        )
+        == 0
+    )
     assert compute_cmvn.main(["--spk2utt", str(small_corpus / "spk2utt"), toy, f"ark:{tmp_path}/cmvn.ark"]) == 0
-    assert decode.main([
-        "--feats", f"toy={toy}", "--utt2spk", str(small_corpus / "utt2spk"), "--cmvn", f"toy=ark:{tmp_path}/cmvn.ark",
-        *CPU, str(trained), f"ark:{tmp_path}/cmvn_given.ark",
-    ]) == 0
+    assert (
+        decode.main(
+            [
+                "--feats",
+                f"toy={toy}",
+                "--utt2spk",
+                str(small_corpus / "utt2spk"),
+                "--cmvn",
+                f"toy=ark:{tmp_path}/cmvn.ark",
+                *CPU,
+                str(trained),
+                f"ark:{tmp_path}/cmvn_given.ark",
+            ]
+        )
+        == 0
+    )
     folder = posteriors_of(f"ark:{tmp_path}/folder.ark")
     assert len(folder) == 24
     for other in ("archive.txt", "cmvn_given.ark"):
@@ -88,8 +108,19 @@ def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, cap
     out = f"ark:{tmp_path}/out.ark"
     cases = [
         (["--feats", toy, *CPU, str(trained), out], 1, "give --utt2spk"),
-        (["--feats", f"other=scp:{small_corpus}/feats/toy.scp", "--utt2spk", str(small_corpus / "utt2spk"), *CPU,
-          str(trained), out], 1, "needs toy features"),
+        (
+            [
+                "--feats",
+                f"other=scp:{small_corpus}/feats/toy.scp",
+                "--utt2spk",
+                str(small_corpus / "utt2spk"),
+                *CPU,
+                str(trained),
+                out,
+            ],
+            1,
+            "needs toy features",
+        ),
         (["--feats", toy, *CPU, str(trained)], 2, "WSPECIFIER"),
         (["--feats", "toy", *CPU, str(trained), out], 2, "NAME=RSPECIFIER"),
         (["--feats", toy, "--data", str(small_corpus), str(trained), out], 2, "either --data or --feats"),

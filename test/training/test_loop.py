@@ -53,13 +53,37 @@ NEVER = (-1, -1)
 def start(corpus, config, run_dir, *settings, pause=NEVER):
     """Training in a process of its own, a checkpoint after every step; pauses at (finished epochs, steps)."""
     command = [
-        sys.executable, "-c", PAUSING, marker_of(run_dir), *pause,
-        "--config", config, "--data", corpus, "--labels", "3", "--fold", "1", "--seed", "3",
-        "--splits", corpus / "splits" / "toy", "--device", "cpu", "--num_threads", "1", run_dir,
-        "--set", " ".join(["training.checkpoint_seconds=0.000001", *settings]),
+        sys.executable,
+        "-c",
+        PAUSING,
+        marker_of(run_dir),
+        *pause,
+        "--config",
+        config,
+        "--data",
+        corpus,
+        "--labels",
+        "3",
+        "--fold",
+        "1",
+        "--seed",
+        "3",
+        "--splits",
+        corpus / "splits" / "toy",
+        "--device",
+        "cpu",
+        "--num_threads",
+        "1",
+        run_dir,
+        "--set",
+        " ".join(["training.checkpoint_seconds=0.000001", *settings]),
     ]
-    return subprocess.Popen([str(word) for word in command], stderr=subprocess.PIPE, text=True,
-                            env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    return subprocess.Popen(
+        [str(word) for word in command],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+    )
 
 
 def marker_of(run_dir):
@@ -95,7 +119,9 @@ def assert_same_training(one, other):
         left, right = weights(one, name), weights(other, name)
         assert left.keys() == right.keys()
         assert all(torch.equal(left[key], right[key]) for key in left)
-    lines = [[json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (one, other)]
+    lines = [
+        [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()] for folder in (one, other)
+    ]
     for left, right in zip(*lines, strict=True):
         left.pop("seconds"), right.pop("seconds")
         assert left == right
@@ -214,7 +240,7 @@ def test_training_that_was_killed_while_it_wrote_goes_on(tmp_path, call, number)
     for folder, place in ((whole, ()), (cut, (call, number))):
         torch.manual_seed(0)
         (run_killed if place else lambda run, *args: run(*args))(train_two_epochs, folder, *place)
-    left, = cut.rglob(".*.tmp")
+    (left,) = cut.rglob(".*.tmp")
     with hold_run(cut):
         assert not left.exists()
     run_loop(cut, make_task([0.5] if number < 6 else []), max_epochs=2)
@@ -238,8 +264,21 @@ def test_a_log_that_cannot_be_written_stops_training(tmp_path):
 
 
 def test_a_run_folder_takes_one_training_at_a_time(small_corpus, toy_config, tmp_path, capsys):
-    command = ["--config", toy_config, "--data", small_corpus, "--labels", "3", "--fold", "1", "--device", "cpu",
-               "--splits", small_corpus / "splits" / "toy", tmp_path / "run"]
+    command = [
+        "--config",
+        toy_config,
+        "--data",
+        small_corpus,
+        "--labels",
+        "3",
+        "--fold",
+        "1",
+        "--device",
+        "cpu",
+        "--splits",
+        small_corpus / "splits" / "toy",
+        tmp_path / "run",
+    ]
     with hold_run(tmp_path / "run"):
         assert train_command.main([str(word) for word in command]) == 1
     assert f"{tmp_path}/run: in use by process {os.getpid()} on " in capsys.readouterr().err
@@ -269,7 +308,9 @@ def test_the_running_mean_of_the_weights_is_validated_and_kept(tmp_path):
     values, means = [], []
     task.epoch_batches = lambda generator, epoch: torch.arange(1).split(1)
     task.validate = lambda kept: (
-        values.append(task.model.weight.item()), means.append(kept.weight.item()), {"valid_uar": len(means) / 10}
+        values.append(task.model.weight.item()),
+        means.append(kept.weight.item()),
+        {"valid_uar": len(means) / 10},
     )[2]
     run_loop(tmp_path, task, max_epochs=4, average=0.3)
     expected = values[0]
@@ -314,9 +355,14 @@ def test_optimisers_are_built_by_name(name, cls):
     assert optimiser.param_groups[0]["lr"] == 0.02
 
 
-@pytest.mark.parametrize("avx512, amx, auto", [
-    (False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16"),
-])
+@pytest.mark.parametrize(
+    "avx512, amx, auto",
+    [
+        (False, False, "float32"),
+        (True, False, "bfloat16"),
+        (False, True, "bfloat16"),
+    ],
+)
 def test_precision_is_as_asked_for_or_what_the_hardware_has(monkeypatch, avx512, amx, auto):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)

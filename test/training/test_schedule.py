@@ -21,9 +21,17 @@ def test_learning_rate_falls_by_tenths_and_by_annealing():
     assert learning_rate(0.8, Training(anneal=2.0), []) == 0.8
 
 
-@pytest.mark.parametrize("values, times", [
-    ([5, 4, 3], 0), ([5, 6], 0), ([5, 6, 7], 1), ([5, 6, 7, 8], 1), ([5, 6, 7, 8, 9], 2), ([5, 6, 4, 6, 3, 3, 3], 1),
-])
+@pytest.mark.parametrize(
+    "values, times",
+    [
+        ([5, 4, 3], 0),
+        ([5, 6], 0),
+        ([5, 6, 7], 1),
+        ([5, 6, 7, 8], 1),
+        ([5, 6, 7, 8, 9], 2),
+        ([5, 6, 4, 6, 3, 3, 3], 1),
+    ],
+)
 def test_two_epochs_without_improvement_halve_it(values, times):
     training = Training(select="valid_loss", plateau=2)
     history = [{"valid_loss": value} for value in values]

@@ -45,10 +45,15 @@ esac
 """
 ENGINES = {
     "slurm": {
-        "submit": "sbatch", "remove": "scancel", "queued": "{} None", "stuck": "{} launch failed",
+        "submit": "sbatch",
+        "remove": "scancel",
+        "queued": "{} None",
+        "stuck": "{} launch failed",
     },
     "queue": {
-        "submit": "qsub", "remove": "qdel", "queued": "7 0.5 b root r 11/21/2026 14:43:39 all.q 1 {}",
+        "submit": "qsub",
+        "remove": "qdel",
+        "queued": "7 0.5 b root r 11/21/2026 14:43:39 all.q 1 {}",
         "stuck": "7 0.5 b root Eqw 11/21/2026 14:43:39 1 {}",
     },
 }
@@ -72,10 +77,16 @@ class Runner:
         path = f"{self.folder}/bin:{os.environ['PATH']}"
         # env: the tests themselves may run with signals ignored, as by nohup, and the script respects that.
         restore = ["env", "--default-signal"] if default_signals else []
-        self.started.append(subprocess.Popen(
-            [*restore, ROOT / "utils" / f"{self.name}.pl", *words], cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PATH": path, **environment},
-        ))
+        self.started.append(
+            subprocess.Popen(
+                [*restore, ROOT / "utils" / f"{self.name}.pl", *words],
+                cwd=self.folder,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PATH": path, **environment},
+            )
+        )
         return self.started[-1]
 
     def __call__(self, *words, **environment):
@@ -120,7 +131,8 @@ def test_array_with_its_logs(runner, tmp_path):
     date = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4}"
     assert re.fullmatch(
         rf"# Running on \S+\n# Started at {date}\n"
-        r"# echo 2 'two  words' \$FROM_PATH_SH \$PYTHONPATH ; printf end" "\n"
+        r"# echo 2 'two  words' \$FROM_PATH_SH \$PYTHONPATH ; printf end"
+        "\n"
         "2 two  words yes x y\nend\n"
         rf"# Accounting: time=\d+ threads=2\n# Finished at {date} with status 0\n",
         (tmp_path / "exp/log/b.2.log").read_text(),
@@ -145,7 +157,7 @@ def test_failures_are_counted(runner, tmp_path):
 
 def test_range_in_the_folder_and_strange_words(runner, tmp_path):
     assert runner("J=2:3", "logs.J/x/a.log", "echo", "#$ -q no\n%a", "'$TASK_ID&\"'") == (0, "")
-    assert body(tmp_path / "logs.3/x/a.log") == ["%a $TASK_ID&\""]
+    assert body(tmp_path / "logs.3/x/a.log") == ['%a $TASK_ID&"']
     assert os.listdir(tmp_path / "q") == ["logs.J_x_a.sh"]
 
 

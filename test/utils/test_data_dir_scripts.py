@@ -33,10 +33,7 @@ def test_validate(run_script, data):
         (data / name).unlink()
     assert run_script("validate_data_dir.sh", "--no-text", "--no-feats", "data").returncode == 1
     assert run_script("validate_data_dir.sh", "--no-text", "--no-feats", "--no-wav", "data").returncode == 0
-    assert (
-        run_script("validate_data_dir.sh", "nowhere").stderr
-        == "sertk-data-dir: nowhere: no such data folder\n"
-    )
+    assert run_script("validate_data_dir.sh", "nowhere").stderr == "sertk-data-dir: nowhere: no such data folder\n"
 
 
 @pytest.mark.parametrize(
@@ -92,14 +89,9 @@ def test_split_combine_copy(run_script, data):
     assert run_script("split_data.sh", "--per-utt", "data", "4").returncode == 0
     assert DataDir(data / "split2/2").utterances == ["s2-a", "s2-b"]
     assert DataDir(data / "split4utt/2").utterances == ["s1-b"]
-    assert (
-        run_script("combine_data.sh", "--skip-fix", "true", "c", "data/split2/2", "data/split2/1").returncode
-        == 0
-    )
+    assert run_script("combine_data.sh", "--skip-fix", "true", "c", "data/split2/2", "data/split2/1").returncode == 0
     assert DataDir(data.parent / "c").utterances == UTTERANCES
-    assert (
-        run_script("copy_data_dir.sh", "--utt-prefix", "p_", "--spk-prefix=p_", "data", "p").returncode == 0
-    )
+    assert run_script("copy_data_dir.sh", "--utt-prefix", "p_", "--spk-prefix=p_", "data", "p").returncode == 0
     assert DataDir(data.parent / "p").utterances[0] == "p_s1-a"
     assert run_script("copy_data_dir.sh", "--feats", "fbank40", "data", "k").returncode == 0
     assert (data.parent / "k/feats.scp").is_file()

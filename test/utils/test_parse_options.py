@@ -25,9 +25,7 @@ def options(tmp_path):
     def run(*arguments):
         command = ["bash", "demo.sh", *arguments]
         environment = {**os.environ, "LC_ALL": "C"}
-        return subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
 
     return run
 
@@ -51,9 +49,7 @@ def test_values_and_what_is_left(options, arguments, expected):
     assert done.stdout.split("\n")[:-1] == expected
 
 
-@pytest.mark.parametrize(
-    "value", ["$(touch hacked)", "`touch hacked`", "x; touch hacked", "'\"$nj\\n*", "a\nb"]
-)
+@pytest.mark.parametrize("value", ["$(touch hacked)", "`touch hacked`", "x; touch hacked", "'\"$nj\\n*", "a\nb"])
 def test_values_are_never_code(options, tmp_path, value):
     done = options("--words", value)
     assert done.stdout == f"0\n4\nfbank40\nfalse\n{value}\n0\n"

@@ -23,9 +23,7 @@ def body(log):
 
 
 def test_single_job_and_its_log(run_script, tmp_path):
-    done = run_script(
-        "run.pl", "--mem", "4G", "--num-threads", "3", "log/a.log", "echo", "hello world", ">&2"
-    )
+    done = run_script("run.pl", "--mem", "4G", "--num-threads", "3", "log/a.log", "echo", "hello world", ">&2")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     date = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \S+ \d{4}"
     assert re.fullmatch(
@@ -39,9 +37,7 @@ def test_single_job_and_its_log(run_script, tmp_path):
 
 
 def test_failures_are_counted_and_do_not_stop_siblings(run_script, tmp_path):
-    done = run_script(
-        "run.pl", "JOB=1:3", "log/b.JOB.log", "echo", "job", "JOB", ";", "[", "JOB", "-ne", "2", "]"
-    )
+    done = run_script("run.pl", "JOB=1:3", "log/b.JOB.log", "echo", "job", "JOB", ";", "[", "JOB", "-ne", "2", "]")
     assert (done.returncode, done.stderr) == (1, "run.pl: 1 / 3 failed, log is in log/b.*.log\n")
     assert [body(tmp_path / f"log/b.{n}.log") for n in (1, 2, 3)] == [["job 1"], ["job 2"], ["job 3"]]
     assert "# Ended (code 1)" in (tmp_path / "log/b.2.log").read_text()
@@ -54,14 +50,8 @@ def test_single_failure_message(run_script):
 
 
 def test_any_identifier_and_leading_zeros(run_script, tmp_path):
-    assert (
-        run_script("run.pl", "My_task9=08:10", "l/My_task9", "echo", "<My_task9>", "xMy_task9x").returncode
-        == 1
-    )
-    assert (
-        run_script("run.pl", "My_task9=08:10", "l/My_task9", "echo", "a.My_task9.b", "xMy_task9x").returncode
-        == 0
-    )
+    assert run_script("run.pl", "My_task9=08:10", "l/My_task9", "echo", "<My_task9>", "xMy_task9x").returncode == 1
+    assert run_script("run.pl", "My_task9=08:10", "l/My_task9", "echo", "a.My_task9.b", "xMy_task9x").returncode == 0
     assert sorted(os.listdir(tmp_path / "l")) == ["10", "8", "9"]
     assert body(tmp_path / "l/9") == ["a.9.b x9x"]
 
@@ -151,21 +141,14 @@ def test_processors_are_the_limit(run_script, tmp_path):
 def test_gpus_are_not_shared(run_script, tmp_path):
     card = "$CUDA_VISIBLE_DEVICES"
     command = ["mkdir", card, "&&", "sleep", "0.05", "&&", "echo", card, "&&", "rmdir", card]
-    done = run_script(
-        "run.pl", "--gpu", "1", "J=1:8", "g.J.log", *command, env={"CUDA_VISIBLE_DEVICES": "3,GPU-a"}
-    )
+    done = run_script("run.pl", "--gpu", "1", "J=1:8", "g.J.log", *command, env={"CUDA_VISIBLE_DEVICES": "3,GPU-a"})
     assert done.returncode == 0
     assert {body(tmp_path / f"g.{n}.log")[0] for n in range(1, 9)} == {"3", "GPU-a"}
 
 
 def test_a_job_may_have_several_gpus(run_script, tmp_path):
     env = {"CUDA_VISIBLE_DEVICES": "0,1,2"}
-    assert (
-        run_script(
-            "run.pl", "--gpu=2", "J=1:3", "g.J.log", "echo", "$CUDA_VISIBLE_DEVICES", env=env
-        ).returncode
-        == 0
-    )
+    assert run_script("run.pl", "--gpu=2", "J=1:3", "g.J.log", "echo", "$CUDA_VISIBLE_DEVICES", env=env).returncode == 0
     # One pair at a time fits; the cards go round.
     assert [body(tmp_path / f"g.{n}.log")[0] for n in (1, 2, 3)] == ["0,1", "2,0", "1,2"]
 

@@ -31,5 +31,7 @@ def attention_figure(maps, frame_seconds, bin_hertz):
         axes.set_title(name, fontsize=SMALL, loc="left")
         axes.set_ylabel("frequency (Hz)")
     panels[-1].set_xlabel("time (s)")
-    set_title(figure, f"{maps.utterance}\n" + ", ".join(f"{name} {value:.2f}" for name, value in maps.posteriors.items()))
+    set_title(
+        figure, f"{maps.utterance}\n" + ", ".join(f"{name} {value:.2f}" for name, value in maps.posteriors.items())
+    )
     return figure

@@ -44,17 +44,12 @@ def curves_figure(runs, title):
 def _curve(axes, runs, key, scale, color, marker, linestyle, label=None):
     """The line of a group of runs, with `marker` at each run's best epoch."""
     curves = [
-        {epoch["epoch"]: scale * epoch[key] for epoch in run.epochs if epoch.get(key) is not None}
-        for run in runs
+        {epoch["epoch"]: scale * epoch[key] for epoch in run.epochs if epoch.get(key) is not None} for run in runs
     ]
     by_epoch = {}
     for epoch, value in sorted(point for curve in curves for point in curve.items()):
         by_epoch.setdefault(epoch, []).append(value)
-    mean = {
-        epoch: statistics.fmean(values)
-        for epoch, values in by_epoch.items()
-        if 2 * len(values) >= len(runs)
-    }
+    mean = {epoch: statistics.fmean(values) for epoch, values in by_epoch.items() if 2 * len(values) >= len(runs)}
     # A single epoch is no line yet, so that only a marker shows it.
     dot = "." if len(mean) == 1 else None
     axes.plot(list(mean), list(mean.values()), color=color, linestyle=linestyle, linewidth=1.4, marker=dot)

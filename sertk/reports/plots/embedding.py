@@ -63,9 +63,7 @@ def _check_labels(labels, seen):
         )
     absent = [utterance for utterance in labels if utterance not in seen]
     if absent:
-        LOGGER.info(
-            "%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), _some(absent)
-        )
+        LOGGER.info("%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), _some(absent))
 
 
 def _some(utterances):
@@ -107,9 +105,7 @@ def embed(vectors, perplexity=30.0, seed=0):
             vectors = PCA(min(DIMS, count), random_state=seed).fit_transform(vectors)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
         coordinates = tsne.fit_transform(vectors)
-    LOGGER.info(
-        "t-SNE took %.0f s, Kullback-Leibler divergence %.2f", time.monotonic() - start, tsne.kl_divergence_
-    )
+    LOGGER.info("t-SNE took %.0f s, Kullback-Leibler divergence %.2f", time.monotonic() - start, tsne.kl_divergence_)
     return coordinates
 
 

@@ -31,9 +31,7 @@ def prediction_figure(title, overview, result):
             level, where = [result.rows[0, place]] * 2, result.times[0]
         else:
             level, where = result.rows[:, place], middles
-        curves.plot(
-            where, level, color=shade, linestyle=DASHES[place % len(DASHES)], linewidth=1.4, label=name
-        )
+        curves.plot(where, level, color=shade, linestyle=DASHES[place % len(DASHES)], linewidth=1.4, label=name)
     curves.set(xlabel="time (s)", ylabel="posterior", ylim=(-0.02, 1.02), xlim=(0, overview.seconds))
     curves.grid(alpha=0.3)
     figure.legend(fontsize=SMALL, handlelength=4, loc="outside right lower")

@@ -61,9 +61,7 @@ def recall_figure(systems, labels, title):
         known = np.isfinite(system.sd)
         heights, spreads = 100 * system.recall[known], 100 * system.sd[known]
         caps = min(4, 12 * width)
-        axes.errorbar(
-            places[known], heights, spreads, fmt="none", ecolor="black", elinewidth=0.9, capsize=caps
-        )
+        axes.errorbar(places[known], heights, spreads, fmt="none", ecolor="black", elinewidth=0.9, capsize=caps)
         top = max([top, *(heights + spreads)])
         dashes = DASHES[number % len(DASHES)]
         line = axes.axhline(100 * system.uar, color="black", linewidth=0.9, linestyle=dashes, zorder=0.5)

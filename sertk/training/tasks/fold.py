@@ -28,8 +28,7 @@ class FoldTask(Task):
     def __init__(self, config, data_dir, run_dir, fold, label_set, device):
         labels = Labels.read(data_dir, label_set)
         train, valid = (
-            load_dataset(config, data_dir, labels.labelled(part), run_dir, labels)
-            for part in (fold.train, fold.valid)
+            load_dataset(config, data_dir, labels.labelled(part), run_dir, labels) for part in (fold.train, fold.valid)
         )
         check_classes(train, labels.classes)
         self.feature_options = feature_options(config, data_dir, run_dir)

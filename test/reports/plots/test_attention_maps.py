@@ -34,10 +34,25 @@ def train_run(folder, name, *settings):
             writer.write(utterance, random.uniform(0, 9, size=(frames, 400)).astype(np.float32))
     write_splits(data, speakers)
     (folder / "config.yaml").write_text(CONFIG.replace("NAME", name))
-    assert 0 == train.main([
-        "--config", f"{folder}/config.yaml", "--data", str(data), "--splits", f"{data}/splits/toy", "--fold", "1",
-        "--labels", "3", "--device", "cpu", "--set", " ".join(settings), str(run_dir),
-    ])
+    assert 0 == train.main(
+        [
+            "--config",
+            f"{folder}/config.yaml",
+            "--data",
+            str(data),
+            "--splits",
+            f"{data}/splits/toy",
+            "--fold",
+            "1",
+            "--labels",
+            "3",
+            "--device",
+            "cpu",
+            "--set",
+            " ".join(settings),
+            str(run_dir),
+        ]
+    )
     return data, run_dir
 
 
@@ -106,14 +121,20 @@ def test_speakers_are_normalised_as_in_decoding(tmp_path):
         assert list(maps.posteriors.values()) == pytest.approx([float(value) for value in posteriors], abs=1e-5)
 
 
-@pytest.mark.parametrize("options, message", [
-    (["--utt", "s9-sad"], "utt2spk: no utterance s9-sad"),
-    (["--utt", "s4-sad", "--label", "bored"], "no class bored: the model was trained for angry, calm, sad"),
-])
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--utt", "s9-sad"], "utt2spk: no utterance s9-sad"),
+        (["--utt", "s4-sad", "--label", "bored"], "no class bored: the model was trained for angry, calm, sad"),
+    ],
+)
 def test_wrong_names_are_one_line(trained_run, tmp_path, capsys, options, message):
     data, run_dir = trained_run
     picture = tmp_path / "maps.png"
-    assert plot.main(["attention", "--data", str(data), *options, "--device", "cpu", "--out", str(picture), str(run_dir)]) == 1
+    assert (
+        plot.main(["attention", "--data", str(data), *options, "--device", "cpu", "--out", str(picture), str(run_dir)])
+        == 1
+    )
     assert message in capsys.readouterr().err and not picture.exists()
 
 

@@ -52,9 +52,13 @@ def test_loudness_by_hand():
 def layer(tmp_path):
     """A data folder with `layer.scp`, in which a unit falls with loudness, and the correlations of all."""
     random = np.random.default_rng(0)
-    write_data_dir(tmp_path, {
-        "utt2spk": dict.fromkeys(SECONDS, "s"), "wav.scp": {utt: f"{tmp_path}/{utt}.wav" for utt in SECONDS},
-    })
+    write_data_dir(
+        tmp_path,
+        {
+            "utt2spk": dict.fromkeys(SECONDS, "s"),
+            "wav.scp": {utt: f"{tmp_path}/{utt}.wav" for utt in SECONDS},
+        },
+    )
     pairs = []
     with MatrixWriter(f"ark,scp:{tmp_path}/layer.ark,{tmp_path}/layer.scp") as writer:
         for utterance, seconds in sorted(SECONDS.items(), reverse=True):  # not in the order of the recordings
@@ -109,15 +113,18 @@ def test_the_picture_shows_the_unit_over_the_recording():
     check_layout(figure)
 
 
-@pytest.mark.parametrize("options, status, message", [
-    (["--utt=u1", "ark:layer.ark"], 2, "expected a table, scp:FILE"),
-    (["--utt=x1", "scp:layer.scp"], 1, "layer.scp: no utterance x1"),
-    (["--utt=u3", "scp:layer.scp"], 1, "u3: too short for a frame of the network"),
-    (["--utt=u1", "--unit=6", "scp:layer.scp"], 1, "--unit 6: the layer has the units 1 to 5"),
-    (["--utt=u1", "--feats_config=fbank.yaml", "scp:layer.scp"], 1, "fbank.yaml is no spectrogram"),
-    (["--utt=u1", "scp:other.scp"], 1, "has 37 rows, a speech recogniser's layer 50 for the 129 windows"),
-    (["--utt=u1", "scp:more.scp"], 1, "1 utterances have no recording, the first is u9"),
-])
+@pytest.mark.parametrize(
+    "options, status, message",
+    [
+        (["--utt=u1", "ark:layer.ark"], 2, "expected a table, scp:FILE"),
+        (["--utt=x1", "scp:layer.scp"], 1, "layer.scp: no utterance x1"),
+        (["--utt=u3", "scp:layer.scp"], 1, "u3: too short for a frame of the network"),
+        (["--utt=u1", "--unit=6", "scp:layer.scp"], 1, "--unit 6: the layer has the units 1 to 5"),
+        (["--utt=u1", "--feats_config=fbank.yaml", "scp:layer.scp"], 1, "fbank.yaml is no spectrogram"),
+        (["--utt=u1", "scp:other.scp"], 1, "has 37 rows, a speech recogniser's layer 50 for the 129 windows"),
+        (["--utt=u1", "scp:more.scp"], 1, "1 utterances have no recording, the first is u9"),
+    ],
+)
 def test_what_is_wrong_is_said(layer, capsys, monkeypatch, options, status, message):
     folder, _ = layer
     monkeypatch.chdir(folder)

@@ -122,9 +122,7 @@ def test_curve_of_several_seeds_is_the_mean_of_those_that_go_on(tmp_path):
 def test_recalls_agree_with_scikit_learn(scored):
     runs = read_runs(scored, CLASSES)
     own = class_recalls("a", runs, len(CLASSES))
-    by_run = [
-        recall_score(run.predictions.reference, run.predictions.predicted, average=None) for run in runs
-    ]
+    by_run = [recall_score(run.predictions.reference, run.predictions.predicted, average=None) for run in runs]
     paths = sorted(scored.glob("fold*/seed*/decode_test/predictions.tsv"))
     all_predictions = [read_predictions(path, CLASSES) for path in paths]
     reference, predicted = (
@@ -230,8 +228,9 @@ def test_separate_clusters_stay_separate_and_repeatable():
     coordinates = embed(vectors, perplexity=10, seed=1)
     assert coordinates.shape == (60, 2)
     centres = coordinates[:30].mean(0), coordinates[30:].mean(0)
-    radius = max(np.linalg.norm(own - centre, axis=1).max() for own, centre in
-                 zip((coordinates[:30], coordinates[30:]), centres))
+    radius = max(
+        np.linalg.norm(own - centre, axis=1).max() for own, centre in zip((coordinates[:30], coordinates[30:]), centres)
+    )
     assert np.linalg.norm(centres[0] - centres[1]) > 2 * radius
     np.testing.assert_array_equal(embed(vectors, perplexity=10, seed=1), coordinates)
 

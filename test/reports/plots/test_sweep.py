@@ -49,9 +49,7 @@ def test_lines_are_the_metric_and_the_recalls_by_ascending_numbers(points):
         assert (uar.get_label(), uar.get_ydata()[place]) == ("UAR", pytest.approx(100 * recalls.mean()))
     assert figure.axes[0].get_xscale() == "symlog"
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["32", "128", "512"]
-    assert figure._suptitle.get_text() == (
-        "ae, 1 of 3 folds, 2 seeds\nravdess, labels 8, protocol emobox"
-    )
+    assert figure._suptitle.get_text() == ("ae, 1 of 3 folds, 2 seeds\nravdess, labels 8, protocol emobox")
 
 
 def test_pictures_in_each_format_are_the_same_whatever_the_order(points, tmp_path):
@@ -63,12 +61,15 @@ def test_pictures_in_each_format_are_the_same_whatever_the_order(points, tmp_pat
         assert first.read_bytes() == second.read_bytes()
 
 
-@pytest.mark.parametrize(("numbers", "scale"), [
-    ([2, 4, 6, 8, 10, 20, 40, 60, 80, 100], "symlog"),
-    ([1, 2, 8], "linear"),
-    ([-10, 0, 100], "linear"),
-    ([0, 0.0001, 0.001, 0.01], "symlog"),
-])
+@pytest.mark.parametrize(
+    ("numbers", "scale"),
+    [
+        ([2, 4, 6, 8, 10, 20, 40, 60, 80, 100], "symlog"),
+        ([1, 2, 8], "linear"),
+        ([-10, 0, 100], "linear"),
+        ([0, 0.0001, 0.001, 0.01], "symlog"),
+    ],
+)
 def test_axis_and_looks(numbers, scale):
     names = ["weighted F1", *EMOTIONS]
     lines = [(name, np.linspace(0, 1, len(numbers)) ** place) for place, name in enumerate(names)]
@@ -97,11 +98,14 @@ def test_what_is_no_number(value):
         swept_number({"model": {"x": value}}, "model.x", "c")
 
 
-@pytest.mark.parametrize(("key", "message"), [
-    ("model.y", r"c: no key model.y \(there are: x, name\)"),
-    ("units", r"c: no key units \(there are: model\)"),
-    ("model.x.z", "c: no key model.x.z$"),
-])
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("model.y", r"c: no key model.y \(there are: x, name\)"),
+        ("units", r"c: no key units \(there are: model\)"),
+        ("model.x.z", "c: no key model.x.z$"),
+    ],
+)
 def test_absent_keys(key, message):
     with pytest.raises(SertkError, match=message):
         swept_number({"model": {"x": 1, "name": "n"}}, key, "c")
@@ -121,9 +125,7 @@ def test_sweeps_that_cannot_be_drawn(points, tmp_path, capsys):
     other = make_point(tmp_path / "other", 64, name="vae")
     absent = f"{other}/config.yaml: no key {KEY} (there are: classifier, vae)"
     assert absent in fails("--key", KEY, *points, other)
-    assert "steps.classifier.model.name is 'svm', expected" in fails(
-        "--key", "steps.classifier.model.name", *points
-    )
+    assert "steps.classifier.model.name is 'svm', expected" in fails("--key", "steps.classifier.model.name", *points)
     classes = make_point(tmp_path / "classes", 64, classes=["a", "b"])
     assert "cannot be compared: neutral happy sad and a b" in fails("--key", KEY, *points, classes)
     random = make_point(tmp_path / "random", 64, protocol="random75")
