@@ -37,18 +37,18 @@ def small_corpus(tmp_path):
 
 @pytest.fixture
 def cut_off_at(monkeypatch):
-    """A function after whose call that training step from now on, over all epochs, raises RuntimeError once."""
+    """A function after whose call that update from now on, over all epochs, raises RuntimeError once."""
 
     def arm(number):
-        train_step, calls = loop.train_step, []
+        update, calls = loop.update, []
 
         def cut_off(*args):
             calls.append(args)
             if len(calls) == number:
                 raise RuntimeError("cut off")
-            return train_step(*args)
+            return update(*args)
 
-        monkeypatch.setattr(loop, "train_step", cut_off)
+        monkeypatch.setattr(loop, "update", cut_off)
 
     return arm
 

@@ -26,13 +26,13 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset, UtteranceSampler
 from sertk.batches.waves import WaveStream
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.core.device import add_device_options, choose_device
 from sertk.features.registry import load_extractor
 from sertk.models.base import Shape
 from sertk.models.deepspeech import DeepSpeech, output_lengths
 from sertk.training.checkpoint import Progress
-from sertk.training.loop import Run, make_optimiser, train_epoch
+from sertk.training.loop import Trainer, make_optimiser, train_epoch
 
 CONFIG = Path(__file__).resolve().parents[1] / "egs" / "asr" / "conf" / "deepspeech.yaml"
 SETTINGS = ["training.precision=float32"]
@@ -126,7 +126,7 @@ def main():
     add_device_options(parser)
     args = parser.parse_args()
     device = choose_device(args)
-    config = load_steps(CONFIG, SETTINGS)["train"]
+    config = load_parts(CONFIG, SETTINGS)["train"]
     print(f"{torch.get_num_threads()} threads, {device}, {UTTERANCES} utterances, medians of steps in turn")
     slow = False
     for title, shortest in zip(ALLOWED, (4, 2)):
@@ -205,11 +205,11 @@ def loop_step(model, dataset, config, device):
     )
     optimiser = make_optimiser(config.optimiser, model)
     state = Progress(precision=config.training.precision)
-    run = Run(task, config.training, optimiser, None, None, 0, state)
+    run = Trainer(task, config.training, optimiser, None, None, 0, state)
 
     def step():
         train_epoch(run, SimpleNamespace(is_set=False))
-        state.step, state.sums = 0, {}
+        state.updates, state.sums = 0, {}
 
     return step
 

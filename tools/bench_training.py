@@ -20,12 +20,12 @@ import torch
 from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset, Stream, WindowSampler
 from sertk.batches.waves import WaveStream
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.core.device import add_device_options, choose_device
 from sertk.features.registry import load_extractor
 from sertk.models import MODELS
 from sertk.models.base import Shape
-from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, train_step
+from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, update
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
 ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of a real one's
@@ -60,7 +60,7 @@ def main():
     slow = False
     for title in args.models:
         name, settings, dims, factor = MODELS_MEASURED[title]
-        config = load_steps(CONF / f"{name}.yaml", settings)["train"]
+        config = load_parts(CONF / f"{name}.yaml", settings)["train"]
         step, bare = measure(random_dataset(config, dims).to(device), config, device, factor * args.steps)
         allowed = ALLOWED_SECONDS if factor > 1 else ALLOWED_SHARE * bare
         slow |= step - bare > allowed
@@ -99,7 +99,7 @@ def measure(dataset, config, device, steps):
     ready = sampler.gather(chunks[0], device)
 
     def step(number):
-        train_step(
+        update(
             task, optimiser, sampler.gather(chunks[number % len(chunks)], device), config.training.grad_clip, precision
         )
         if average:

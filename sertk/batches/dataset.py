@@ -14,7 +14,7 @@ from sertk.kaldi.datadir import DataDir, read_counts
 
 
 def own_feats(run_dir, feature_type):
-    """Where an earlier step of a run leaves the vectors that it extracts."""
+    """Where an earlier part of a run leaves the vectors that it extracts."""
     return Path(run_dir) / "feats" / f"{feature_type}.scp"
 
 
@@ -48,10 +48,10 @@ def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
 
 def load_features(config, name, data_dir, utterances, run_dir=None):
     """The Stream of one of a config's features, of archives or of recordings."""
-    if config.computed(name):
+    if config.computed_type(name):
         load = load_waves if config.segment else locate_waves
-        return load(config.computed(name), data_dir, utterances)
-    return load_stream(find_feats(config.archive(name), data_dir, run_dir), utterances)
+        return load(config.computed_type(name), data_dir, utterances)
+    return load_stream(find_feats(config.archive_name(name), data_dir, run_dir), utterances)
 
 
 def feature_options(config, data_dir, run_dir=None):
@@ -62,8 +62,8 @@ def feature_options(config, data_dir, run_dir=None):
     """
     options = {}
     for name in config.taken:
-        if config.computed(name):
-            options[name] = describe_extractor(load_extractor(config.computed(name)))
+        if config.computed_type(name):
+            options[name] = describe_extractor(load_extractor(config.computed_type(name)))
         elif not (is_asr(name) or run_dir and own_feats(run_dir, name).exists()):
             options[name] = noted_options(find_feats(name, data_dir))
     return options

@@ -26,30 +26,30 @@ class Affine:
             values.add_(self.base)
 
 
-def fit_affine(step, rows):
-    """The Affine that brings `rows`, a list of (frames, dims), to what the Normalise `step` asks for."""
-    if step.how == "minmax":
+def fit_affine(transform, rows):
+    """The Affine that brings `rows`, a list of (frames, dims), to what the Normalise `transform` asks for."""
+    if transform.how == "minmax":
         low = torch.stack([block.amin(0) for block in rows]).amin(0).double()
-        return affine_of_range(step, low, torch.stack([block.amax(0) for block in rows]).amax(0).double())
-    return affine_of_stats(step.how, sum(accumulate(block.numpy()) for block in rows))
+        return affine_of_range(transform, low, torch.stack([block.amax(0) for block in rows]).amax(0).double())
+    return affine_of_stats(transform.how, sum(accumulate(block.numpy()) for block in rows))
 
 
-def fit_each(step, values, inside):
+def fit_each(transform, values, inside):
     """As `fit_affine`, of each of values (batch, frames, dims) by itself; `inside` (batch, frames, 1) is no padding."""
-    if step.how == "minmax":
+    if transform.how == "minmax":
         low, high = values.where(inside, torch.inf).amin(1, True), values.where(inside, -torch.inf).amax(1, True)
-        return affine_of_range(step, low, high)
+        return affine_of_range(transform, low, high)
     counts = inside.sum(1, True)
     mean = (values * inside).sum(1, True) / counts
     variance = ((values - mean) * inside).square().sum(1, True) / counts
     constant = variance <= CONSTANT * (variance + mean.square())
-    return Affine(mean, torch.ones_like(mean) if step.how == "mean" else variance.masked_fill(constant, 1).rsqrt())
+    return Affine(mean, torch.ones_like(mean) if transform.how == "mean" else variance.masked_fill(constant, 1).rsqrt())
 
 
-def affine_of_range(step, low, high):
-    """The Affine that takes values from `low` to `high` to the range of a step."""
-    span, width = high - low, step.range[1] - step.range[0]
-    return Affine(low, width / span.where(span > FLATTEST, width), step.range[0])
+def affine_of_range(transform, low, high):
+    """The Affine that takes values from `low` to `high` to the range of a transform."""
+    span, width = high - low, transform.range[1] - transform.range[0]
+    return Affine(low, width / span.where(span > FLATTEST, width), transform.range[0])
 
 
 def affine_of_stats(how, stats):
@@ -59,73 +59,73 @@ def affine_of_stats(how, stats):
 
 
 class Normaliser:
-    """The normalisation steps of one stream; global ones are fitted once, on a fold's training part."""
+    """The normalisation transforms of one stream; global ones are fitted once, on a fold's training part."""
 
-    def __init__(self, steps, fitted=None):
-        self.steps = [step for step in steps if step.scope != "window"]
-        self.window_steps = [step for step in steps if step.scope == "window"]
-        self.fitted = dict(fitted or {})  # place of the step -> Affine
+    def __init__(self, transforms, fitted=None):
+        self.transforms = [transform for transform in transforms if transform.scope != "window"]
+        self.window_transforms = [transform for transform in transforms if transform.scope == "window"]
+        self.fitted = dict(fitted or {})  # place of the transform -> Affine
 
     def fit_apply_(self, stream, groups):
-        """Fits the global steps on this stream while normalising it in place, as `apply_`."""
-        for place, step in enumerate(self.steps):
-            if step.scope == "global":
-                self.fitted[place] = fit_affine(step, [stream.rows(item) for item in range(len(stream))])
-            self._apply_step_(place, step, stream, groups)
+        """Fits the global transforms on this stream while normalising it in place, as `apply_`."""
+        for place, transform in enumerate(self.transforms):
+            if transform.scope == "global":
+                self.fitted[place] = fit_affine(transform, [stream.rows(item) for item in range(len(stream))])
+            self._apply_transform_(place, transform, stream, groups)
 
     def apply_(self, stream, groups, cmvn=None):
         """Normalises a stream in place; one that is not kept is left to `apply_utterances`.
 
         `groups` has the speaker of each utterance; speakers' statistics are those of the stream's own
         utterances, or `cmvn[speaker]`, a Kaldi CMVN matrix (2, dims + 1). Raises SertkError when a speaker
-        is missing there, or when other steps come before the one of scope speaker, as `cmvn` describes the
+        is missing there, or when other transforms come before the one of scope speaker, as `cmvn` describes the
         features as they are.
         """
-        if cmvn and any(step.scope == "speaker" for step in self.steps[1:]):
+        if cmvn and any(transform.scope == "speaker" for transform in self.transforms[1:]):
             raise SertkError("CMVN statistics of speakers cannot be given where other normalisation comes before")
-        for place, step in enumerate(self.steps):
-            self._apply_step_(place, step, stream, groups, cmvn)
+        for place, transform in enumerate(self.transforms):
+            self._apply_transform_(place, transform, stream, groups, cmvn)
 
-    def _apply_step_(self, place, step, stream, groups, cmvn=None):
+    def _apply_transform_(self, place, transform, stream, groups, cmvn=None):
         if not stream.kept:
             return
-        if step.scope == "global":
+        if transform.scope == "global":
             self.fitted[place].apply_(stream.values)
             return
         members = {}
         for item in range(len(stream)):
-            members.setdefault(item if step.scope == "utterance" else groups[item], []).append(item)
+            members.setdefault(item if transform.scope == "utterance" else groups[item], []).append(item)
         for group, items in members.items():
             rows = [stream.rows(item) for item in items]
-            if cmvn is None or step.scope == "utterance":
-                affine = fit_affine(step, rows)
+            if cmvn is None or transform.scope == "utterance":
+                affine = fit_affine(transform, rows)
             else:
-                affine = affine_of_cmvn(step, group, cmvn, stream.dims)
+                affine = affine_of_cmvn(transform, group, cmvn, stream.dims)
             for block in rows:
                 affine.apply_(block)
 
     def apply_utterances(self, values, inside):
-        """The steps of scope `utterance` in place on whole utterances (batch, frames, dims), which are returned.
+        """The transforms of scope `utterance` in place on whole utterances (batch, frames, dims), which are returned.
 
         `inside` (batch, frames, 1) is false in the padding, of which nothing is taken.
         """
-        for step in self.steps:
-            fit_each(step, values, inside).apply_(values)
+        for transform in self.transforms:
+            fit_each(transform, values, inside).apply_(values)
         return values
 
     def apply_windows(self, values):
-        """The steps of scope `window` on values (batch, frames, dims), which are left as they are."""
-        for step in self.window_steps:
-            if step.how == "mulaw":
+        """The transforms of scope `window` on values (batch, frames, dims), which are left as they are."""
+        for transform in self.window_transforms:
+            if transform.how == "mulaw":
                 values = values.abs().mul_(MU).log1p_().div_(math.log1p(MU)).copysign_(values)
                 continue
-            if step.how == "minmax":
+            if transform.how == "minmax":
                 low, high = values.amin((1, 2), keepdim=True), values.amax((1, 2), keepdim=True)
                 span = (high - low).clamp(min=FLATTEST)
-                values = (values - low).mul_((step.range[1] - step.range[0]) / span).add_(step.range[0])
+                values = (values - low).mul_((transform.range[1] - transform.range[0]) / span).add_(transform.range[0])
                 continue
             values = values - values.mean(1, keepdim=True)
-            if step.how == "meanvar":
+            if transform.how == "meanvar":
                 values = values / values.square().mean(1, keepdim=True).sqrt().clamp(min=FLATTEST)
         return values
 
@@ -137,16 +137,16 @@ class Normaliser:
         }
 
     @classmethod
-    def from_state(cls, steps, state):
-        return cls(steps, {place: Affine(**fields) for place, fields in state.items()})
+    def from_state(cls, transforms, state):
+        return cls(transforms, {place: Affine(**fields) for place, fields in state.items()})
 
 
-def affine_of_cmvn(step, speaker, cmvn, dims):
-    if step.how == "minmax":
+def affine_of_cmvn(transform, speaker, cmvn, dims):
+    if transform.how == "minmax":
         raise SertkError("CMVN statistics hold no minimum and maximum: normalise by mean or meanvar, or without them")
     if speaker not in cmvn:
         raise SertkError(f"speaker {speaker}: not among the CMVN statistics given")
-    affine = affine_of_stats(step.how, cmvn[speaker])
+    affine = affine_of_stats(transform.how, cmvn[speaker])
     if len(affine.shift) != dims:
         raise SertkError(f"{dims} dims, the CMVN statistics of speaker {speaker} have {len(affine.shift)}")
     return affine

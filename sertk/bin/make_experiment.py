@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from sertk.config.loading import data_needed, derive_tag, load_steps
+from sertk.config.loading import data_needed, derive_tag, load_parts
 from sertk.core.command import add_config_options, make_parser, run_command
 from sertk.core.errors import UsageError
 from sertk.core.files import write_text
-from sertk.experiments.pretrained import recogniser_config, with_recogniser
+from sertk.experiments.pretrained import pretrained_config, with_pretrained
 
 
 def build_parser():
@@ -47,12 +47,12 @@ def fold_numbers(text):
 
 
 def run(args):
-    steps = load_steps(args.config, args.set, args.overlay)
+    steps = load_parts(args.config, args.set, args.overlay)
     if args.asr_exp or not args.print:
-        steps = with_recogniser(steps, args.asr_exp)
+        steps = with_pretrained(steps, args.asr_exp)
     if args.print:
         archived = any(config.asr and not config.asr.in_loop for config in steps.values())
-        recogniser = {"asr": recogniser_config(args.asr_exp)} if args.asr_exp and archived else {}
+        recogniser = {"asr": pretrained_config(args.asr_exp)} if args.asr_exp and archived else {}
         print(
             {
                 "steps": "\n".join(steps),

@@ -4,7 +4,7 @@ import logging
 import resource
 import sys
 
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.core.command import add_config_options, make_parser, run_command
 from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError
@@ -34,18 +34,18 @@ def build_parser():
 
 
 def run(args):
-    steps = load_steps(args.config, args.set)
+    steps = load_parts(args.config, args.set)
     last = list(steps)[-1]
     name = args.step or last
     if name not in steps:
         raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
-    from sertk.experiments.experiment import check_earlier_steps, hold_run
+    from sertk.experiments.experiment import check_earlier_parts, hold_run
     from sertk.training.loop import Interrupted
     from sertk.training.step import train_step
 
     try:
         with hold_run(args.run_dir):
-            check_earlier_steps(args.run_dir, steps, name, args.splits, args.fold, args.seed)
+            check_earlier_parts(args.run_dir, steps, name, args.splits, args.fold, args.seed)
             train_step(args, steps[name], None if name == last else name, choose_device(args))
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")

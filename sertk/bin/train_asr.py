@@ -4,7 +4,7 @@ import logging
 import sys
 
 from sertk.bin.train import PREEMPTED
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.core.command import add_config_options, make_parser, run_command
 from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError
@@ -30,7 +30,7 @@ def build_parser():
 
 
 def run(args):
-    steps = load_steps(args.config, args.set, args.overlay)
+    steps = load_parts(args.config, args.set, args.overlay)
     config = list(steps.values())[-1]
     if len(steps) > 1 or config.task != "asr":
         raise SertkError(f"{args.config}: expected one step, with the task asr")

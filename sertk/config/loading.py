@@ -1,4 +1,4 @@
-"""The steps of a model: its YAML with bases, overlays and settings, and what the steps together need."""
+"""The parts of a model: its YAML with bases, overlays and settings, and what the parts together need."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from sertk.core.files import read_yaml
 from sertk.core.typed import build
 
 
-def load_steps(path, settings=(), overlay=None):
-    """The steps of a model's YAML, in order: {step name: Config}; one step named `train` without `steps:`.
+def load_parts(path, settings=(), overlay=None):
+    """The parts of a model's YAML, in order: {part name: Config}; one part named `train` without `steps:`.
 
     `overlay` is a second YAML file laid over the first; `settings` are `key.key=value` strings laid over both.
     Raises SertkError with file and key for anything unknown, of a wrong type, or impossible.
     """
-    return parse_steps(load_mapping(path, settings, overlay), path)
+    return parse_parts(load_mapping(path, settings, overlay), path)
 
 
 def load_mapping(path, settings=(), overlay=None):
@@ -72,81 +72,81 @@ def apply_setting(data, setting):
     data[last] = parsed
 
 
-def parse_steps(data, path):
-    """Turns a resolved mapping into {step name: Config}; `path` is named in errors."""
+def parse_parts(data, path):
+    """Turns a resolved mapping into {part name: Config}; `path` is named in errors."""
     shared = dict(data)
-    steps = shared.pop("steps", None)
-    if steps is None:
+    parts = shared.pop("steps", None)
+    if parts is None:
         config = build(Config, shared, path)
         if config.init is not None:
-            raise SertkError(f"{path}: init: {config.init!r} is no earlier step, as there are no steps")
+            raise SertkError(f"{path}: init: {config.init!r} is no earlier part, as there are no parts")
         return {"train": config}
-    if not isinstance(steps, dict) or not steps:
-        raise SertkError(f"{path}: steps: expected a mapping of step names to configs")
+    if not isinstance(parts, dict) or not parts:
+        raise SertkError(f"{path}: steps: expected a mapping of part names to configs")
     if isinstance(shared.get("model"), dict) and "name" not in shared["model"]:
         key = f"model.{next(iter(shared['model']), 'name')}"
-        raise SertkError(f"{path}: {key}: say of which step: {' or '.join(f'steps.{name}.{key}' for name in steps)}")
+        raise SertkError(f"{path}: {key}: say of which part: {' or '.join(f'steps.{name}.{key}' for name in parts)}")
     configs = {}
-    for name, step in steps.items():
-        if not isinstance(step, dict):
-            raise SertkError(f"{path}: steps.{name}: expected a mapping, got {step!r}")
-        configs[name] = build(Config, merge(shared, step), path, f"steps.{name}.")
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            raise SertkError(f"{path}: steps.{name}: expected a mapping, got {part!r}")
+        configs[name] = build(Config, merge(shared, part), path, f"steps.{name}.")
         init = configs[name].init
         if init is not None and (init == name or init not in configs):
             earlier = ", ".join(list(configs)[:-1]) or "there is none"
-            raise SertkError(f"{path}: steps.{name}.init: {init!r} is no earlier step ({earlier})")
+            raise SertkError(f"{path}: steps.{name}.init: {init!r} is no earlier part ({earlier})")
     check_extracted(configs, path)
     return configs
 
 
-def check_extracted(steps, path):
-    """Raises SertkError unless every extracted layer exists, has a name of its own, and is used by later steps."""
+def check_extracted(parts, path):
+    """Raises SertkError unless every extracted layer exists, has a name of its own, and is used by later parts."""
     from sertk.models import MODELS
 
     makers = {}
-    for number, (name, config) in enumerate(steps.items()):
+    for number, (name, config) in enumerate(parts.items()):
         where, layer = f"{path}: steps.{name}", config.extract
         layers = MODELS[config.model.name].layers
         if layer is not None and layer not in layers:
             raise SertkError(f"{where}.extract: {config.model.name} has no layer {layer!r} ({', '.join(layers)})")
         if layer in makers:
-            raise SertkError(f"{where}.extract: {layer} is extracted by the step {makers[layer]} already")
-        for later, other in list(steps.items())[number:]:
+            raise SertkError(f"{where}.extract: {layer} is extracted by the part {makers[layer]} already")
+        for later, other in list(parts.items())[number:]:
             if other.extract in (*config.features, config.conditions) and other.extract not in {None, *makers}:
-                raise SertkError(f"{where}.features: {other.extract} is extracted later, by the step {later}")
+                raise SertkError(f"{where}.features: {other.extract} is extracted later, by the part {later}")
         if layer is not None:
             makers[layer] = name
 
 
-def steps_mapping(steps):
-    """The resolved mapping of all steps, which `parse_steps` reads again."""
-    if list(steps) == ["train"]:
-        return to_mapping(steps["train"])
-    return {"steps": {name: to_mapping(config) for name, config in steps.items()}}
+def parts_mapping(parts):
+    """The resolved mapping of all parts, which `parse_parts` reads again."""
+    if list(parts) == ["train"]:
+        return to_mapping(parts["train"])
+    return {"steps": {name: to_mapping(config) for name, config in parts.items()}}
 
 
-def feature_types(steps):
-    """The sorted feature types that the steps take from the data folder, not from each other."""
-    extracted = {config.extract for config in steps.values()}
-    named = {name for config in steps.values() for name in config.taken}
+def feature_types(parts):
+    """The sorted feature types that the parts take from the data folder, not from each other."""
+    extracted = {config.extract for config in parts.values()}
+    named = {name for config in parts.values() for name in config.taken}
     return sorted(named - extracted)
 
 
-def data_needed(steps):
-    """What the steps take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`.
+def data_needed(parts):
+    """What the parts take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`.
 
     Of a speech recogniser's layer, which comes last, it is `asr:LAYER=feats/TYPE`, and `asr:LAYER` where the
     recogniser is not known, or runs in the loop.
     """
-    extracted, feats, layers = {config.extract for config in steps.values()}, set(), set()
-    for config in steps.values():
+    extracted, feats, layers = {config.extract for config in parts.values()}, set(), set()
+    for config in parts.values():
         for name in {*config.taken} - extracted:
             if is_asr(name):
                 known = config.asr.network and not config.asr.in_loop
-                layers.add(f"{name}=feats/{config.archive(name)}" if known else name)
+                layers.add(f"{name}=feats/{config.archive_name(name)}" if known else name)
             elif not config.on_the_fly:
                 feats.add(f"feats/{name}")
-    tables = {config.numbers for config in steps.values() if config.numbers}
+    tables = {config.numbers for config in parts.values() if config.numbers}
     return [*sorted(feats), *sorted(tables), *sorted(layers)]
 
 

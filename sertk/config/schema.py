@@ -1,4 +1,4 @@
-"""What a training's config says, as frozen dataclasses that refuse what is impossible; steps.py reads them from YAML."""
+"""What a training's config says, as frozen dataclasses that refuse what is impossible; loading.py reads them from YAML."""
 
 import dataclasses
 import math
@@ -11,7 +11,7 @@ from sertk.core.typed import build, require
 
 @dataclass(frozen=True)
 class Normalise:
-    """One normalisation step of the features."""
+    """One transform of the features, by which they are normalised."""
 
     how: Literal["mean", "meanvar", "minmax", "mulaw"] = "meanvar"  # mulaw takes -1..1 to -1..1 (Li 2018, Eq. 1)
     scope: Literal["window", "utterance", "speaker", "global"] = "global"
@@ -78,7 +78,7 @@ class Training:
     # Utterances are stretched in time by factors from this range, drawn anew in each epoch; above 1 is faster
     tempo: tuple[float, float] = (1.0, 1.0)
     gain: tuple[float, float] = (0.0, 0.0)  # dB, of the waveforms that features are computed from, drawn likewise
-    average: float = 0.0  # decay per step of the running mean of the weights that is validated and kept; 0: none
+    average: float = 0.0  # decay per update of the running mean of the weights that is validated and kept; 0: none
     checkpoint_seconds: float = 300.0  # a checkpoint within the epoch after this time
 
     def __post_init__(self):
@@ -101,7 +101,7 @@ class Training:
 def convert_normalise(_, value, path, key):
     items = [{"scope": value}] if isinstance(value, str) else value
     if not isinstance(items, list):
-        raise SertkError(f"{path}: {key}: expected a list of steps or a scope's name, got {value!r}")
+        raise SertkError(f"{path}: {key}: expected a list of transforms or a scope's name, got {value!r}")
     return tuple(build(Normalise, item, path, f"{key}.") for item in items)
 
 
@@ -148,7 +148,7 @@ class Asr:
             )
 
     @property
-    def recogniser(self):
+    def pretrained(self):
         """The recogniser's Config, where it runs in the loop."""
         self.require_network()
         return build(Config, self.source, "asr.source")
@@ -165,7 +165,7 @@ OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "a
 
 @dataclass(frozen=True)
 class Config:
-    """One training: the whole of a single-step model, or one step of several."""
+    """One training: the whole of a model, or one of its several parts."""
 
     model: Any = field(metadata={"convert": convert_model})  # the Config dataclass of the model's class
     features: tuple[str, ...]
@@ -178,8 +178,8 @@ class Config:
     segment: Segment | None = None
     optimiser: Optimiser = field(default_factory=Optimiser)
     training: Training = field(default_factory=Training)
-    init: str | None = None  # an earlier step: weights of equal name and shape start from its best ones
-    extract: str | None = None  # a layer: its vectors are a feature type of this name for the steps that follow
+    init: str | None = None  # an earlier part: weights of equal name and shape start from its best ones
+    extract: str | None = None  # a layer: its vectors are a feature type of this name for the parts that follow
     # Vectors of the training part come from so many trainings, each without the speakers it extracts; 0: from the one
     crossfit: int = 0
 
@@ -203,9 +203,9 @@ class Config:
         require(self.crossfit == 0 or self.crossfit >= 2, "crossfit", "0, or 2 and more")
         require(self.extract or not self.crossfit, "crossfit", "0, without extract")
         require(self.features, "features", "at least one feature type")
-        scopes = [step.scope for step in self.normalise]
+        scopes = [transform.scope for transform in self.normalise]
         ordered = sorted(scopes, key=lambda scope: scope == "window")
-        require(scopes == ordered, "normalise", "the steps with scope window after all others")
+        require(scopes == ordered, "normalise", "the transforms with scope window after all others")
         each = "window" if self.segment else "utterance"
         require(
             not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone"
@@ -231,17 +231,17 @@ class Config:
         """The feature types whose vectors the model takes."""
         return *self.features, *([self.conditions] if self.conditions else ())
 
-    def archive(self, feature_type):
+    def archive_name(self, feature_type):
         """The name of a feature type's archives in a data folder: of a recogniser's layer it says which recogniser."""
         if not is_asr(feature_type):
             return feature_type
         self.asr.require_network()
         return f"{ASR}{self.asr.layer}_{self.asr.network}"
 
-    def computed(self, feature_type):
+    def computed_type(self, feature_type):
         """What a stream is computed from waveforms as, a shipped feature type; None: it comes from archives."""
         if is_asr(feature_type):
-            return self.asr.recogniser.features[0] if self.asr.in_loop else None
+            return self.asr.pretrained.features[0] if self.asr.in_loop else None
         return feature_type if self.on_the_fly else None
 
     def normalise_of(self, feature_type):
@@ -250,7 +250,7 @@ class Config:
         Of a recogniser in the loop the stream is what that takes.
         """
         if is_asr(feature_type):
-            return self.asr.recogniser.normalise if self.asr.in_loop else ()
+            return self.asr.pretrained.normalise if self.asr.in_loop else ()
         return self.normalise
 
 

@@ -35,7 +35,7 @@ def wait_for_all():
 
 
 def any_is(flag):
-    """Whether `flag` is true in any of the processes, so that all of them stop at the same step."""
+    """Whether `flag` is true in any of the processes, so that all of them stop at the same update."""
     if not dist.is_initialized():
         return flag
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"

@@ -10,7 +10,7 @@ import numpy as np
 
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
-from sertk.experiments.experiment import step_folder
+from sertk.experiments.experiment import part_folder
 from sertk.kaldi.datadir import read_table
 
 CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
@@ -179,19 +179,19 @@ def _number(folder):
     return int(match[1]) if match else None
 
 
-def step_folders(folder):
+def part_folders(folder):
     """The folders of a run's trainings, its own the last, in the order of the experiment's config."""
     folder = Path(folder)
-    steps = read_config(folder.parents[1]).get("steps", {}) if (folder / "steps").is_dir() else {}
-    return [*(step_folder(folder, name) for name in list(steps)[:-1]), folder]
+    parts = read_config(folder.parents[1]).get("steps", {}) if (folder / "steps").is_dir() else {}
+    return [*(part_folder(folder, name) for name in list(parts)[:-1]), folder]
 
 
 def _seconds(folder):
     """What all trainings of a run took together, where all say so."""
     seconds = [
         line["seconds"]
-        for step in step_folders(folder)
-        for line in read_epochs(step)
+        for part in part_folders(folder)
+        for line in read_epochs(part)
         if line.get("seconds") is not None
     ]
     return sum(seconds) if seconds else None

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sertk.config.loading import feature_types, steps_mapping
+from sertk.config.loading import feature_types, parts_mapping
 from sertk.config.schema import Normalise, differing_keys, to_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml, write_json, write_text, write_yaml
 from sertk.core.locks import LEASE, locked
-from sertk.experiments.pretrained import describe_recogniser, keep_recogniser
+from sertk.experiments.pretrained import describe_pretrained, keep_pretrained
 from sertk.kaldi.labels import Labels
 from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
 
@@ -36,12 +36,12 @@ def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names, as
     card = experiment_card(steps, data_dir, splits_dir, label_set, names)
     reuses = any(config.asr for config in steps.values())
     if reuses:
-        card["asr"] = describe_recogniser(asr_exp)
+        card["asr"] = describe_pretrained(asr_exp)
     with locked(Path(exp_dir) / ".lock", patience=LEASE):
-        store(Path(exp_dir) / "config.yaml", steps_mapping(steps))
+        store(Path(exp_dir) / "config.yaml", parts_mapping(steps))
         store(Path(exp_dir) / "card.yaml", card, essence=essence_of_card)
         if reuses:
-            keep_recogniser(exp_dir, asr_exp)
+            keep_pretrained(exp_dir, asr_exp)
 
 
 def essence_of_card(card):
@@ -91,10 +91,10 @@ def describe_normalisation(config):
     if len(as_they_are) == len(config.features):
         return "none"
     parts = []
-    for step in config.normalise:
-        scaled = step.how == "minmax" and step.range != Normalise.range
-        how = f"{step.how} to {step.range[0]:g}..{step.range[1]:g}" if scaled else step.how
-        parts.append(f"{how} global" if step.scope == "global" else f"{how} per {step.scope}")
+    for transform in config.normalise:
+        scaled = transform.how == "minmax" and transform.range != Normalise.range
+        how = f"{transform.how} to {transform.range[0]:g}..{transform.range[1]:g}" if scaled else transform.how
+        parts.append(f"{how} global" if transform.scope == "global" else f"{how} per {transform.scope}")
     return ", then ".join(parts) + "".join(f", {name} as it is" for name in as_they_are)
 
 
@@ -146,10 +146,10 @@ def hold_run(run_dir):
         yield
 
 
-def check_earlier_steps(run_dir, steps, name, splits_dir, fold, seed):
+def check_earlier_parts(run_dir, steps, name, splits_dir, fold, seed):
     """Raises SertkError unless the steps before `name` are trained, on the same lists and with the same seed."""
     for earlier in list(steps)[: list(steps).index(name)]:
-        folder, layer = step_folder(run_dir, earlier), steps[earlier].extract
+        folder, layer = part_folder(run_dir, earlier), steps[earlier].extract
         made = folder / "checkpoints" / "best.pt" if layer is None else Path(run_dir) / "feats" / f"{layer}.scp"
         if not made.exists():
             raise SertkError(f"{made}: missing; train the step {earlier} first (--step {earlier})")
@@ -172,7 +172,7 @@ def check_lists(run_dir, splits_dir, fold):
         )
 
 
-def step_folder(run_dir, step=None):
+def part_folder(run_dir, step=None):
     """Where a step of a run is trained: the last one (None) in the run's own folder."""
     return Path(run_dir) / "steps" / step if step else Path(run_dir)
 

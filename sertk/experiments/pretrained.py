@@ -24,7 +24,7 @@ def network_of(path):
     return file_digest(path, "sha256")[:12]
 
 
-def recogniser_config(asr_exp):
+def pretrained_config(asr_exp):
     """The Config of a recogniser's experiment; raises SertkError for an experiment of another task."""
     path = Path(asr_exp) / "config.yaml"
     mapping = read_yaml(path)
@@ -34,29 +34,29 @@ def recogniser_config(asr_exp):
     return config
 
 
-def with_recogniser(steps, asr_exp):
-    """The steps {name: Config} with the recogniser of the experiment folder `asr_exp` filled in.
+def with_pretrained(parts, asr_exp):
+    """The parts {name: Config} with the recogniser of the experiment folder `asr_exp` filled in.
 
-    Raises SertkError where there is none, it has not the layer that a step takes, or it cannot run in the loop.
+    Raises SertkError where there is none, it has not the layer that a part takes, or it cannot run in the loop.
     """
-    if not any(config.asr for config in steps.values()):
-        return steps
+    if not any(config.asr for config in parts.values()):
+        return parts
     if not asr_exp:
         raise SertkError("the model takes a layer of a speech recogniser: --asr_exp names its experiment folder")
     network = network_of(checkpoint(asr_exp))
-    own = recogniser_config(asr_exp)
+    own = pretrained_config(asr_exp)
     loop = {"source": to_mapping(own), "tokens": read_yaml(Path(asr_exp) / "card.yaml")["tokens"]}
     layers = own.model.gru_layers
-    for config in steps.values():
+    for config in parts.values():
         if config.asr and config.asr.layer > layers:
             raise SertkError(f"{asr_exp}: its network has {layers} recurrent layers: no asr.layer {config.asr.layer}")
-        if config.asr and config.asr.in_loop and {step.scope for step in own.normalise} - {"utterance"}:
+        if config.asr and config.asr.in_loop and {transform.scope for transform in own.normalise} - {"utterance"}:
             raise SertkError(f"{asr_exp}: not normalised per utterance alone: it cannot run with asr.in_loop=true")
 
     def filled(asr):
         return asr and dataclasses.replace(asr, network=network, **(loop if asr.in_loop else {}))
 
-    return {name: dataclasses.replace(config, asr=filled(config.asr)) for name, config in steps.items()}
+    return {name: dataclasses.replace(config, asr=filled(config.asr)) for name, config in parts.items()}
 
 
 def decoded_parts(asr_exp):
@@ -65,7 +65,7 @@ def decoded_parts(asr_exp):
     return {path.parent.name.removeprefix("decode_"): read_json(path) for path in paths}
 
 
-def describe_recogniser(asr_exp):
+def describe_pretrained(asr_exp):
     """For the protocol card: the experiment's name, its hours of training, and character error rates, shares."""
     folder = Path(asr_exp)
     return {
@@ -75,7 +75,7 @@ def describe_recogniser(asr_exp):
     }
 
 
-def keep_recogniser(exp_dir, asr_exp):
+def keep_pretrained(exp_dir, asr_exp):
     """Copies the recogniser into the experiment, so that what is trained on it can be used without `asr_exp`."""
     kept = Path(exp_dir) / KEPT / "checkpoints" / "best.pt"
     if kept.exists():
@@ -85,7 +85,7 @@ def keep_recogniser(exp_dir, asr_exp):
         shutil.copyfileobj(source, copy)
 
 
-def kept_recogniser(run_dir, asr):
+def kept_pretrained(run_dir, asr):
     """The folder of the recogniser that a run's experiment keeps; raises SertkError where it is not the config's."""
     folder = Path(run_dir).resolve().parents[1] / KEPT
     path = folder / "checkpoints" / "best.pt"
@@ -96,10 +96,10 @@ def kept_recogniser(run_dir, asr):
     return folder
 
 
-def load_recogniser(run_dir, asr, device):
-    """The TrainedModel of a run's recogniser, as an earlier step that extracts the layer."""
+def load_pretrained(run_dir, asr, device):
+    """The TrainedModel of a run's recogniser, as an earlier part that extracts the layer."""
     from sertk.inference.trained import TrainedModel
 
-    recogniser = TrainedModel(kept_recogniser(run_dir, asr), device)
+    recogniser = TrainedModel(kept_pretrained(run_dir, asr), device)
     recogniser.config = dataclasses.replace(recogniser.config, extract=recogniser.model.layers[asr.layer - 1])
     return recogniser

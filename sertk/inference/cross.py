@@ -9,8 +9,8 @@ from sertk.batches.dataset import load_dataset, own_feats
 from sertk.config.schema import is_asr
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
-from sertk.evaluation.runs import step_folders
-from sertk.experiments.pretrained import load_recogniser
+from sertk.evaluation.runs import part_folders
+from sertk.experiments.pretrained import load_pretrained
 from sertk.inference.inputs import Input
 from sertk.inference.trained import TrainedModel
 from sertk.inference.vectors import write_vectors
@@ -75,7 +75,7 @@ def map_labels(data_dir, label_set, path, classes):
 def read_other_corpus(trained, data_dir, label_set, map_path):
     """The Input of a data folder of another corpus, and its card.
 
-    What earlier steps of the run extract is extracted from that folder too, and so is a speech recogniser's layer
+    What earlier parts of the run extract is extracted from that folder too, and so is a speech recogniser's layer
     of which it has no archives. Raises SertkError for the corpus that the model was trained on.
     """
     labels, card = map_labels(data_dir, label_set, map_path, trained.classes)
@@ -102,11 +102,11 @@ def read_other_corpus(trained, data_dir, label_set, map_path):
 
 def earlier_models(trained, data_dir):
     """Yields the models whose vectors a run takes and a data folder lacks, in order, with the archives' names."""
-    for step in step_folders(trained.run_dir):
-        model = trained if step == trained.folder else TrainedModel(trained.run_dir, trained.device, step.name)
+    for folder in part_folders(trained.run_dir):
+        model = trained if folder == trained.folder else TrainedModel(trained.run_dir, trained.device, folder.name)
         for name in filter(is_asr, model.config.features):
-            archive = model.config.archive(name)
-            if not (model.config.computed(name) or DataDir(data_dir).feats_path(archive).exists()):
-                yield load_recogniser(trained.run_dir, model.config.asr, trained.device), archive
+            archive = model.config.archive_name(name)
+            if not (model.config.computed_type(name) or DataDir(data_dir).feats_path(archive).exists()):
+                yield load_pretrained(trained.run_dir, model.config.asr, trained.device), archive
         if model.config.extract:
             yield model, model.config.extract

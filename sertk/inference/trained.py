@@ -7,7 +7,7 @@ from sertk.batches.normalise import Normaliser
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.core.typed import build
-from sertk.experiments.experiment import step_folder
+from sertk.experiments.experiment import part_folder
 from sertk.models.build import build_model
 from sertk.training.checkpoint import read_checkpoint
 
@@ -30,7 +30,7 @@ class LoadedModel:
         self.model.to(device).eval()
 
     def needs_speakers(self):
-        return any(step.scope == "speaker" for step in self.config.normalise)
+        return any(transform.scope == "speaker" for transform in self.config.normalise)
 
     def normalise(self, dataset, speakers, cmvn=None):
         """Normalises a Dataset in place, moves it to the device and returns it.
@@ -61,13 +61,13 @@ class LoadedModel:
 
 
 class TrainedModel(LoadedModel):
-    """The trained model of a run folder, or of one of its earlier steps; raises SertkError when there is none."""
+    """The trained model of a run folder, or of one of its earlier parts; raises SertkError when there is none."""
 
-    def __init__(self, run_dir, device, step=None):
-        self.run_dir, self.step, self.folder = Path(run_dir), step, step_folder(run_dir, step)
+    def __init__(self, run_dir, device, part=None):
+        self.run_dir, self.part, self.folder = Path(run_dir), part, part_folder(run_dir, part)
         path = self.folder / "checkpoints" / "best.pt"
         super().__init__(read_checkpoint(path), path, device)
 
     def crossfit(self, number):
-        """The model that the same step trained without a part of the training part."""
-        return TrainedModel(self.run_dir, self.device, f"{self.step}/crossfit{number}")
+        """The model that the same part trained without a part of the training part."""
+        return TrainedModel(self.run_dir, self.device, f"{self.part}/crossfit{number}")

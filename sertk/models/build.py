@@ -12,7 +12,7 @@ def build_model(config, dims, classes):
     if not (config.asr and config.asr.in_loop):
         return MODELS[config.model.name](config.model, Shape(dims, classes, frames))
     (stream,) = filter(is_asr, dims)
-    own = config.asr.recogniser
+    own = config.asr.pretrained
     recogniser = build_model(own, {own.features[0]: dims[stream]}, config.asr.tokens)
     model = MODELS[config.model.name](config.model, Shape({**dims, stream: recogniser.width}, classes, frames))
     return Transfer(model, recogniser, stream, config.asr.unfreeze)

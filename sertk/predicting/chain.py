@@ -1,4 +1,4 @@
-"""From waveforms to posteriors: the extractors and all trained steps of a system."""
+"""From waveforms to posteriors: the extractors and all trained parts of a system."""
 
 from dataclasses import dataclass
 
@@ -23,19 +23,19 @@ class Piece:
 
 
 class Chain:
-    """The steps {name: LoadedModel} of a system in order; the last one classifies, the others make its features.
+    """The parts {name: LoadedModel} of a system in order; the last one classifies, the others make its features.
 
     Raises SertkError for a system that cannot recognise what is not labelled or counted, and for feature types whose
     options are not known.
     """
 
-    def __init__(self, steps, where):
-        self.steps = needed_steps(steps)
-        *self.earlier, self.final = self.steps.values()
+    def __init__(self, parts, where):
+        self.parts = needed_parts(parts)
+        *self.earlier, self.final = self.parts.values()
         self.classes = self.final.classes
         made = {model.config.extract for model in self.earlier}
         self.extractors, self.channel = {}, None
-        for name, model in self.steps.items():
+        for name, model in self.parts.items():
             check_needs(model, where)
             for feature_type in sorted({*model.config.taken} - made):
                 self.add_extractor(feature_type, model.feature_options.get(feature_type), f"{where}: {name}")
@@ -52,17 +52,17 @@ class Chain:
 
     @property
     def pools_speakers(self):
-        return any(model.needs_speakers() for model in self.steps.values())
+        return any(model.needs_speakers() for model in self.parts.values())
 
     @property
     def slides(self):
         """Whether windows of a recording of any length are the same without knowing the rest of it."""
         config = self.final.config
-        scopes = {step.scope for step in config.normalise}
+        scopes = {transform.scope for transform in config.normalise}
         contexts = [extractor.context for extractor in self.extractors.values()]
         return (
             bool(config.segment)
-            and len(self.steps) == len(contexts) == 1
+            and len(self.parts) == len(contexts) == 1
             and scopes <= {"global", "window"}
             and None not in contexts
         )
@@ -90,10 +90,10 @@ class Chain:
         return [(times, own.numpy()) for times, own in zip(self.times(dataset, pieces), rows)]
 
     def normalised(self, pieces):
-        """What the last step sees of `pieces`."""
+        """What the last part sees of `pieces`."""
         names, speakers = [str(place) for place in range(len(pieces))], [piece.speaker for piece in pieces]
         matrices = {name: [piece.features[name] for piece in pieces] for name in self.extractors}
-        for model in self.steps.values():
+        for model in self.parts.values():
             streams = {name: Stream(matrices[name]) for name in model.config.features}
             conditions = model.config.conditions
             conditions = torch.from_numpy(np.concatenate(matrices[conditions])) if conditions else None
@@ -131,21 +131,21 @@ def window_counts(dataset, segment):
 def window_times(places, segment, extractor):
     """Start and end in seconds (windows, 2) of the windows at frames `places` (windows,), not cut at any edge."""
     first = places - (0 if segment.pad == "zero" else segment.frames // 2)
-    step, length = (
+    shift, length = (
         extractor.shift / extractor.sample_frequency,
         extractor.shortest / extractor.sample_frequency,
     )
-    return np.stack([first * step, (first + segment.frames - 1) * step + length], 1)
+    return np.stack([first * shift, (first + segment.frames - 1) * shift + length], 1)
 
 
-def needed_steps(steps):
+def needed_parts(parts):
     """Those of {name: model} on whose features the last one depends, in order."""
     kept, wanted = [], set()
-    for place, (name, model) in enumerate(reversed(steps.items())):
+    for place, (name, model) in enumerate(reversed(parts.items())):
         if place == 0 or model.config.extract in wanted:
             kept.append(name)
             wanted |= {*model.config.taken}
-    return {name: steps[name] for name in reversed(kept)}
+    return {name: parts[name] for name in reversed(kept)}
 
 
 def check_needs(model, where):

@@ -8,8 +8,8 @@ from sertk.core.files import read_yaml
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_scored, read_results
 from sertk.evaluation.runs import run_folders
-from sertk.experiments.experiment import step_folder
-from sertk.experiments.pretrained import load_recogniser
+from sertk.experiments.experiment import part_folder
+from sertk.experiments.pretrained import load_pretrained
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
 from sertk.inference.trained import TrainedModel
 from sertk.predicting.chain import Chain
@@ -27,21 +27,21 @@ def load_recognizer(path, device="auto", fold=None, seed=None, feats_config=None
 
 
 def load_system(path, device, fold=None, seed=None, feats_config=None):
-    """({step name: LoadedModel}, card) of what `load_recognizer` takes."""
+    """({part name: LoadedModel}, card) of what `load_recognizer` takes."""
     if Path(path).is_dir():
         run_dir = find_run(path, fold, seed)
-        steps, card = load_run(run_dir, device), run_card(run_dir)
+        parts, card = load_run(run_dir, device), run_card(run_dir)
     else:
         if fold is not None or seed is not None:
             raise SertkError(f"{path}: a packed model is of one fold and seed: no --fold, no --seed")
-        steps, card = read_package(path, device)
+        parts, card = read_package(path, device)
     for feature_type, description in (feats_config or {}).items():
         shipped = description in feature_types()
         extractor = load_extractor(description) if shipped else load_extractor(config=description)
-        for model in steps.values():
+        for model in parts.values():
             if feature_type in model.config.taken:
                 model.feature_options[feature_type] = describe_extractor(extractor)
-    return Chain(steps, path).steps, card
+    return Chain(parts, path).parts, card
 
 
 def find_run(path, fold=None, seed=None):
@@ -65,9 +65,9 @@ def find_run(path, fold=None, seed=None):
 
 
 def load_run(run_dir, device):
-    """{step name: TrainedModel} of a run, each after those whose features it takes; the last one is `model`."""
+    """{part name: TrainedModel} of a run, each after those whose features it takes; the last one is `model`."""
     names = sorted(folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir())
-    makers = {read_yaml(step_folder(run_dir, name) / "config.yaml")["extract"]: name for name in names}
+    makers = {read_yaml(part_folder(run_dir, name) / "config.yaml")["extract"]: name for name in names}
     models = {}
 
     def load(name=None):
@@ -79,7 +79,7 @@ def load_run(run_dir, device):
 
     load()
     reused = [model.config.asr for model in models.values() if model.config.asr and not model.config.asr.in_loop]
-    recogniser = {"asr": load_recogniser(run_dir, reused[0], device)} if reused else {}
+    recogniser = {"asr": load_pretrained(run_dir, reused[0], device)} if reused else {}
     return recogniser | {f"steps/{name}" if name else "model": model for name, model in models.items()}
 
 

@@ -1,7 +1,7 @@
 """Packed models: one zip with all that recognising needs, and nothing that is executed when it is read.
 
-`model.json` has the format's number, name and card of the system, and of each step config, classes, dims and
-feature options; `model.pt` and, of earlier steps, `steps/STEP.pt` have weights and normalisation statistics, for
+`model.json` has the format's number, name and card of the system, and of each part config, classes, dims and
+feature options; `model.pt` and, of earlier parts, `steps/PART.pt` have weights and normalisation statistics, for
 torch.load with weights_only.
 """
 
@@ -30,14 +30,14 @@ LARGEST_MANIFEST = 2**24  # bytes
 LARGEST_WINDOW = 2**26  # values
 
 
-def write_package(path, steps, card):
-    """Writes {step name: LoadedModel} and a card; the same content gives the same bytes."""
-    contents = {f"{name}.pt": weights_of(model) for name, model in steps.items()}
+def write_package(path, parts, card):
+    """Writes {part name: LoadedModel} and a card; the same content gives the same bytes."""
+    contents = {f"{name}.pt": weights_of(model) for name, model in parts.items()}
     manifest = {
         "format": FORMAT,
         "sertk": __version__,
         "card": card,
-        "steps": {name: description_of(model) for name, model in steps.items()},
+        "steps": {name: description_of(model) for name, model in parts.items()},
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
@@ -65,7 +65,7 @@ def weights_of(model):
 
 
 def read_package(path, device):
-    """({step name: LoadedModel}, card) of a packed model.
+    """({part name: LoadedModel}, card) of a packed model.
 
     Raises SertkError for what is none, is damaged, of another format, holds other files, or whose parts do not fit
     each other.
@@ -82,11 +82,11 @@ def read_package(path, device):
     for name, digest in manifest["files"].items():
         if hashlib.sha256(contents[name]).hexdigest() != digest:
             raise SertkError(f"{path}: {name} is damaged: its checksum is another")
-    steps = {
-        name: load_step(f"{path}: {name}", description, contents[f"{name}.pt"], device)
+    parts = {
+        name: load_part(f"{path}: {name}", description, contents[f"{name}.pt"], device)
         for name, description in manifest["steps"].items()
     }
-    return steps, manifest["card"]
+    return parts, manifest["card"]
 
 
 def check_entries(package, path):
@@ -111,25 +111,25 @@ def read_manifest(package, path):
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
         raise SertkError(f"{path}: of the format {found!r}, this version of sertk ({__version__}) reads {FORMAT}")
-    steps, files = manifest.get("steps"), manifest.get("files")
+    parts, files = manifest.get("steps"), manifest.get("files")
     if (
         not isinstance(manifest.get("card"), dict)
-        or not isinstance(steps, dict)
-        or not steps
+        or not isinstance(parts, dict)
+        or not parts
         or not isinstance(files, dict)
     ):
-        raise SertkError(f"{path}: {MANIFEST} lacks card, steps or files")
-    expected = {f"{name}.pt" for name in steps}
+        raise SertkError(f"{path}: {MANIFEST} lacks card, parts or files")
+    expected = {f"{name}.pt" for name in parts}
     extra = sorted({*package.namelist()} - {MANIFEST} - expected)
     if extra or any(not re.fullmatch(r"(steps/)?\w[\w-]*\.pt", name) for name in expected):
-        raise SertkError(f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible step names")
+        raise SertkError(f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible part names")
     if set(files) != expected or not expected <= {*package.namelist()}:
-        raise SertkError(f"{path}: not the weights of exactly the steps {', '.join(steps)}")
+        raise SertkError(f"{path}: not the weights of exactly the parts {', '.join(parts)}")
     return manifest
 
 
-def load_step(where, description, content, device):
-    """The LoadedModel of a step; raises SertkError where weights, sizes and config do not fit each other."""
+def load_part(where, description, content, device):
+    """The LoadedModel of a part; raises SertkError where weights, sizes and config do not fit each other."""
     if not isinstance(description, dict) or set(description) != {
         "config",
         "classes",

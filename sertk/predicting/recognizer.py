@@ -64,8 +64,8 @@ class Recognizer:
     seconds apart (default: `window`).
     """
 
-    def __init__(self, steps, card, where):
-        self.chain, self.card = Chain(steps, where), card
+    def __init__(self, parts, card, where):
+        self.chain, self.card = Chain(parts, where), card
         self.classes = self.chain.classes
 
     def __call__(self, audio, window=None, hop=None):

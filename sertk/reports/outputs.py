@@ -7,7 +7,7 @@ from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
 from sertk.core.files import write_json, write_text
 from sertk.evaluation.results import read_results, score
-from sertk.evaluation.runs import DECODED, read_config, read_runs, run_folders, step_folders
+from sertk.evaluation.runs import DECODED, part_folders, read_config, read_runs, run_folders
 from sertk.kaldi.datadir import read_lines
 from sertk.reports.cross import cross_card
 from sertk.reports.pages import markdown
@@ -100,7 +100,7 @@ def read_commands(experiment, decoded=DECODED):
     """The lines of every run's command.txt, of its training and of its decoding, by fold and seed, each once."""
     lines = {}
     for _, _, folder in run_folders(experiment):
-        for part in (*step_folders(folder), folder / decoded):
+        for part in (*part_folders(folder), folder / decoded):
             path = part / "command.txt"
             if path.is_file():
                 lines |= dict.fromkeys(line for line in read_lines(path) if line.strip())

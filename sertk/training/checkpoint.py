@@ -13,7 +13,7 @@ class Progress:
     """Where a training is; a checkpoint holds it whole."""
 
     epoch: int = 0  # epochs finished
-    step: int = 0  # batches done in the epoch under way
+    updates: int = 0  # batches done in the epoch under way
     sums: dict[str, float] = field(default_factory=dict)  # of the loss and the model's own figures over those batches
     seconds: float = 0.0  # spent in the epoch under way
     best_value: float | None = None
@@ -63,7 +63,10 @@ def load_checkpoint(path, task, optimiser, average):
     torch.set_rng_state(checkpoint["random"]["cpu"])
     if "cuda" in checkpoint["random"] and task.device.type == "cuda":
         torch.cuda.set_rng_state(checkpoint["random"]["cuda"], task.device)
-    return Progress(**checkpoint["progress"])
+    progress = checkpoint["progress"]
+    if "step" in progress:  # as it was called before version 0.2
+        progress["updates"] = progress.pop("step")
+    return Progress(**progress)
 
 
 def read_checkpoint(path):

@@ -1,4 +1,4 @@
-"""The training loop: one for every task, resumable at any step."""
+"""The training loop: one for every task, resumable at any update."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ class Interrupted(Exception):
 
 
 @dataclass
-class Run:
+class Trainer:
     """One training: what is trained, how, where it is written, and how far it is."""
 
     task: object
@@ -73,43 +73,43 @@ def train(task, training, optimiser, run_dir, seed):
     """
     average = mean_of_weights(task.model, training.average) if training.average else None
     state = Progress(precision=choose_precision(training.precision, task.device))
-    run = Run(task, training, optimiser, average, Path(run_dir), seed, state)
-    if run.latest.exists():
-        run.state = load_checkpoint(run.latest, task, optimiser, average)
-        log.info("going on from epoch %d, step %d", run.state.epoch + 1, run.state.step)
-        keep_best(run)
+    trainer = Trainer(task, training, optimiser, average, Path(run_dir), seed, state)
+    if trainer.latest.exists():
+        trainer.state = load_checkpoint(trainer.latest, task, optimiser, average)
+        log.info("going on from epoch %d, update %d", trainer.state.epoch + 1, trainer.state.updates)
+        keep_best(trainer)
     with stop_on_sigterm() as stopped:
-        while not run.finished():
-            train_epoch(run, stopped)
-            finish_epoch(run)
-            if any_is(stopped.is_set) and not run.finished():
+        while not trainer.finished():
+            train_epoch(trainer, stopped)
+            finish_epoch(trainer)
+            if any_is(stopped.is_set) and not trainer.finished():
                 raise Interrupted
-    log.info("training ended after epoch %d; the best epoch was %d", run.state.epoch, run.state.best_epoch)
+    log.info("training ended after epoch %d; the best epoch was %d", trainer.state.epoch, trainer.state.best_epoch)
 
 
-def train_epoch(run, stopped):
+def train_epoch(trainer, stopped):
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
-    task, training, state = run.task, run.training, run.state
-    for group in run.optimiser.param_groups:
-        group["lr"] = run.learning_rate()
-    generator = torch.Generator().manual_seed(run.seed * 1_000_003 + state.epoch)
+    task, training, state = trainer.task, trainer.training, trainer.state
+    for group in trainer.optimiser.param_groups:
+        group["lr"] = trainer.learning_rate()
+    generator = torch.Generator().manual_seed(trainer.seed * 1_000_003 + state.epoch)
     chunks = task.epoch_batches(generator, state.epoch)
     sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in state.sums.items()}
     begun = time.monotonic() - state.seconds
     saved = time.monotonic()
     task.model.train()
-    left = chunks[state.step :]
+    left = chunks[state.updates :]
     for batch in progress_bar(task.gather_all(left), f"epoch {state.epoch + 1}", len(left)):
-        figures = train_step(task, run.optimiser, batch, training.grad_clip, state.precision)
-        if run.average:
-            run.average.update_parameters(task.model)
+        figures = update(task, trainer.optimiser, batch, training.grad_clip, state.precision)
+        if trainer.average:
+            trainer.average.update_parameters(task.model)
         sums = {name: value.double() + sums.get(name, 0) for name, value in figures.items()}
-        state.step += 1
+        state.updates += 1
         due = training.checkpoint_seconds and time.monotonic() - saved > training.checkpoint_seconds
         stopping = any_is(stopped.is_set)
-        if state.step < len(chunks) and (due or stopping):
+        if state.updates < len(chunks) and (due or stopping):
             note_epoch(state, sums, begun)
-            run.save()
+            trainer.save()
             saved = time.monotonic()
             if stopping:
                 wait_for_all()  # the first process that ends ends all, also the one that writes
@@ -130,7 +130,7 @@ def refuse_infinite(figures, epoch):
             raise SertkError(f"epoch {epoch}: {name} is {value}; try a smaller optimiser.lr")
 
 
-def train_step(task, optimiser, batch, grad_clip, precision):
+def update(task, optimiser, batch, grad_clip, precision):
     """One update; returns the loss and the model's figures, detached, on the task's device."""
     with autocast(task.device, precision):
         loss, figures = task.model.loss(batch)
@@ -143,42 +143,42 @@ def train_step(task, optimiser, batch, grad_clip, precision):
     return {"loss": summed(loss.detach()), **{name: value.detach() for name, value in figures.items()}}
 
 
-def finish_epoch(run):
+def finish_epoch(trainer):
     """Validates, notes the epoch and whether it is the best so far, and writes all that has to be kept of it."""
-    state, training = run.state, run.training
+    state, training = trainer.state, trainer.training
     begun = time.monotonic()
-    with autocast(run.task.device, state.precision):
-        metrics = run.task.validate(run.kept)
+    with autocast(trainer.task.device, state.precision):
+        metrics = trainer.task.validate(trainer.kept)
     refuse_infinite(metrics, state.epoch + 1)
     state.epoch += 1
     line = {
         "epoch": state.epoch,
-        **{f"train_{name}": value / state.step for name, value in state.sums.items()},
+        **{f"train_{name}": value / state.updates for name, value in state.sums.items()},
         **metrics,
-        "lr": run.optimiser.param_groups[0]["lr"],
-        "steps": state.step,
+        "lr": trainer.optimiser.param_groups[0]["lr"],
+        "updates": state.updates,
         "seconds": round(state.seconds + time.monotonic() - begun, 3),
     }
     state.history.append(line)
-    state.step, state.sums, state.seconds = 0, {}, 0.0
+    state.updates, state.sums, state.seconds = 0, {}, 0.0
     log.info("  ".join(f"{key} {value:.4g}" for key, value in line.items()))
     if is_best(metrics, training.select, state.best_value):
         state.best_value = metrics.get(training.select)  # None where the last epoch is taken
         state.best_epoch = state.epoch
     if is_first():
-        write_text(run.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
-    run.save()
-    keep_best(run)
+        write_text(trainer.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
+    trainer.save()
+    keep_best(trainer)
 
 
-def keep_best(run):
+def keep_best(trainer):
     """Writes best.pt if the epoch that has just ended is the best.
 
     It comes after latest.pt and again when training goes on, so that best.pt is always of the epoch that
     latest.pt names, also where training was killed between the two.
     """
-    if is_first() and run.state.step == 0 and 0 < run.state.epoch == run.state.best_epoch:
-        save_best(run.folder / "checkpoints" / "best.pt", run.task, run.kept, run.state.epoch)
+    if is_first() and trainer.state.updates == 0 and 0 < trainer.state.epoch == trainer.state.best_epoch:
+        save_best(trainer.folder / "checkpoints" / "best.pt", trainer.task, trainer.kept, trainer.state.epoch)
 
 
 def make_optimiser(config, model):
@@ -193,10 +193,10 @@ def make_optimiser(config, model):
 
 
 def mean_of_weights(model, decay):
-    """An AveragedModel whose exponential mean starts short and lengthens to 1 / (1 - decay) steps."""
+    """An AveragedModel whose exponential mean starts short and lengthens to 1 / (1 - decay) updates."""
 
-    def average(means, values, steps):
-        weight = 1 - min(decay, (1 + float(steps)) / (10 + float(steps)))
+    def average(means, values, updates):
+        weight = 1 - min(decay, (1 + float(updates)) / (10 + float(updates)))
         torch._foreach_lerp_(means, values, weight)
 
     return AveragedModel(model, multi_avg_fn=average)
@@ -219,7 +219,7 @@ def autocast(device, precision):
 
 @contextlib.contextmanager
 def stop_on_sigterm():
-    """Within the block SIGTERM only sets `is_set` of the object it yields, so that a step ends before a checkpoint."""
+    """Within the block SIGTERM only sets `is_set` of the object it yields, so that an update ends before a checkpoint."""
 
     class Flag:
         is_set = False

@@ -7,7 +7,7 @@ import torch
 
 from sertk.core.errors import SertkError
 from sertk.core.files import naming
-from sertk.experiments.experiment import start_run, step_folder
+from sertk.experiments.experiment import part_folder, start_run
 from sertk.inference.vectors import extract_features
 from sertk.kaldi.datadir import DataDir
 from sertk.models.base import FittedModel
@@ -25,7 +25,7 @@ def train_step(run, config, step, device):
 
     `run` has run_dir, data, splits, fold, labels and seed, as sertk-train's options. Goes on with what was cut off.
     """
-    folder = step_folder(run.run_dir, step)
+    folder = part_folder(run.run_dir, step)
     fold = start_run(folder, config, run.seed, run.splits, run.fold, device)
     log_to(folder / "train.log")
     train_on(run, config, folder, fold, device)
@@ -52,7 +52,7 @@ def train_on(run, config, folder, fold, device):
         device,
     )
     if config.init:
-        path = step_folder(run.run_dir, config.init) / "checkpoints" / "best.pt"
+        path = part_folder(run.run_dir, config.init) / "checkpoints" / "best.pt"
         log.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
     if isinstance(task.model, FittedModel):
         fit(task, folder, run.seed)

@@ -169,7 +169,7 @@ def test_training_and_decoding_on_the_fly_give_what_archives_give(asr):
         (asr / part / f"feats/{TYPE}.scp").unlink()
     assert train(asr, "fly") == 0 and decode(asr, "dev", "fly") == 0
     for line, other in zip(metrics(asr / "archived"), metrics(asr / "fly"), strict=True):
-        assert line["steps"] == 4
+        assert line["updates"] == 4
         for name in ("train_loss", "valid_loss", "valid_cer"):
             assert other[name] == pytest.approx(line[name], rel=1e-4)
     texts = [(asr / exp / "decode_dev/text").read_text() for exp in ("archived", "fly")]
@@ -183,7 +183,7 @@ def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, cut_off_at):
     with pytest.raises(RuntimeError, match="cut off"):
         train(asr, "other", often)
     latest = [asr / exp / "checkpoints/latest.pt" for exp in ("fly", "other")]
-    assert torch.load(latest[1], weights_only=True)["progress"]["step"] == 1
+    assert torch.load(latest[1], weights_only=True)["progress"]["updates"] == 1
     assert train(asr, "other", often) == 0
     one, other = (torch.load(path, weights_only=True)["model"] for path in latest)
     assert all(torch.equal(one[name], other[name]) for name in one)

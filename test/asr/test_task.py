@@ -13,7 +13,7 @@ import torch
 from sertk.asr.scoring import ErrorRates
 from sertk.asr.task import load_transcribed
 from sertk.bin import decode_asr, train_asr
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.core.errors import SertkError
 from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.archives import MatrixWriter
@@ -104,7 +104,7 @@ def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, cut_off_at):
     often = ("--set", "training.checkpoint_seconds=0.000001")
     with pytest.raises(RuntimeError, match="cut off"):
         train_asr.main(command(asr, "other", *often))
-    assert torch.load(asr / "other/checkpoints/latest.pt", weights_only=True)["progress"]["step"] == 1
+    assert torch.load(asr / "other/checkpoints/latest.pt", weights_only=True)["progress"]["updates"] == 1
     assert train_asr.main(command(asr, "other", *often)) == 0
     one, other = weights(asr / "exp"), weights(asr / "other")
     assert all(torch.equal(one[name], other[name]) for name in one)
@@ -135,7 +135,7 @@ def test_utterances_that_teach_nothing_are_named_and_left_out(asr, caplog):
     texts = {"a": "ab", "b": "", "c": "abc", "d": "a1", "e": "aab"}
     write_folder(asr / "odd", {utterance: text or "x" for utterance, text in texts.items()}, [60, 60, 33, 60, 30])
     (asr / "odd/text").write_text("a ab\nb \nc abc\nd a1\ne aab\n")
-    config = load_steps(asr / "config.yaml")["train"]
+    config = load_parts(asr / "config.yaml")["train"]
     dataset, left_out = load_transcribed(config, asr / "odd", Tokens(asr / "exp/tokens.model"))
     assert dataset.utterances == ["a"] and set(left_out) == {"b", "c", "d", "e"}
     assert ["".join(Tokens(asr / "exp/tokens.model").pieces[i] for i in ids) for ids in dataset.tokens] == ["ab"]

@@ -62,7 +62,7 @@ def test_global_statistics_are_those_of_the_stream_they_were_fitted_on():
     normaliser.fit_apply_(Stream(make_matrices(0)), SPEAKERS)
     other = make_matrices(1)
     stream = Stream(other)
-    restored = Normaliser.from_state(normaliser.steps, normaliser.state())
+    restored = Normaliser.from_state(normaliser.transforms, normaliser.state())
     restored.apply_(stream, SPEAKERS)
     expected = normalise_by_hand("meanvar", other[0], make_matrices(0))
     np.testing.assert_allclose(stream.rows(0).numpy(), expected, atol=1e-4)
@@ -79,8 +79,8 @@ def test_speaker_statistics_given_as_kaldi_cmvn_are_used():
     with pytest.raises(SertkError, match="speaker ben"):
         Normaliser([Normalise("meanvar", "speaker")]).apply_(Stream(matrices), SPEAKERS, {"anna": stats})
     with pytest.raises(SertkError, match="where other normalisation comes before"):
-        steps = [Normalise("meanvar", "utterance"), Normalise("mean", "speaker")]
-        Normaliser(steps).apply_(Stream(matrices), SPEAKERS, {"anna": stats, "ben": stats})
+        transforms = [Normalise("meanvar", "utterance"), Normalise("mean", "speaker")]
+        Normaliser(transforms).apply_(Stream(matrices), SPEAKERS, {"anna": stats, "ben": stats})
     with pytest.raises(SertkError, match="no minimum"):
         Normaliser([Normalise("minmax", "speaker")]).apply_(Stream(matrices), SPEAKERS, {"anna": stats, "ben": stats})
 

@@ -13,7 +13,7 @@ from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset, UtteranceSampler, WindowSampler, load_stream
 from sertk.batches.waves import load_waves
 from sertk.bin import compute_feats, decode, make_experiment, train
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.config.schema import Normalise, Segment, Training
 from sertk.core.errors import SertkError
 from sertk.kaldi.datadir import write_data_dir
@@ -141,17 +141,17 @@ def test_normalisation_over_more_than_windows_is_refused(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     with pytest.raises(SertkError, match="on_the_fly is True, expected false, unless normalise has scope window alone"):
-        load_steps(config, ["on_the_fly=true", "normalise=utterance"])
+        load_parts(config, ["on_the_fly=true", "normalise=utterance"])
     config.write_text(
         "features: [spectrogram161]\nmodel: {name: deepspeech}\ntask: asr\ntraining: {select: valid_cer}\n"
     )
-    assert load_steps(config, ["on_the_fly=true", "normalise=utterance"])["train"].on_the_fly
+    assert load_parts(config, ["on_the_fly=true", "normalise=utterance"])["train"].on_the_fly
     for scope in ("global", "speaker"):
         with pytest.raises(SertkError, match="expected false, unless normalise has scope utterance alone"):
-            load_steps(config, ["on_the_fly=true", f"normalise={scope}"])
+            load_parts(config, ["on_the_fly=true", f"normalise={scope}"])
     config.write_text("features: [spectrogram161]\nnormalise: []\nmodel: {name: class_gmms}\n")
     with pytest.raises(SertkError, match="on_the_fly is True, expected false, for class_gmms"):
-        load_steps(config, ["on_the_fly=true"])
+        load_parts(config, ["on_the_fly=true"])
 
 
 def test_a_type_that_needs_whole_recordings_is_refused(corpus):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sertk.config.loading import derive_tag, load_steps, parse_steps, steps_mapping
+from sertk.config.loading import derive_tag, load_parts, parse_parts, parts_mapping
 from sertk.config.schema import Normalise, differing_keys
 from sertk.core.errors import SertkError
 from sertk.models import MODELS
@@ -17,7 +17,7 @@ SHIPPED = sorted(path for path in EGS.glob("*/conf/*.yaml") if path.stem not in 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_every_shipped_config_builds_its_model(path):
-    for config in load_steps(path).values():
+    for config in load_parts(path).values():
         dims = 161 if config.task == "asr" else 70  # a recogniser needs enough for its convolutions
         shape = Shape(dict.fromkeys(config.features, dims), 8, config.segment.frames if config.segment else None)
         with torch.device("meta"):
@@ -26,7 +26,7 @@ def test_every_shipped_config_builds_its_model(path):
 
 
 def test_the_attention_pooling_network_has_the_papers_sizes():
-    config = load_steps(EGS / "common/conf/cnn_attpool.yaml")["train"]
+    config = load_parts(EGS / "common/conf/cnn_attpool.yaml")["train"]
     model = MODELS["cnn_attpool"](config.model, Shape({"spectrogram400": 400}, 4, config.segment.frames))
     assert sum(weights.numel() for weights in model.parameters()) == 93_573
     window = Padded(torch.zeros(1, 200, 400), torch.tensor([200]))
@@ -37,7 +37,7 @@ def test_the_attention_pooling_network_has_the_papers_sizes():
 
 
 def test_the_shipped_network_has_the_papers_sizes():
-    config = load_steps(EGS / "common/conf/blstm_capsule.yaml")["train"]
+    config = load_parts(EGS / "common/conf/blstm_capsule.yaml")["train"]
     assert (config.segment.frames, config.segment.decode_hop) == (91, 10)
     assert (config.model.lstm_units, config.model.lstm_layers, config.model.filters) == (256, 2, 90)
     assert (config.optimiser.name, config.optimiser.lr, config.training.batch_size) == ("adam", 1e-3, 128)
@@ -50,7 +50,7 @@ def test_base_overlay_and_settings_are_laid_over_each_other(tmp_path):
     )
     (tmp_path / "own.yaml").write_text("base: base.yaml\ntraining: {max_epochs: 8}\n")
     (tmp_path / "over.yaml").write_text("training: {patience: 3}\noptimiser: {lr: 1e-2}\n")
-    config = load_steps(tmp_path / "own.yaml", ["model.lstm_units=16", "normalise=speaker"], tmp_path / "over.yaml")[
+    config = load_parts(tmp_path / "own.yaml", ["model.lstm_units=16", "normalise=speaker"], tmp_path / "over.yaml")[
         "train"
     ]
     assert (config.training.max_epochs, config.training.patience) == (8, 3)
@@ -64,12 +64,12 @@ def test_a_model_of_another_name_does_not_inherit_keys(tmp_path):
         "features: [x]\nmodel: {name: blstm_capsule, filters: 3}\nsegment: {frames: 91}\n"
     )
     (tmp_path / "own.yaml").write_text("base: base.yaml\nmodel: {name: blstm}\n")
-    assert load_steps(tmp_path / "own.yaml")["train"].model == MODELS["blstm"].Config(name="blstm")
+    assert load_parts(tmp_path / "own.yaml")["train"].model == MODELS["blstm"].Config(name="blstm")
 
 
 def test_the_stored_mapping_reads_back_as_the_same_config(toy_config, tmp_path):
-    steps = load_steps(toy_config)
-    assert parse_steps(steps_mapping(steps), "stored") == steps
+    steps = load_parts(toy_config)
+    assert parse_parts(parts_mapping(steps), "stored") == steps
 
 
 def test_steps_inherit_what_is_shared_and_keep_their_order(tmp_path):
@@ -79,11 +79,11 @@ def test_steps_inherit_what_is_shared_and_keep_their_order(tmp_path):
         "  warm_up: {model: {name: blstm, lstm_units: 8}, training: {max_epochs: 1}}\n"
         "  classify: {init: warm_up, model: {name: blstm, lstm_units: 8}}\n"
     )
-    steps = load_steps(path, ["steps.classify.training.patience=7"])
+    steps = load_parts(path, ["steps.classify.training.patience=7"])
     assert list(steps) == ["warm_up", "classify"]
     assert [step.training.max_epochs for step in steps.values()] == [1, 2]
     assert steps["classify"].training.patience == 7
-    assert parse_steps(steps_mapping(steps), "stored") == steps
+    assert parse_parts(parts_mapping(steps), "stored") == steps
 
 
 MISTAKES = {
@@ -124,7 +124,7 @@ def test_mistakes_are_named(text, message, tmp_path):
     whole = {"features": "[toy]", "model": "{name: blstm}"}
     path.write_text(text + "\n" + "".join(f"{key}: {value}\n" for key, value in whole.items() if key not in own_keys))
     with pytest.raises(SertkError) as error:
-        load_steps(path)
+        load_parts(path)
     assert message in str(error.value)
     assert str(tmp_path) in str(error.value)
     assert "\n" not in str(error.value)
@@ -133,7 +133,7 @@ def test_mistakes_are_named(text, message, tmp_path):
 @pytest.mark.parametrize("setting", ["max_epochs", "=3", "model..x=3", "features.x=1", "model.name=["])
 def test_settings_that_are_none_are_refused(setting, toy_config):
     with pytest.raises(SertkError, match="setting"):
-        load_steps(toy_config, [setting])
+        load_parts(toy_config, [setting])
 
 
 def test_tags_are_file_names():
@@ -159,7 +159,7 @@ steps:
         (
             "features: [toy]",
             "features: [toy]\nmodel: {cost: 2}",
-            "model.cost: say of which step: steps.gmm.model.cost or",
+            "model.cost: say of which part: steps.gmm.model.cost or",
         ),
         (
             "extract: supervector",
@@ -169,16 +169,16 @@ steps:
         (
             "gmm: {",
             "gmm: {features: [supervector], ",
-            "steps.gmm.features: supervector is extracted later, by the step gmm",
+            "steps.gmm.features: supervector is extracted later, by the part gmm",
         ),
-        ("name: svm}", "name: class_gmms}, extract: supervector", "extracted by the step gmm already"),
+        ("name: svm}", "name: class_gmms}, extract: supervector", "extracted by the part gmm already"),
     ],
 )
 def test_steps_that_do_not_fit_together_are_named(tmp_path, old, new, message):
     path = tmp_path / "steps.yaml"
     path.write_text(TWO_STEPS)
-    assert list(load_steps(path)) == ["gmm", "classifier"]
+    assert list(load_parts(path)) == ["gmm", "classifier"]
     path.write_text(TWO_STEPS.replace(old, new))
     with pytest.raises(SertkError) as error:
-        load_steps(path)
+        load_parts(path)
     assert message in str(error.value)

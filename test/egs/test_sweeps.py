@@ -11,7 +11,7 @@ import pytest
 import yaml
 from decoded_experiments import make_experiment
 
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.core.files import write_json
 from sertk.evaluation.results import score
 
@@ -70,7 +70,7 @@ def test_each_shape_is_trained_once_and_both_sweeps_are_drawn(recipe):
     for words, (height, width) in zip(calls, ((2, 2), (2, 8), (10, 2))):
         assert words[:7] == ["--stage", "3", "--model", "cnn_gap", "--folds", "1 3", "--protocol=si"]
         settings = shlex.split(words[words.index("--set") + 1])
-        (config,) = load_steps(ROOT / "egs/common/conf/cnn_gap.yaml", settings).values()
+        (config,) = load_parts(ROOT / "egs/common/conf/cnn_gap.yaml", settings).values()
         model = config.model
         assert (model.heights, model.widths) == ((height,), (width,))
         assert (model.filters, model.channels) == ((16,), ())
@@ -133,7 +133,7 @@ def test_each_latent_size_is_trained_and_drawn(recipe):
     for words, size in zip(calls, (32, 64)):
         assert words[:6] == ["--stage", "3", "--folds", "1", "--model", "vae_lstm"]
         settings = shlex.split(words[words.index("--set") + 1])
-        model = load_steps(ROOT / "egs/common/conf/vae_lstm.yaml", settings)["vae"].model
+        model = load_parts(ROOT / "egs/common/conf/vae_lstm.yaml", settings)["vae"].model
         assert (model.latent, model.beta) == (size, 0.5)
     assert (recipe / "exp/mini_4_mini_vae_lstm_latent_sizes.png").exists()
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from sertk.bin import make_experiment
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.config.schema import Normalise
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml, write_text, write_yaml
@@ -98,7 +98,7 @@ def test_repeats_of_a_random_protocol_are_folds_of_one_seed(tmp_path):
 
 def test_the_card_says_how_features_are_scaled_and_what_was_counted(small_corpus, toy_config):
     steps = (Normalise("minmax", "utterance"), Normalise("minmax", "window", (-1.0, 1.0)), Normalise("mulaw", "window"))
-    config = next(iter(load_steps(toy_config).values()))
+    config = next(iter(load_parts(toy_config).values()))
     assert describe_normalisation(dataclasses.replace(config, normalise=steps)) == (
         "minmax per utterance, then minmax to -1..1 per window, then mulaw per window"
     )

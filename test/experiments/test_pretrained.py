@@ -6,10 +6,10 @@ import pytest
 from test_experiment import make
 
 from sertk.bin import make_experiment
-from sertk.config.loading import load_steps, steps_mapping
+from sertk.config.loading import load_parts, parts_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import file_digest, read_yaml, write_json, write_text, write_yaml
-from sertk.experiments.pretrained import checkpoint, load_recogniser, with_recogniser
+from sertk.experiments.pretrained import checkpoint, load_pretrained, with_pretrained
 
 CONFIG = """features: [toy, asr]
 asr: {layer: 2}
@@ -44,12 +44,12 @@ def recogniser(tmp_path):
 
 
 def test_the_stream_has_its_layer_in_its_name(config):
-    (step,) = load_steps(config, ["asr.layer=3"]).values()
+    (step,) = load_parts(config, ["asr.layer=3"]).values()
     assert step.features == ("toy", "asr:3")
     assert step.normalise_of("asr:3") == () and step.normalise_of("toy") == step.normalise
     stored = config.with_name("stored.yaml")
-    write_yaml(stored, steps_mapping({"train": step}))
-    assert load_steps(stored)["train"] == step
+    write_yaml(stored, parts_mapping({"train": step}))
+    assert load_parts(stored)["train"] == step
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_the_stream_has_its_layer_in_its_name(config):
 def test_impossible_configs_are_refused(config, change, message):
     write_text(config, CONFIG.replace(*change))
     with pytest.raises(SertkError, match=message):
-        load_steps(config)
+        load_parts(config)
 
 
 @pytest.mark.parametrize("settings", [[], ["asr.in_loop=true"]])
 def test_a_config_without_its_recogniser_says_what_fills_it_in(config, settings):
-    (step,) = load_steps(config, settings).values()
+    (step,) = load_parts(config, settings).values()
     with pytest.raises(SertkError, match="which recogniser it is is not known; sertk-make-experiment --asr_exp DIR"):
-        step.computed("asr:2") or step.archive("asr:2")
+        step.computed_type("asr:2") or step.archive_name("asr:2")
 
 
 def test_what_is_needed_names_layer_and_recogniser(config, recogniser, capsys):
@@ -97,10 +97,10 @@ def test_in_the_loop_no_archives_are_needed_and_the_config_says_what_the_recogni
     write_text(config, CONFIG.replace("layer: 2", "layer: 2, in_loop: true"))
     assert make_experiment.main(["--config", str(config), "--print", "data", "--asr_exp", str(recogniser)]) == 0
     assert capsys.readouterr().out.split() == ["feats/toy", "asr:2"]
-    (step,) = with_recogniser(load_steps(config), recogniser).values()
-    assert step.asr.tokens == 28 and step.asr.recogniser.model.gru_layers == 3
-    assert step.computed("asr:2") == "spectrogram161" and step.computed("toy") is None
-    assert step.normalise_of("asr:2") == step.asr.recogniser.normalise
+    (step,) = with_pretrained(load_parts(config), recogniser).values()
+    assert step.asr.tokens == 28 and step.asr.pretrained.model.gru_layers == 3
+    assert step.computed_type("asr:2") == "spectrogram161" and step.computed_type("toy") is None
+    assert step.normalise_of("asr:2") == step.asr.pretrained.normalise
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_in_the_loop_no_archives_are_needed_and_the_config_says_what_the_recogni
 def test_what_cannot_run_in_the_loop_is_refused(config, recogniser, change, message):
     write_yaml(recogniser / "config.yaml", RECOGNISER | change)
     with pytest.raises(SertkError, match=message):
-        with_recogniser(load_steps(config, ["asr.in_loop=true"]), recogniser)
+        with_pretrained(load_parts(config, ["asr.in_loop=true"]), recogniser)
 
 
 def test_the_experiment_keeps_the_recogniser_and_says_what_it_is(small_corpus, config, recogniser, tmp_path, capsys):
@@ -136,13 +136,13 @@ def test_the_experiment_keeps_the_recogniser_and_says_what_it_is(small_corpus, c
 def test_another_recogniser_than_that_of_the_training_is_refused(small_corpus, config, recogniser, tmp_path):
     exp = tmp_path / "exp"
     assert make(small_corpus, config, exp, "--asr_exp", str(recogniser)) == 0
-    asr = load_steps(exp / "config.yaml")["train"].asr
+    asr = load_parts(exp / "config.yaml")["train"].asr
     for damage in (lambda path: write_text(path, "others"), Path.unlink):
         damage(checkpoint(exp / "asr"))
         with pytest.raises(
             SertkError, match="asr/checkpoints/best.pt: not the recogniser that .* was trained with; copy"
         ):
-            load_recogniser(exp / "fold1" / "seed1", asr, "cpu")
+            load_pretrained(exp / "fold1" / "seed1", asr, "cpu")
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def bad_packages(packed):
         ("no JSON", zipped({**contents, "model.json": b"{"}), "no JSON"),
         ("a list", zipped({**contents, "model.json": b"[]"}), "of the format None"),
         ("of the future", changed(contents, lambda manifest: manifest.update(format=2)), "of the format 2"),
-        ("without steps", changed(contents, lambda manifest: manifest.pop("steps")), "lacks card, steps"),
+        ("without parts", changed(contents, lambda manifest: manifest.pop("steps")), "lacks card, parts"),
         (
             "another checksum",
             changed(contents, lambda manifest: manifest["files"].update({"model.pt": "0"})),

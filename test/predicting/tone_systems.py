@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 
 from sertk.bin import decode, extract, make_experiment, train, train_asr
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import write_table
@@ -106,11 +106,11 @@ class Systems:
         files = ["--data", str(self.data), "--splits", f"{self.data}/splits/toy", "--jobs", str(exp / "jobs.txt")]
         which = ["--labels", "3", "--corpus", "toy", "--asr_exp", str(self.recogniser())]
         assert make_experiment.main(["--config", str(config), *files, *which, str(exp)]) == 0
-        settings = load_steps(exp / "config.yaml")["train"]
+        settings = load_parts(exp / "config.yaml")["train"]
         if settings.asr.in_loop:
             return exp / "config.yaml"
         (layer,) = (name for name in settings.features if name.startswith("asr"))
-        archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / settings.archive(layer))
+        archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / settings.archive_name(layer))
         options = ["--layer", layer, "--data", str(self.data), *CPU, str(self.recogniser()), archives]
         assert extract.main(options) == 0
         return exp / "config.yaml"

@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from sertk.bin import decode, make_experiment, score, train
-from sertk.config.loading import load_steps
+from sertk.config.loading import load_parts
 from sertk.core.errors import SertkError
 from sertk.experiments.experiment import experiment_card
 from sertk.inference.inputs import read_labelled
@@ -144,7 +144,7 @@ def test_a_system_that_is_told_the_test_label_is_marked_everywhere(small_corpus,
     assert "**Warning:** the labels of the test part were given to the model as its condition" in page
 
     uniform = {**steps, "cvae": {**cvae, "model": {**cvae["model"], "condition": "uniform"}}}
-    fair = load_steps(write_config(tmp_path, uniform))
+    fair = load_parts(write_config(tmp_path, uniform))
     assert "test_labels" not in experiment_card(fair, small_corpus, small_corpus / "splits/toy", "3", {})
 
 
@@ -169,9 +169,9 @@ def test_a_collapsed_posterior_is_warned_of(small_corpus, tmp_path, caplog):
         ({"training": {"select": "valid_uar"}}, "training.select not valid_uar, for the task autoencoder"),
         ({"extract": "ae_latents"}, "steps.vae.extract: vae has no layer 'ae_latents' \\(vae_latents\\)"),
         ({"extract": None, "crossfit": 2}, "steps.vae.crossfit is 2, expected 0, without extract"),
-        ({"conditions": "cvae_latents"}, "steps.vae.features: cvae_latents is extracted later, by the step cvae"),
+        ({"conditions": "cvae_latents"}, "steps.vae.features: cvae_latents is extracted later, by the part cvae"),
     ],
 )
 def test_steps_that_cannot_be_are_refused(tmp_path, changes, message):
     with pytest.raises(SertkError, match=message):
-        load_steps(write_config(tmp_path, {**STEPS, "vae": {**VAE, **changes}}))
+        load_parts(write_config(tmp_path, {**STEPS, "vae": {**VAE, **changes}}))

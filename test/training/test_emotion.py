@@ -269,7 +269,7 @@ def test_both_options_for_imbalanced_classes_train(small_corpus, toy_config, tmp
     labels.write_text("".join(line for line in labels.read_text().splitlines(True) if "s1-sad" not in line))
     settings = f"training.max_epochs=1 training.imbalance={imbalance}"
     assert run_training(small_corpus, toy_config, tmp_path / "run", "--set", settings) == 0
-    steps = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["steps"]
+    steps = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["updates"]
     assert run_training(small_corpus, toy_config, tmp_path / "plain", "--set", "training.max_epochs=1") == 0
-    plain = json.loads((tmp_path / "plain" / "metrics.jsonl").read_text())["steps"]
+    plain = json.loads((tmp_path / "plain" / "metrics.jsonl").read_text())["updates"]
     assert steps > plain if imbalance == "upsample" else steps == plain

@@ -19,7 +19,7 @@ from sertk.config.schema import Training
 from sertk.core.errors import SertkError
 from sertk.experiments.experiment import hold_run
 from sertk.training.checkpoint import Progress
-from sertk.training.loop import Run, choose_precision, make_optimiser, train
+from sertk.training.loop import Trainer, choose_precision, make_optimiser, train
 from sertk.training.step import RunLog
 
 # Training that stops before one step and waits as long as the marker is there.
@@ -30,19 +30,19 @@ from sertk.bin import train
 from sertk.training import loop
 
 marker, place = Path(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3]))
-train_epoch, train_step = loop.train_epoch, loop.train_step
+train_epoch, update = loop.train_epoch, loop.update
 
-def epoch_with_pause(run, stopped):
-    def step_with_pause(*args):
-        if (run.state.epoch, run.state.step) == place:
+def epoch_with_pause(trainer, stopped):
+    def update_with_pause(*args):
+        if (trainer.state.epoch, trainer.state.updates) == place:
             marker.touch()
             deadline = time.monotonic() + 60
             while marker.exists() and time.monotonic() < deadline:
                 time.sleep(0.01)
-        return train_step(*args)
+        return update(*args)
 
-    loop.train_step = step_with_pause
-    train_epoch(run, stopped)
+    loop.update = update_with_pause
+    train_epoch(trainer, stopped)
 
 loop.train_epoch = epoch_with_pause
 sys.exit(train.main(sys.argv[4:]))
@@ -99,7 +99,7 @@ def send_in_pause(process, run_dir, number):
 
 def progress_of(run_dir):
     progress = torch.load(run_dir / "checkpoints" / "latest.pt", weights_only=True)["progress"]
-    return progress["epoch"], progress["step"]
+    return progress["epoch"], progress["updates"]
 
 
 def wait_for(condition, process):
@@ -141,7 +141,7 @@ def test_killed_and_terminated_training_ends_with_identical_weights(small_corpus
     send_in_pause(process, cut, signal.SIGTERM)
     messages = process.communicate()[1]
     assert process.returncode == 143
-    assert "going on from epoch 1, step 2" in messages
+    assert "going on from epoch 1, update 2" in messages
     assert "stopped by SIGTERM after writing a checkpoint" in messages
     assert progress_of(cut) == (1, 2)  # the step under way was ended
 
@@ -290,7 +290,7 @@ def test_checkpoints_are_due_by_a_clock_that_is_never_set(tmp_path, monkeypatch)
     monkeypatch.setattr(time, "time", itertools.cycle([1e9, 1e9 + 86400]).__next__)
     monkeypatch.setattr(time, "monotonic", itertools.count(0, 10).__next__)
     saved = []
-    monkeypatch.setattr(Run, "save", lambda run: saved.append((run.state.epoch, run.state.step)))
+    monkeypatch.setattr(Trainer, "save", lambda trainer: saved.append((trainer.state.epoch, trainer.state.updates)))
     task = make_task([0.3])
     task.epoch_batches = lambda generator, epoch: torch.arange(9).split(1)
     run_loop(tmp_path, task, max_epochs=1, checkpoint_seconds=25)
@@ -332,7 +332,7 @@ def test_gradients_are_clipped_to_the_given_norm(tmp_path):
 def is_finished(history=(), lr=0.1, **training):
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr)
     progress = Progress(epoch=5, best_epoch=3, history=list(history))
-    return Run(None, Training(**training), optimiser, None, None, 1, progress).finished()
+    return Trainer(None, Training(**training), optimiser, None, None, 1, progress).finished()
 
 
 def test_training_ends_without_patience_epochs_or_learning_rate():

@@ -3,7 +3,7 @@
 from sertk.batches.dataset import feature_options, load_dataset
 from sertk.batches.streams import balanced_weights
 from sertk.core.errors import SertkError
-from sertk.experiments.pretrained import checkpoint, kept_recogniser
+from sertk.experiments.pretrained import checkpoint, kept_pretrained
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
 from sertk.models.base import FittedModel
@@ -34,7 +34,7 @@ class FoldTask(Task):
         self.feature_options = feature_options(config, data_dir, run_dir)
         super().__init__(config, train, valid, DataDir(data_dir).table("utt2spk"), labels.classes, device)
         if config.asr and config.asr.in_loop:
-            weights = read_checkpoint(checkpoint(kept_recogniser(run_dir, config.asr)))["model"]
+            weights = read_checkpoint(checkpoint(kept_pretrained(run_dir, config.asr)))["model"]
             self.model.recogniser.load_state_dict(weights)
         if config.training.imbalance == "upsample" and isinstance(self.model, FittedModel):
             raise SertkError(f"training.imbalance is upsample, but {config.model.name} has no epochs: take weights")
