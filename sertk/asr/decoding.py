@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from sertk.asr.scoring import ErrorRates, write_asr_page
+from sertk.asr.scoring import ErrorRates
 from sertk.batches.means import batches
 from sertk.core.files import write_json
 from sertk.inference.inputs import read_data_dir
@@ -23,7 +23,7 @@ def recognise(trained, dataset):
 
 
 def decode_asr(trained, data_dir):
-    """Writes decode_NAME/text, what was recognised in the data folder NAME, its error rates, and RESULTS.md.
+    """Writes decode_NAME/text, what was recognised in the data folder NAME, and its error rates.
 
     Returns {"cer", "wer", ...}, or None for a folder without the table `text`.
     Raises SertkError where this lacks an utterance.
@@ -42,5 +42,4 @@ def decode_asr(trained, data_dir):
     hours = sum(float(durations[utterance]) for utterance in recognised) / 3600
     results = {"utterances": len(recognised), "hours": round(hours, 3), "cer": rates.cer, "wer": rates.wer}
     write_json(folder / "results.json", results)
-    write_asr_page(trained.run_dir)
     return results

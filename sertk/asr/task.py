@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class AsrTask(Task):
     """Training of a speech recogniser on the data folders `train_dir` and `valid_dir`, by one process or several.
 
-    Utterances that nothing can be learnt from are left out; `left_out` has them: {"train": {utterance: why}, "dev": ...}.
+    Utterances that nothing can be learnt from are left out; `left_out` is {"train": {utterance: why}, "dev": ...}.
     """
 
     def __init__(self, config, train_dir, valid_dir, tokens, device):
@@ -46,7 +46,7 @@ class AsrTask(Task):
 
     @torch.no_grad()
     def validate(self, model):
-        """valid_loss (nats an utterance), valid_cer and valid_wer of the best paths, shares of the references' lengths."""
+        """valid_loss (nats an utterance), valid_cer and valid_wer of the best paths, shares of the lengths."""
         model.eval()
         rates, losses = ErrorRates(), torch.zeros(2, dtype=torch.float64)
         rank, processes = world()

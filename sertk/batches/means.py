@@ -22,7 +22,7 @@ def batches(dataset, segment, device, hop_of, what="decoding", share=slice(None)
 
 @torch.inference_mode()
 def utterance_rows(function, dataset, segment, device, what="extraction"):
-    """What function(batch) (windows, 1, dims) gives for each utterance's windows, in order: a list of (windows, dims)."""
+    """What function(batch) (windows, 1, dims) gives for each utterance, in order: a list of (windows, dims)."""
     rows, items = zip(
         *((function(batch)[:, 0].cpu(), batch.items) for batch in batches(dataset, segment, device, "decode_hop", what))
     )
@@ -30,7 +30,7 @@ def utterance_rows(function, dataset, segment, device, what="extraction"):
 
 
 def frame_rows(function, dataset, segment, device):
-    """Yields what function(batch), a Padded (batch, frames, dims), gives for each utterance, in order: (frames, dims)."""
+    """Yields what function(batch), a Padded (batch, frames, dims), gives for each utterance: (frames, dims)."""
     for batch in batches(dataset, segment, device, "decode_hop", "extraction"):
         with torch.inference_mode():
             rows = function(batch)

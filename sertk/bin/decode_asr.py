@@ -9,7 +9,7 @@ from sertk.core.device import add_device_options, choose_device
 def build_parser():
     parser = make_parser(
         "sertk-decode-asr",
-        "Recognises the utterances of DATADIR, by the best path, into EXP_DIR/decode_NAME/text, NAME being the folder's.\n"
+        "Recognises the utterances of DATADIR, a folder called NAME, by the best path, into EXP_DIR/decode_NAME/text.\n"
         "Where DATADIR has texts it prints character and word error rates, and brings EXP_DIR/RESULTS.md up to date.",
         "sertk-decode-asr --data data/test exp/char",
     )
@@ -22,9 +22,11 @@ def build_parser():
 def run(args):
     from sertk.asr.decoding import decode_asr
     from sertk.inference.trained import TrainedModel
+    from sertk.reports.asr import write_asr_page
 
     results = decode_asr(TrainedModel(args.exp_dir, choose_device(args)), args.data)
     if results:
+        write_asr_page(args.exp_dir)
         print(f"CER {100 * results['cer']:.2f} %, WER {100 * results['wer']:.2f} %, {results['utterances']} utterances")
 
 

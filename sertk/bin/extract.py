@@ -2,7 +2,8 @@
 
 import sys
 
-from sertk.core.command import add_input_options, make_parser, run_command
+from sertk.bin._options import add_input_options
+from sertk.core.command import make_parser, run_command
 from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import UsageError
 

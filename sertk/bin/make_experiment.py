@@ -3,8 +3,9 @@
 import sys
 from pathlib import Path
 
+from sertk.bin._options import add_config_options
 from sertk.config.loading import data_needed, derive_tag, load_parts
-from sertk.core.command import add_config_options, make_parser, run_command
+from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 from sertk.core.files import write_text
 from sertk.experiments.pretrained import pretrained_config, with_pretrained

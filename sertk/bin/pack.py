@@ -2,14 +2,15 @@
 
 import sys
 
-from sertk.core.command import add_model_options, make_parser, named_specifiers, run_command
+from sertk.bin._options import add_model_options, named_specifiers
+from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 
 
 def build_parser():
     parser = make_parser(
         "sertk-pack",
-        "Packs a trained system into one zip, with which sertk-predict and sertk.load_recognizer recognise without the\n"
+        "Packs a trained system into one zip, with which sertk-predict and sertk.load_recognizer do without the\n"
         "recipe: weights, config, normalisation, classes, the options of its features, the protocol card and scores.",
         "sertk-pack --fold 1 exp/ravdess_8_emobox/blstm_capsule ravdess.zip",
     )

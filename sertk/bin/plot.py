@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sertk.core.command import make_parser, named_specifiers, run_command
+from sertk.bin._options import named_specifiers
+from sertk.core.command import make_parser, run_command
 from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError, UsageError
 

@@ -5,7 +5,8 @@ import sys
 
 from tqdm import tqdm
 
-from sertk.core.command import add_model_options, make_parser, named_specifiers, progress, run_command
+from sertk.bin._options import add_model_options, named_specifiers
+from sertk.core.command import make_parser, progress, run_command
 from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError, UsageError
 

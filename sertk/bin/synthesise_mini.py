@@ -18,7 +18,7 @@ def build_parser():
         "--asr",
         type=int,
         metavar="N",
-        help="instead, in LibriSpeech's layout: N strings of digits by each of 12 voices, to pretrain an ASR network on",
+        help="instead, in LibriSpeech's layout: N strings of digits by each of 12 voices, for ASR pretraining",
     )
     parser.add_argument("--seed", type=int, default=0, help="of the variation between utterances")
     return parser

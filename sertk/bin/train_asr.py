@@ -3,9 +3,10 @@
 import logging
 import sys
 
+from sertk.bin._options import add_config_options
 from sertk.bin.train import PREEMPTED
 from sertk.config.loading import load_parts
-from sertk.core.command import add_config_options, make_parser, run_command
+from sertk.core.command import make_parser, run_command
 from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError
 

@@ -1,4 +1,4 @@
-"""What a training's config says, as frozen dataclasses that refuse what is impossible; loading.py reads them from YAML."""
+"""What a training's config says, as frozen dataclasses that refuse what is impossible; see loading.py."""
 
 import dataclasses
 import math

@@ -45,7 +45,7 @@ def unpack_all(root, folder, partial):
 
 
 def read_submissions(roots):
-    """The list of Utterance of all submissions, folders with `etc` anywhere under `roots`, and {name: why it is left out}."""
+    """The Utterances of all submissions, folders with `etc` anywhere under `roots`, and {name: why it is left out}."""
     folders = sorted({path.parent for root in roots for path in root.glob("**/etc") if path.is_dir()})
     if not folders:
         raise SertkError(f"{roots[0]}: no submissions, which are folders that hold etc/PROMPTS, or .tgz of such")

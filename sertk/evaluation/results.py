@@ -196,8 +196,8 @@ def _warnings(card, runs, confusions):
             )
         if run.empty_paths and run.empty_paths > COLLAPSED * total:
             warnings.append(
-                f"fold {run.fold}, seed {run.seed}: the best path is nothing but blanks for {run.empty_paths} of {total} "
-                "utterances, which are decided by the sums of posteriors alone"
+                f"fold {run.fold}, seed {run.seed}: the best path is nothing but blanks for {run.empty_paths} of "
+                f"{total} utterances, which are decided by the sums of posteriors alone"
             )
     if is_random(card):
         return warnings

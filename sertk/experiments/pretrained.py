@@ -1,4 +1,4 @@
-"""The speech recogniser whose layer an experiment takes: which it is, what it learnt from, and the copy that is kept."""
+"""The speech recogniser whose layer an experiment takes: which it is, what it learnt from, and its copy."""
 
 import dataclasses
 import shutil
@@ -94,12 +94,3 @@ def kept_pretrained(run_dir, asr):
             f"{path}: not the recogniser that {run_dir} was trained with; copy the best.pt of that one there"
         )
     return folder
-
-
-def load_pretrained(run_dir, asr, device):
-    """The TrainedModel of a run's recogniser, as an earlier part that extracts the layer."""
-    from sertk.inference.trained import TrainedModel
-
-    recogniser = TrainedModel(kept_pretrained(run_dir, asr), device)
-    recogniser.config = dataclasses.replace(recogniser.config, extract=recogniser.model.layers[asr.layer - 1])
-    return recogniser

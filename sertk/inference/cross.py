@@ -10,9 +10,8 @@ from sertk.config.schema import is_asr
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
 from sertk.evaluation.runs import part_folders
-from sertk.experiments.pretrained import load_pretrained
 from sertk.inference.inputs import Input
-from sertk.inference.trained import TrainedModel
+from sertk.inference.trained import TrainedModel, load_pretrained
 from sertk.inference.vectors import write_vectors
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels

@@ -6,7 +6,7 @@ import numpy as np
 
 from sertk.batches.dataset import dataset_of_rspecifiers, load_dataset, own_feats
 from sertk.batches.streams import Dataset
-from sertk.core.command import named_specifiers
+from sertk.bin._options import named_specifiers
 from sertk.core.errors import SertkError, UsageError
 from sertk.experiments.experiment import check_lists
 from sertk.kaldi.archives import open_matrices, read_scp, refuse_shared_input

@@ -1,5 +1,6 @@
 """Trained models, as decoding and extraction use them."""
 
+import dataclasses
 from pathlib import Path
 
 from sertk.batches.means import frame_rows, utterance_means, utterance_rows
@@ -8,6 +9,7 @@ from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.core.typed import build
 from sertk.experiments.experiment import part_folder
+from sertk.experiments.pretrained import kept_pretrained
 from sertk.models.build import build_model
 from sertk.training.checkpoint import read_checkpoint
 
@@ -71,3 +73,10 @@ class TrainedModel(LoadedModel):
     def crossfit(self, number):
         """The model that the same part trained without a part of the training part."""
         return TrainedModel(self.run_dir, self.device, f"{self.part}/crossfit{number}")
+
+
+def load_pretrained(run_dir, asr, device):
+    """The TrainedModel of a run's recogniser, as an earlier part that extracts the layer."""
+    recogniser = TrainedModel(kept_pretrained(run_dir, asr), device)
+    recogniser.config = dataclasses.replace(recogniser.config, extract=recogniser.model.layers[asr.layer - 1])
+    return recogniser

@@ -83,7 +83,8 @@ def require_lines(path, table, utterances):
     """Raises SertkError, naming the first one, where the table read from `path` lacks some of `utterances`."""
     if missing := [utterance for utterance in utterances if utterance not in table]:
         raise SertkError(
-            f"{path}: no line for {len(missing)} utterances, such as '{missing[0]}'; run fix_data_dir.sh, or remove the file"
+            f"{path}: no line for {len(missing)} utterances, such as '{missing[0]}'; "
+            "run fix_data_dir.sh, or remove the file"
         )
 
 

@@ -40,7 +40,7 @@ class Bidirectional(nn.Module):
         return values * length_mask(lengths, values.shape[1], values.device)[..., None]
 
     def weights(self, layer):
-        """(direction 1's, direction 2's) weights of the input and of the state, and biases of both where there are any."""
+        """Of each direction the weights of the input and of the state, and both biases where there are any."""
         return [[getattr(self.rnn, f"{name}_l{layer}{suffix}") for name in self.names] for suffix in ("", "_reverse")]
 
     @property

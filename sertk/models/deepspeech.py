@@ -94,7 +94,7 @@ class DeepSpeech(EmotionModel):
         return values.transpose(1, 2).flatten(2), lengths
 
     def hidden(self, stream, layers=None):
-        """What the first `layers` GRUs (None: all) give for a Padded spectrogram: (batch, frames, units), and lengths."""
+        """What the first `layers` GRUs (None: all) give for a Padded: (batch, frames, units), and lengths."""
         values, lengths = self.convolve(stream)
         mask = length_mask(lengths, values.shape[1], values.device)
         for number, gru in enumerate(self.grus[:layers]):

@@ -11,7 +11,7 @@ class Transfer(nn.Module):
     """A model on a recogniser's layer, which it computes from the recogniser's own features: what `EmotionModel`s do.
 
     The layer's stream holds those features when a Batch comes in. The recogniser is as in its evaluation, also while
-    it trains: batch normalisation keeps its statistics, and only the recurrent layers `unfreeze`, counted from 1, learn.
+    it trains: batch normalisation keeps its statistics, and only the recurrent layers `unfreeze`, from 1, learn.
     """
 
     def __init__(self, model, recogniser, stream, unfreeze=()):

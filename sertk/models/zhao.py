@@ -1,4 +1,4 @@
-"""Zhao et al. 2019, Attention-Enhanced Connectionist Temporal Classification for Discrete Speech Emotion Recognition."""
+"""Zhao et al. 2019, Attention-Enhanced Connectionist Temporal Classification for Discrete SER: the networks."""
 
 from dataclasses import dataclass
 from typing import Literal

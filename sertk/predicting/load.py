@@ -9,9 +9,8 @@ from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_scored, read_results
 from sertk.evaluation.runs import run_folders
 from sertk.experiments.experiment import part_folder
-from sertk.experiments.pretrained import load_pretrained
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
-from sertk.inference.trained import TrainedModel
+from sertk.inference.trained import TrainedModel, load_pretrained
 from sertk.predicting.chain import Chain
 from sertk.predicting.package import read_package
 from sertk.predicting.recognizer import Recognizer

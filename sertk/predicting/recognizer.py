@@ -111,7 +111,7 @@ class Recognizer:
         return itertools.chain.from_iterable(in_order(tasks, self.workers, self.workers))
 
     def of_groups(self, paths, window, hop, channel):
-        """Yields functions, each of which classifies recordings together and returns what `recognize` yields of them."""
+        """Yields functions that each classify recordings together and return what `recognize` yields of them."""
         group, frames, enough = [], 0, GROUP_FRAMES[self.chain.final.device.type]
         for path, found in self.ahead(paths, window, channel):
             if found is not None:

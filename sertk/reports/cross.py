@@ -46,8 +46,8 @@ def cross_card(card, paths):
         **(
             {
                 "warning": (
-                    f"{cards[0]['corpus']} has no utterance of {', '.join(absent)}: UAR is over the other classes alone "
-                    f"({', '.join(there)}), and each prediction of a class that is not there is an error"
+                    f"{cards[0]['corpus']} has no utterance of {', '.join(absent)}: UAR is over the other classes "
+                    f"alone ({', '.join(there)}), and each prediction of a class that is not there is an error"
                 )
             }
             if absent

@@ -27,7 +27,10 @@ class Recordings:
         try:
             data = Path(self.data) if self.data else _trusted(stored_data(runs[0].path))
             errors, found = [], {}
-            skip = lambda utterance, error: errors.append(f"{utterance}: {error}")
+
+            def skip(utterance, error):
+                errors.append(f"{utterance}: {error}")
+
             for utterance, samples, rate in read_data_dir(data, set(utterances), skip):
                 found[utterance] = flac(samples, rate)
         except SertkError as error:

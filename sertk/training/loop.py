@@ -219,7 +219,7 @@ def autocast(device, precision):
 
 @contextlib.contextmanager
 def stop_on_sigterm():
-    """Within the block SIGTERM only sets `is_set` of the object it yields, so that an update ends before a checkpoint."""
+    """Within the block SIGTERM only sets `is_set` of the object it yields, so that updates end before a checkpoint."""
 
     class Flag:
         is_set = False

@@ -9,7 +9,8 @@ from sertk.bin import make_experiment
 from sertk.config.loading import load_parts, parts_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import file_digest, read_yaml, write_json, write_text, write_yaml
-from sertk.experiments.pretrained import checkpoint, load_pretrained, with_pretrained
+from sertk.experiments.pretrained import checkpoint, with_pretrained
+from sertk.inference.trained import load_pretrained
 
 CONFIG = """features: [toy, asr]
 asr: {layer: 2}

@@ -180,8 +180,8 @@ def test_published_figures_beside_and_below(tmp_path, capsys):
     ]
     assert all(set(list(row.values())[1:8]) == {"-"} for row in rows[4:])
     assert (
-        "- [1] Doe 2019, Table 3. UA is taken for accuracy, not for UAR: it is below chance otherwise. Another division. "
-        "DBN: quoted there.\n"
+        "- [1] Doe 2019, Table 3. UA is taken for accuracy, not for UAR: it is below chance otherwise. "
+        "Another division. DBN: quoted there.\n"
     ) in page
 
 

@@ -1,0 +1,43 @@
+"""The page of a speech recogniser's results."""
+
+from pathlib import Path
+
+from sertk.core.files import read_yaml, write_text
+from sertk.evaluation.runs import read_epochs
+from sertk.experiments.pretrained import decoded_parts
+from sertk.reports.pages import markdown_table
+from sertk.reports.tables import percent
+
+
+def write_asr_page(exp_dir):
+    """Writes EXP_DIR/RESULTS.md: what was trained on what, and the error rates of all that was decoded."""
+    exp_dir = Path(exp_dir)
+    card, config = read_yaml(exp_dir / "card.yaml"), read_yaml(exp_dir / "config.yaml")
+    model = ", ".join(f"{key} {value}" for key, value in config["model"].items() if key != "name")
+    best = min(read_epochs(exp_dir), key=lambda line: line["valid_cer"])
+    rows = [
+        (name, each["utterances"], f"{each['hours']:.2f}", percent(each["cer"]), percent(each["wer"]))
+        for name, each in decoded_parts(exp_dir).items()
+    ]
+    facts = [
+        f"model: {config['model']['name']} ({model})",
+        *(
+            f"{part}: {card[part]['utterances']} utterances, {card[part]['hours']:.2f} hours"
+            for part in ("train", "dev")
+        ),
+        f"tokens: {card['tokens']}, and the blank",
+        f"chosen: epoch {best['epoch']}, by the CER on the dev part, which is {percent(best['valid_cer'])} %",
+        "decoding: best path, no language model",
+    ]
+    write_text(
+        exp_dir / "RESULTS.md",
+        "\n".join(
+            [
+                f"# {exp_dir.name}: speech recognition",
+                "",
+                markdown_table(("part", "utterances", "hours", "CER %", "WER %"), rows),
+                *(f"- {fact}" for fact in facts),
+                "",
+            ]
+        ),
+    )
