@@ -47,7 +47,8 @@ check_numbers 1 nj num_threads num_nodes
 check_names token_type vocab_size tag model
 [ -e "conf/$model.yaml" ] || { echo "$0: no conf/$model.yaml" >&2; exit 1; }
 model_options=(--config "conf/$model.yaml" ${config:+--overlay "$config"} --set "$set")
-[ -n "$tag" ] || tag=$(sertk-make-experiment "${model_options[@]}" --print tag)
+plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # the line `tag NAME`, and `data feats/TYPE` for the features
+[ -n "$tag" ] || tag=$(sed -n 's/^tag //p' <<< "$plan")
 words() { grep -oE '[^[:space:]]+' <<< "$1" || true; }
 mapfile -t train < <(words "$train_sets")
 mapfile -t dev < <(words "$dev_sets")
@@ -123,7 +124,7 @@ device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
 parts=("$data/train" "$data/dev"); [ ${#test[@]} -eq 0 ] || parts+=("$data/test")
 
 if run_stage 2 "features"; then
-  for each in $(sertk-make-experiment "${model_options[@]}" --print data | sed 's|^feats/||'); do
+  for each in $(sed -n 's|^data feats/||p' <<< "$plan"); do
     for part in "${parts[@]}"; do
       need "$part/wav.scp" 1
       utils/make_feats.sh --type "$each" --nj "$nj" --cmd "$train_cmd" "$part"

@@ -4,8 +4,9 @@ model_config=conf/$model.yaml
 [ -e "$model_config" ] || model_config=../common/conf/$model.yaml
 [ -e "$model_config" ] || { echo "$0: no model $model (there are: $models)" >&2; exit 1; }
 model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
-[ -n "$tag" ] || tag=$(sertk-make-experiment "${model_options[@]}" --print tag)
-asr_layers=$(sertk-make-experiment "${model_options[@]}" --print data | grep '^asr:' || true)   # that the model takes
+plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # the line `tag NAME`, and `data NAME` for all that is needed
+[ -n "$tag" ] || tag=$(sed -n 's/^tag //p' <<< "$plan")
+asr_layers=$(grep '^data asr:' <<< "$plan" || true)   # that the model takes
 if [ -n "$asr_layers" ]; then
   [ -z "$asr_exp" ] || tag=${tag:+${tag}_}$(basename "$asr_exp" | tr -c 'A-Za-z0-9._\n-' -)
   . ../common/asr.sh
@@ -30,7 +31,8 @@ make_splits() {
 
 make_features() {  # [--asr_exp DIR]: archives and tables that the model needs and $whole lacks; subsets take theirs from there
   local needed each type own
-  needed=$(sertk-make-experiment "${model_options[@]}" "$@" --print data)
+  if [ $# -eq 0 ]; then needed=$plan; else needed=$(sertk-make-experiment "${model_options[@]}" "$@" --plan); fi
+  needed=$(sed -n 's/^data //p' <<< "$needed")
   for each in $needed; do
     type=${each#*feats/}
     case $each in
@@ -50,12 +52,17 @@ make_features() {  # [--asr_exp DIR]: archives and tables that the model needs a
   make_subset
 }
 
-run_jobs() {  # ACTION COMMAND OPTION...: fold.sh on every line of the jobs file
+list_jobs() {  # the folds and seeds of this call, into the jobs file
+  mkdir -p "${jobs%/*}"
+  sertk-jobs --folds "$folds" --repeats "$repeats" --seed "$seed" "$exp" > "$jobs.$$"
+  mv "$jobs.$$" "$jobs"
+}
+
+run_jobs() {  # ACTION COMMAND OPTION...: sertk-ACTION for every line of the jobs file
   local action=$1 command=$2 log=$exp/log/$1_${selection// /-}
   shift 2
   $command "$@" --num-threads "$num_threads" JOB=1:"$(wc -l < "$jobs")" "$log.JOB.log" \
-    ../common/fold.sh --jobs "$jobs" --num_threads "$num_threads" --ngpu "$ngpu" \
-    "$action" JOB "$exp" "$data" "$splits" "$labels"
+    "sertk-$action" --jobs "$jobs" --job JOB --device "$device" --num_threads "$num_threads" "$exp"
 }
 
 # One GPU for each job, or as many CPU jobs at a time as have their threads. A cluster minds its limits itself.
@@ -91,14 +98,16 @@ if run_stage 3 "training of $model into $exp"; then
   make_subset
   make_splits
   make_features ${asr_layers:+--asr_exp "$asr_exp"}
-  sertk-make-experiment "${model_options[@]}" ${asr_layers:+--asr_exp "$asr_exp"} --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" \
-    --subset "$subset" --folds "$folds" --repeats "$repeats" --seed "$seed" --jobs "$jobs" "$exp"
+  sertk-make-experiment "${model_options[@]}" ${asr_layers:+--asr_exp "$asr_exp"} \
+    --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" --subset "$subset" "$exp"
+  list_jobs
   echo "$0: follow it with: tail -f $exp/fold*/seed*/train.log"
   run_jobs train "$cuda_cmd" "${resources[@]}"
 fi
 
 if run_stage 4 "decoding"; then
-  need "$jobs" 3
+  need "$exp/card.yaml" 3
+  list_jobs
   run_jobs decode "$decode_cmd" "${resources[@]}"
 fi
 
@@ -109,7 +118,6 @@ fi
 
 if run_stage 6 "t-SNE figures of the first fold and seed"; then
   need "$jobs" 3
-  read -r fold seed < "$jobs"
-  ../common/tsne.sh --num_threads "$num_threads" --ngpu "$ngpu" \
-    "$exp/fold$fold/seed$seed" "$data" "$splits" "$fold" "$labels"
+  read -r fold seed _ < "$jobs"
+  ../common/tsne.sh --num_threads "$num_threads" --ngpu "$ngpu" "$exp/fold$fold/seed$seed" "$data" "$splits" "$fold" "$labels"
 fi

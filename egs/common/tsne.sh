@@ -15,9 +15,9 @@ run=$1 data=$2 splits=$3 fold=$4 labels=$5
 device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
 recogniser=$(dirname "$(dirname "$run")")/asr   # the experiment's copy, where it has one
 
-extract() {  # LAYER PART
-  sertk-extract --layer "$1" --data "$data" --splits "$splits" --fold "$fold" --labels "$labels" --part "$2" \
-    --device "$device" --num_threads "$num_threads" "$run" "ark,scp:$run/layers/$1_$2.ark,$run/layers/$1_$2.scp"
+extract() {  # LAYER SPLIT
+  sertk-extract --layer "$1" --split "$2" --device "$device" --num_threads "$num_threads" \
+    "$run" "ark,scp:$run/layers/$1_$2.ark,$run/layers/$1_$2.scp"
 }
 draw() {  # LAYER OPTION...
   local picture=$run/layers/tsne_$1

@@ -10,11 +10,14 @@ from sertk.asr.task import AsrTask
 from sertk.config.schema import to_mapping
 from sertk.core.distributed import is_first, start
 from sertk.core.files import file_digest, write_json, write_yaml
-from sertk.experiments.experiment import environment, hold_run, store, write_command
+from sertk.experiments.environment import environment, write_command
+from sertk.experiments.layout import CARD, CONFIG
+from sertk.experiments.run import hold_folder
+from sertk.experiments.storing import store
 from sertk.kaldi.datadir import DataDir, write_table
 from sertk.text.tokens import Tokens
 from sertk.training.loop import make_optimiser, train
-from sertk.training.step import log_to
+from sertk.training.part import logging_to
 
 log = logging.getLogger(__name__)
 
@@ -28,27 +31,33 @@ def train_asr(config, train_dir, dev_dir, exp_dir, seed, device):
     """
     exp_dir = Path(exp_dir)
     start(device)
-    with hold_run(exp_dir) if is_first() else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        if is_first():
+            stack.enter_context(hold_folder(exp_dir))
+            describe_training(exp_dir, config, train_dir, dev_dir, seed, device)
+            stack.enter_context(logging_to(exp_dir / "train.log"))
         train_in(exp_dir, config, train_dir, dev_dir, seed, device)
 
 
+def describe_training(exp_dir, config, train_dir, dev_dir, seed, device):
+    """Notes what is trained; raises SertkError where the folder holds a training with other settings or texts."""
+    texts = {"train": Path(train_dir) / "text", "dev": Path(dev_dir) / "text"}
+    digests = {name: file_digest(path, "sha256") for name, path in texts.items()}
+    store(exp_dir / CONFIG, {**to_mapping(config), "run": {"seed": seed, "texts": digests}})
+    write_command(exp_dir)
+    write_json(exp_dir / "environment.json", environment(device))
+
+
 def train_in(exp_dir, config, train_dir, dev_dir, seed, device):
-    if is_first():
-        folders = {"train": train_dir, "dev": dev_dir}
-        digests = {part: file_digest(Path(folder) / "text", "sha256") for part, folder in folders.items()}
-        store(exp_dir / "config.yaml", {**to_mapping(config), "run": {"seed": seed, "texts": digests}})
-        write_command(exp_dir)
-        write_json(exp_dir / "environment.json", environment(device))
-        log_to(exp_dir / "train.log")
     torch.manual_seed(seed)
     task = AsrTask(config, train_dir, dev_dir, Tokens(exp_dir / "tokens.model"), device)
     sizes = {"train": describe(task.train, train_dir), "dev": describe(task.valid, dev_dir)}
     if is_first():
-        write_yaml(exp_dir / "card.yaml", {**sizes, "tokens": len(task.classes), "seed": seed})
-        for part, left_out in task.left_out.items():
-            write_table(exp_dir / f"left_out_{part}", left_out)
-    for part, size in sizes.items():
-        log.info("%s: %d utterances, %.2f hours", part, size["utterances"], size["hours"])
+        write_yaml(exp_dir / CARD, {**sizes, "tokens": len(task.classes), "seed": seed})
+        for name, left_out in task.left_out.items():
+            write_table(exp_dir / f"left_out_{name}", left_out)
+    for name, size in sizes.items():
+        log.info("%s: %d utterances, %.2f hours", name, size["utterances"], size["hours"])
     log.info("%d weights, on %s", sum(parameter.numel() for parameter in task.model.parameters()), device)
     train(task, config.training, make_optimiser(config.optimiser, task.model), exp_dir, seed)
 

@@ -13,15 +13,15 @@ from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import DataDir, read_counts
 
 
-def own_feats(run_dir, feature_type):
-    """Where an earlier part of a run leaves the vectors that it extracts."""
-    return Path(run_dir) / "feats" / f"{feature_type}.scp"
+def is_own(feature_type, own_dir):
+    """Whether a feature type is one of those in `own_dir`, a folder of tables made inside a run, or None."""
+    return own_dir is not None and (Path(own_dir) / f"{feature_type}.scp").exists()
 
 
-def find_feats(feature_type, data_dir, run_dir=None):
-    """The table of a feature type: one made inside the run, else the data folder's."""
-    own = own_feats(run_dir, feature_type) if run_dir else None
-    path = own if own and own.exists() else DataDir(data_dir).feats_path(feature_type)
+def find_feats(feature_type, data_dir, own_dir=None):
+    """The table of a feature type: that in `own_dir`, made inside a run, else the data folder's."""
+    own = is_own(feature_type, own_dir)
+    path = Path(own_dir) / f"{feature_type}.scp" if own else DataDir(data_dir).feats_path(feature_type)
     if not path.exists():
         raise SertkError(
             f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of a speech recogniser"
@@ -29,32 +29,32 @@ def find_feats(feature_type, data_dir, run_dir=None):
     return path
 
 
-def load_dataset(config, data_dir, utterances, run_dir=None, labels=None):
-    """The Dataset of `utterances`, not yet normalised; the run's own features are those of its fold's utterances."""
+def load_dataset(config, data_dir, utterances, own_dir=None, labels=None):
+    """The Dataset of `utterances`, not yet normalised; features in `own_dir` go before those of the data folder."""
     if not utterances:
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
-    streams = {name: load_features(config, name, data_dir, utterances, run_dir) for name in config.features}
+    streams = {name: load_features(config, name, data_dir, utterances, own_dir) for name in config.features}
     return Dataset(
         utterances,
         streams,
         {},
         torch.tensor(labels.indices(utterances)) if labels else None,
         numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
-        conditions=load_vectors(find_feats(config.conditions, data_dir, run_dir), utterances)
+        conditions=load_vectors(find_feats(config.conditions, data_dir, own_dir), utterances)
         if config.conditions
         else None,
     )
 
 
-def load_features(config, name, data_dir, utterances, run_dir=None):
+def load_features(config, name, data_dir, utterances, own_dir=None):
     """The Stream of one of a config's features, of archives or of recordings."""
     if config.computed_type(name):
         load = load_waves if config.segment else locate_waves
         return load(config.computed_type(name), data_dir, utterances)
-    return load_stream(find_feats(config.archive_name(name), data_dir, run_dir), utterances)
+    return load_stream(find_feats(config.archive_name(name), data_dir, own_dir), utterances)
 
 
-def feature_options(config, data_dir, run_dir=None):
+def feature_options(config, data_dir, own_dir=None):
     """How the features were made that a config takes from the data folder: {feature type: options or None}.
 
     The options are for features.registry.make_extractor, with `channel` where one was chosen; None where nobody
@@ -64,7 +64,7 @@ def feature_options(config, data_dir, run_dir=None):
     for name in config.taken:
         if config.computed_type(name):
             options[name] = describe_extractor(load_extractor(config.computed_type(name)))
-        elif not (is_asr(name) or run_dir and own_feats(run_dir, name).exists()):
+        elif not (is_asr(name) or is_own(name, own_dir)):
             options[name] = noted_options(find_feats(name, data_dir))
     return options
 

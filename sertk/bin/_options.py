@@ -1,26 +1,56 @@
-"""Options that several commands have."""
+"""Options that several commands have, and what they mean to the library."""
 
 import shlex
 
+from sertk.core.device import find_device, keep_freed_memory
 from sertk.core.errors import UsageError
-from sertk.kaldi.datadir import SPLIT_PARTS
+from sertk.kaldi.archives import refuse_shared_input
+from sertk.kaldi.datadir import SPLITS, read_lines
 
 
 def add_config_options(parser):
-    """`--config`, and `--set` with all its settings in one word, as the recipes take them."""
+    """`--config`, `--overlay`, and `--set` with all its settings in one word, as the recipes take them."""
     parser.add_argument("--config", required=True, metavar="FILE", help="a model's or an experiment's YAML")
+    parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
     parser.add_argument(
         "--set", default=[], type=shlex.split, metavar="'KEY=VALUE ...'", help="settings laid over the config"
     )
 
 
+def add_run_options(parser):
+    """An experiment and which of its runs, or a run's folder."""
+    parser.add_argument("exp", metavar="EXP", help="experiment folder, or a run's folder (EXP/fold1/seed1)")
+    add_fold_options(parser)
+
+
+def add_fold_options(parser):
+    parser.add_argument("--fold", type=int, help="of an experiment with several runs")
+    parser.add_argument("--seed", type=int, help="likewise")
+
+
+def add_job_options(parser):
+    """The runs of a job array: line JOB of what sertk-jobs printed."""
+    parser.add_argument("--jobs", metavar="FILE", help="what sertk-jobs printed, in the place of --fold and --seed")
+    parser.add_argument("--job", type=int, metavar="N", help="which line of it, from 1")
+
+
+def job_of(args):
+    """(fold, seed) of the options of `add_run_options` and `add_job_options`, None where they are not given."""
+    if (args.jobs is None) != (args.job is None) or args.jobs and (args.fold or args.seed):
+        raise UsageError("--jobs FILE and --job N go together, without --fold and --seed")
+    if args.jobs is None:
+        return args.fold, args.seed
+    lines = read_lines(args.jobs)
+    if not 1 <= args.job <= len(lines):
+        raise UsageError(f"--job {args.job}: {args.jobs} has {len(lines)} lines")
+    fold, seed, *_ = lines[args.job - 1].split()
+    return int(fold), int(seed)
+
+
 def add_input_options(parser):
-    """What a trained model is used on: a part of its fold, a data folder, or archives; see decoding/inputs.py."""
+    """What a trained model is used on: a split of its fold, a data folder, or archives; see `read_input`."""
+    parser.add_argument("--split", choices=SPLITS, help="of the run's fold (default: test, without --data and --feats)")
     parser.add_argument("--data", help="data folder")
-    parser.add_argument("--splits", help="folder of the protocol's fold lists")
-    parser.add_argument("--fold", type=int)
-    parser.add_argument("--labels", help="label set")
-    parser.add_argument("--part", default="test", choices=SPLIT_PARTS, help="of the fold (default: test)")
     parser.add_argument("--feats", action="append", default=[], metavar="NAME=RSPECIFIER")
     parser.add_argument(
         "--cmvn",
@@ -32,10 +62,30 @@ def add_input_options(parser):
     parser.add_argument("--utt2spk", help="speakers of the utterances in --feats (also as ark:FILE)")
 
 
+def check_input_options(args):
+    """Raises UsageError unless the options of `add_input_options` name one thing."""
+    if sum(map(bool, (args.split, args.data, args.feats))) > 1:
+        raise UsageError("give one of --split, --data and --feats")
+    if args.cmvn and not (args.data or args.feats):
+        raise UsageError("a split is normalised by its own statistics: no --cmvn")
+    refuse_shared_input(args.utt2spk, *(text.partition("=")[2] for text in args.feats + args.cmvn))
+
+
+def read_input(trained, run, args):
+    """The Input that the options of `add_input_options` name, for a TrainedModel and, for a split, its Run."""
+    from sertk.inference.inputs import read_archives, read_cmvn, read_data_dir, read_split
+
+    if not (args.data or args.feats):
+        return read_split(trained, run, args.split or "test")
+    cmvn = read_cmvn(named_specifiers(args.cmvn, "--cmvn"))
+    if args.data:
+        return read_data_dir(trained, args.data, cmvn)
+    return read_archives(trained, named_specifiers(args.feats, "--feats"), args.utt2spk, cmvn)
+
+
 def add_model_options(parser):
-    """Which trained system of an experiment folder is meant, and what is not recorded of its features."""
-    parser.add_argument("--fold", type=int, help="of an experiment folder with several trainings")
-    parser.add_argument("--seed", type=int, help="likewise")
+    """Which run of an experiment's folder is meant, and what is not recorded of its features."""
+    add_fold_options(parser)
     parser.add_argument(
         "--feats_config",
         action="append",
@@ -56,3 +106,20 @@ def named_specifiers(options, option):
             raise UsageError(f"{option} {text}: {name} is given twice")
         named[name] = rspecifier
     return named
+
+
+def add_device_options(parser):
+    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
+    parser.add_argument("--num_threads", type=int, default=0, help="CPU threads (default: 0, all cores)")
+
+
+def choose_device(args):
+    """The torch device of the options of `add_device_options`; raises SertkError for one that is not there."""
+    import torch
+
+    keep_freed_memory()
+    if args.num_threads < 0:
+        raise UsageError(f"--num_threads {args.num_threads}: expected 0 (all cores) or more")
+    if args.num_threads:
+        torch.set_num_threads(args.num_threads)
+    return find_device(args.device)

@@ -32,7 +32,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     archives.refuse_shared_input(args.spk2utt, args.rspecifier)
     features = archives.open_matrices(args.rspecifier)
     if not SPECIFIER.match(args.wspecifier):
@@ -87,7 +87,7 @@ def accumulate(utterance, matrix, stats=None):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

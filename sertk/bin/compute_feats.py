@@ -38,7 +38,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     import torch
 
     from sertk.core.device import keep_freed_memory
@@ -104,7 +104,7 @@ def compute(extractor, recordings, writer, on_error):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -22,12 +22,12 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     count_phones(args.datadir, args.language, args.f0)
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     ACTIONS[args.action](args)
 
 
@@ -129,7 +129,7 @@ ACTIONS = {
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

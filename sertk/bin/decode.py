@@ -1,72 +1,82 @@
-"""Decodes a part of a fold, or any archives, to posteriors."""
+"""Decodes a split of a fold, or any archives, to posteriors."""
 
 import sys
-from pathlib import Path
 
-from sertk.bin._options import add_input_options
+from sertk.bin._options import (
+    add_device_options,
+    add_input_options,
+    add_job_options,
+    add_run_options,
+    check_input_options,
+    choose_device,
+    job_of,
+    read_input,
+)
 from sertk.core.command import make_parser, run_command
-from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import UsageError
+from sertk.experiments.layout import find_run
 
 
 def build_parser():
     parser = make_parser(
         "sertk-decode",
-        "Decodes utterances to posteriors, with the model trained in RUN_DIR.\n\n"
-        "With --data and --splits it decodes a part of the run's fold into RUN_DIR/decode_PART\n"
-        "(posteriors.ark, posteriors.scp, predictions.tsv); with --data and WSPECIFIER all of a data folder,\n"
-        "with --feats and WSPECIFIER any archives.\n"
-        "With --label_map it decodes another corpus, --data, into RUN_DIR/decode_CORPUS_LABELS.",
-        "compute-mfcc-feats ... ark:- | add-deltas ark:- ark:- | \\\n"
+        "Decodes utterances to posteriors, with the model of a run.\n\n"
+        "By itself it decodes the test split of the run's fold into its folder, as decode_test (posteriors.ark,\n"
+        "posteriors.scp, predictions.tsv), and another one with --split; with --data and WSPECIFIER all of a data\n"
+        "folder, with --feats and WSPECIFIER any archives.\n"
+        "With --label_map it decodes another corpus, --data and --labels, into decode_CORPUS_LABELS.",
+        "sertk-decode exp/ravdess_8_emobox/blstm --fold 1 --seed 1\n"
+        "  compute-mfcc-feats ... ark:- | add-deltas ark:- ark:- | \\\n"
         "    sertk-decode --feats mfcc_deltas=ark:- exp/ravdess_8_emobox/blstm_deltas/fold1/seed1 ark,t:-",
     )
+    add_run_options(parser)
+    add_job_options(parser)
     add_input_options(parser)
-    parser.add_argument("run_dir", help="folder of a trained fold and seed")
     parser.add_argument("wspecifier", nargs="?", help="where posteriors go, e.g. ark,t:-")
     parser.add_argument(
         "--label_map",
         metavar="FILE",
         help="YAML, lines `class: [label, ...]`: which of the --labels of another corpus count as a class",
     )
+    parser.add_argument("--labels", help="label set of --data, with --label_map")
     add_device_options(parser)
     return parser
 
 
-def run(args):
-    from sertk.inference.decoding import write_decoded_part, write_posteriors
-    from sertk.inference.inputs import check_input_options, read_input
-    from sertk.inference.trained import TrainedModel
-
+def check_options(args):
     check_input_options(args)
-    if args.label_map:
-        return decode_other_corpus(args)
-    if args.splits and args.wspecifier:
-        raise UsageError("--splits decodes into RUN_DIR: no WSPECIFIER")
-    if not args.splits and not args.wspecifier:
-        raise UsageError("without --splits a WSPECIFIER says where the posteriors go")
-    trained = TrainedModel(args.run_dir, choose_device(args))
-    decoded = read_input(trained, args)
-    if args.splits:
-        write_decoded_part(trained, decoded, Path(args.run_dir) / f"decode_{args.part}")
-    else:
-        write_posteriors(args.wspecifier, decoded.dataset.utterances, trained.posteriors(decoded.dataset).numpy())
+    if args.label_map and (not (args.data and args.labels) or args.cmvn or args.wspecifier):
+        raise UsageError("--label_map takes --data and --labels, and no --cmvn or WSPECIFIER")
+    if args.labels and not args.label_map:
+        raise UsageError("--labels goes with --label_map; a split has the experiment's")
+    into_run = args.label_map or not (args.data or args.feats)
+    if into_run and args.wspecifier:
+        raise UsageError("a split is decoded into the run's folder: no WSPECIFIER without --data and --feats")
+    if not (into_run or args.wspecifier):
+        raise UsageError("with --data and --feats a WSPECIFIER says where the posteriors go")
 
 
-def decode_other_corpus(args):
-    from sertk.inference.cross import read_other_corpus
-    from sertk.inference.decoding import write_decoded_part
+def execute(args):
+    from sertk.inference.decoding import write_posteriors
     from sertk.inference.trained import TrainedModel
+    from sertk.pipeline import Run
 
-    if not (args.data and args.labels) or args.splits or args.cmvn or args.wspecifier:
-        raise UsageError("--label_map takes --data and --labels, and no --splits, --cmvn or WSPECIFIER")
-    trained = TrainedModel(args.run_dir, choose_device(args))
-    decoded, card = read_other_corpus(trained, args.data, args.labels, args.label_map)
-    name = f"decode_{card['corpus']}_{card['label_set']}"
-    write_decoded_part(trained, decoded, Path(args.run_dir) / name, card)
+    check_options(args)
+    fold, seed = job_of(args)
+    if args.wspecifier:
+        trained = TrainedModel(find_run(args.exp, fold, seed), choose_device(args))
+        decoded = read_input(trained, None, args)
+        write_posteriors(args.wspecifier, decoded.dataset.utterances, trained.posteriors(decoded.dataset).numpy())
+        return
+    run = Run.of(args.exp, fold, seed)
+    if args.label_map:
+        run.decode_corpus(args.data, args.labels, args.label_map, choose_device(args))
+    else:
+        run.decode(args.split or "test", choose_device(args))
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 import sys
 
+from sertk.bin._options import add_device_options, choose_device
 from sertk.core.command import make_parser, run_command
-from sertk.core.device import add_device_options, choose_device
 
 
 def build_parser():
@@ -19,7 +19,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     from sertk.asr.decoding import decode_asr
     from sertk.inference.trained import TrainedModel
     from sertk.reports.asr import write_asr_page
@@ -31,7 +31,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     if not (re.fullmatch(r"[0-9a-fA-F]+", args.digest) and len(args.digest) in DIGESTS):
         raise UsageError(f"'{args.digest}' is no md5 (32 hexadecimal digits) and no sha256 (64)")
     fetch(args.url, args.file, args.digest)
@@ -31,7 +31,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

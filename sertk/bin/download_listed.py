@@ -18,12 +18,12 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     fetch_listed(args.url, args.suffix, args.folder)
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

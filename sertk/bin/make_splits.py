@@ -31,7 +31,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     if args.list:
         print("\n".join(protocol_names(args.config)))
         return
@@ -59,7 +59,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     make_tokens(DataDir(args.data).table("text"), ALPHABET, args.model, args.token_type, args.vocab_size)
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -15,12 +15,11 @@ def build_parser():
         "sertk-pack --fold 1 exp/ravdess_8_emobox/blstm_capsule ravdess.zip",
     )
     add_model_options(parser)
-    parser.add_argument("exp", help="run folder (EXP/fold1/seed1), or experiment folder")
     parser.add_argument("zip", help="file to write")
     return parser
 
 
-def run(args):
+def execute(args):
     import torch
 
     from sertk.predicting.load import load_system
@@ -33,7 +32,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

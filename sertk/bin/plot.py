@@ -4,9 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from sertk.bin._options import named_specifiers
+from sertk.bin._options import add_device_options, choose_device, named_specifiers
 from sertk.core.command import make_parser, run_command
-from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError, UsageError
 
 EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ravdess_8_emobox/blstm_capsule

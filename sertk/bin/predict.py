@@ -5,9 +5,8 @@ import sys
 
 from tqdm import tqdm
 
-from sertk.bin._options import add_model_options, named_specifiers
+from sertk.bin._options import add_device_options, add_model_options, choose_device, named_specifiers
 from sertk.core.command import make_parser, progress, run_command
-from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError, UsageError
 
 FORMATS = ("table", "tsv", "json", "ark")
@@ -78,7 +77,7 @@ def check_options(args):
         raise UsageError("--channel counts from 0")
 
 
-def run(args):
+def execute(args):
     check_options(args)
     recognizer = load(args)
     if args.card:
@@ -156,7 +155,7 @@ def draw(args, path, result):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     if args.nj is not None and args.nj < 1:
         raise UsageError(f"--nj {args.nj}: must be at least 1")
     prepare = CORPORA[args.corpus]
@@ -43,7 +43,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

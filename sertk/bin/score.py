@@ -29,7 +29,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     if (args.experiment is None) == (args.compare is None):
         raise UsageError("give either one experiment folder or --compare with two")
     if args.draws < 100 or args.seed < 0:
@@ -43,7 +43,7 @@ def run(args):
 
 
 def _score(experiment, args):
-    from sertk.evaluation.runs import DECODED
+    from sertk.experiments.layout import DECODED
     from sertk.reports.outputs import write_results
     from sertk.reports.tables import extent, interval, percent
 
@@ -67,7 +67,7 @@ def _compare(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

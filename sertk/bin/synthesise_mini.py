@@ -24,7 +24,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     if args.asr is not None:
         mini_asr.synthesise(args.root, args.asr, args.seed)
     else:
@@ -32,7 +32,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

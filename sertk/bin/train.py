@@ -1,14 +1,13 @@
-"""Trains one step of a model on one fold."""
+"""Trains a run of an experiment."""
 
 import logging
 import resource
 import sys
 
-from sertk.bin._options import add_config_options
-from sertk.config.loading import load_parts
+from sertk.bin._options import add_device_options, add_job_options, add_run_options, choose_device, job_of
 from sertk.core.command import make_parser, run_command
-from sertk.core.device import add_device_options, choose_device
-from sertk.core.errors import SertkError
+from sertk.core.errors import UsageError
+from sertk.experiments.experiment import Experiment
 
 log = logging.getLogger(__name__)
 
@@ -18,36 +17,31 @@ PREEMPTED = 143  # what a shell reports for a process that SIGTERM ended
 def build_parser():
     parser = make_parser(
         "sertk-train",
-        "Trains one step of a model on one fold, going on from the last checkpoint if it was cut off.",
-        "sertk-train --config exp/ravdess_8_emobox/blstm/config.yaml --data data/ravdess --labels 8 \\\n"
-        "    --splits data/ravdess/splits/emobox --fold 1 --seed 1 exp/ravdess_8_emobox/blstm/fold1/seed1",
+        "Trains a fold of an experiment from a seed, all parts of the model, going on from the last checkpoint if it\n"
+        "was cut off. sertk-make-experiment makes EXP, and sertk-jobs lists its folds and seeds.",
+        "sertk-train exp/ravdess_8_emobox/blstm --fold 1 --seed 1",
     )
-    add_config_options(parser)
-    parser.add_argument("--step", help="one of the config's steps (default: the last)")
-    parser.add_argument("--data", required=True, help="data folder")
-    parser.add_argument("--labels", required=True, help="label set")
-    parser.add_argument("--splits", required=True, help="folder of the protocol's fold lists")
-    parser.add_argument("--fold", type=int, required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("run_dir", help="folder of this fold and seed")
+    add_run_options(parser)
+    add_job_options(parser)
     add_device_options(parser)
     return parser
 
 
-def run(args):
-    steps = load_parts(args.config, args.set)
-    last = list(steps)[-1]
-    name = args.step or last
-    if name not in steps:
-        raise SertkError(f"{args.config}: no step {name} (there are {', '.join(steps)})")
-    from sertk.experiments.experiment import check_earlier_parts, hold_run
+def execute(args):
+    fold, seed = job_of(args)
+    if fold is None:
+        raise UsageError("which run? --fold F [--seed S], or --jobs FILE --job N")
+    stored = Experiment(args.exp).run(fold, seed or 1)
+    if stored.state in ("trained", "decoded"):
+        for part in stored.part_names:
+            stored.check_part(part)
+        log.info("%s is trained already", stored.path)
+        return 0
+    from sertk.pipeline import Experiment as Pipeline
     from sertk.training.loop import Interrupted
-    from sertk.training.step import train_step
 
     try:
-        with hold_run(args.run_dir):
-            check_earlier_parts(args.run_dir, steps, name, args.splits, args.fold, args.seed)
-            train_step(args, steps[name], None if name == last else name, choose_device(args))
+        Pipeline(args.exp).run(fold, seed or 1).train(choose_device(args))
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")
         return PREEMPTED
@@ -56,7 +50,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

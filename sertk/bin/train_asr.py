@@ -3,11 +3,10 @@
 import logging
 import sys
 
-from sertk.bin._options import add_config_options
+from sertk.bin._options import add_config_options, add_device_options, choose_device
 from sertk.bin.train import PREEMPTED
 from sertk.config.loading import load_parts
 from sertk.core.command import make_parser, run_command
-from sertk.core.device import add_device_options, choose_device
 from sertk.core.errors import SertkError
 
 log = logging.getLogger(__name__)
@@ -21,7 +20,6 @@ def build_parser():
         "sertk-train-asr --config conf/deepspeech.yaml --train data/train --dev data/dev exp/char",
     )
     add_config_options(parser)
-    parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
     parser.add_argument("--train", required=True, metavar="DIR", help="data folder to learn from")
     parser.add_argument("--dev", required=True, metavar="DIR", help="data folder that chooses the best epoch")
     parser.add_argument("--seed", type=int, default=1)
@@ -30,7 +28,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     steps = load_parts(args.config, args.set, args.overlay)
     config = list(steps.values())[-1]
     if len(steps) > 1 or config.task != "asr":
@@ -47,7 +45,7 @@ def run(args):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

@@ -4,31 +4,14 @@ import ctypes
 
 from threadpoolctl import threadpool_limits
 
-from sertk.core.errors import SertkError, UsageError
+from sertk.core.errors import SertkError
 
 # Numbers of glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
-def add_device_options(parser):
-    parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
-    parser.add_argument("--num_threads", type=int, default=0, help="CPU threads (default: 0, all cores)")
-
-
-def choose_device(args):
-    """The torch device of a command's options; raises SertkError for one that is not there."""
-    import torch
-
-    keep_freed_memory()
-    if args.num_threads < 0:
-        raise UsageError(f"--num_threads {args.num_threads}: expected 0 (all cores) or more")
-    if args.num_threads:
-        torch.set_num_threads(args.num_threads)
-    return find_device(args.device)
-
-
 def find_device(name):
-    """The torch device `auto`, `cpu`, `cuda` or `cuda:N`; raises SertkError for one that is not there."""
+    """The torch device `auto`, `cpu`, `cuda` or `cuda:N`, or a torch device; SertkError for one that is not there."""
     import torch
 
     if name == "auto":

@@ -4,7 +4,8 @@ from sertk.core.errors import SertkError
 from sertk.evaluation.intervals import FEW_SPEAKERS, paired_bootstrap, z_test
 from sertk.evaluation.metrics import scores
 from sertk.evaluation.results import speaker_confusions
-from sertk.evaluation.runs import read_experiment_card, read_runs
+from sertk.evaluation.runs import read_runs
+from sertk.experiments.card import read_experiment_card
 
 
 def compare(better, worse, draws=2000, seed=0):

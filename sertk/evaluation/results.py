@@ -16,7 +16,9 @@ from sertk.evaluation.metrics import (
     grouped_confusions,
     scores,
 )
-from sertk.evaluation.runs import DECODED, read_config, read_experiment_card, read_runs, undecoded_runs
+from sertk.evaluation.runs import read_runs, undecoded_runs
+from sertk.experiments.card import read_experiment_card
+from sertk.experiments.layout import DECODED, read_config
 
 IDENTITY = ("corpus", "subset", "label_set", "protocol", "test_labels", "trained_on")
 COLLAPSED = 0.95  # share of the predictions in one class that no working system reaches

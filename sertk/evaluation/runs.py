@@ -1,21 +1,15 @@
-"""What training and decoding left in an experiment folder, read and checked."""
+"""The runs of an experiment as they are scored: predictions and epochs, read and checked."""
 
-import json
-import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
-from sertk.experiments.experiment import part_folder
+from sertk.experiments.layout import DECODED, part_folders, predictions_path, read_config, read_epochs, run_folders
 from sertk.kaldi.datadir import read_table
 
-CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
 FIXED_COLUMNS = ["utterance", "speaker", "reference", "predicted"]
-DECODED = "decode_test"  # where stage 4 leaves the test part of a run
 POSTERIOR_SLACK = 0.01  # posteriors are written with a few decimals
 
 
@@ -34,8 +28,8 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One fold trained from one seed."""
+class DecodedRun:
+    """What training and decoding left in a run's folder, `path`."""
 
     fold: int
     seed: int
@@ -45,44 +39,6 @@ class Run:
     best_epoch: int | None
     seconds: float | None  # of training, as metrics.jsonl tells
     empty_paths: int | None  # utterances without any label, of systems that emit sequences of them
-
-
-def read_experiment_card(experiment):
-    """The protocol card of an experiment folder; raises SertkError for what a result cannot do without."""
-    path = Path(experiment) / "card.yaml"
-    if not path.is_file():
-        raise SertkError(f"{path}: no such file; stage 3 makes the experiment with its protocol card")
-    card = read_yaml(path)
-    if not isinstance(card, dict):
-        raise SertkError(f"{path}: a protocol card is a mapping of keys to values")
-    missing = [key for key in CARD_KEYS if key not in card]
-    if missing:
-        raise SertkError(f"{path}: the card lacks {', '.join(missing)}")
-    classes = card["classes"]
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise SertkError(f"{path}: classes: expected a list of names, found {classes!r}")
-    if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise SertkError(f"{path}: classes: expected two or more different names, found {classes!r}")
-    try:
-        json.dumps(card, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise SertkError(f"{path}: only text, numbers, lists and mappings can be stored: {error}") from error
-    return card
-
-
-def run_folders(experiment):
-    """(fold, seed, folder) of every foldF/seedS of an experiment, in order; SertkError if there is none."""
-    experiment = Path(experiment)
-    if not experiment.is_dir():
-        raise SertkError(f"{experiment}: no such folder")
-    found = [
-        (_number(seed), _number(seed.parent), seed)
-        for seed in experiment.glob("fold*/seed*")
-        if seed.is_dir() and _number(seed) is not None and _number(seed.parent) is not None
-    ]
-    if not found:
-        raise SertkError(f"{experiment}: no foldF/seedS in it; stage 3 trains, stage 4 decodes")
-    return [(fold, seed, folder) for seed, fold, folder in sorted(found, key=lambda item: (item[1], item[0]))]
 
 
 def read_runs(experiment, classes, decoded=DECODED):
@@ -98,7 +54,8 @@ def read_runs(experiment, classes, decoded=DECODED):
         epochs = [line for line in read_epochs(folder) if line["epoch"] > 0]  # 0: fitted at once
         best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)
-        runs.append(Run(fold, seed, folder, predictions, epochs, best, _seconds(folder), _empty_paths(path.parent)))
+        seconds, empty = _seconds(folder), _empty_paths(path.parent)
+        runs.append(DecodedRun(fold, seed, folder, predictions, epochs, best, seconds, empty))
     if not runs:
         if decoded != DECODED:
             raise SertkError(f"{experiment}: no foldF/seedS/{decoded} yet; run sertk-decode --label_map on each")
@@ -111,10 +68,6 @@ def undecoded_runs(experiment, decoded=DECODED):
     """The (fold, seed) of every run without predictions: its training was cut off, or goes on elsewhere."""
     folders = run_folders(experiment)
     return [(fold, seed) for fold, seed, folder in folders if not predictions_path(folder, decoded).is_file()]
-
-
-def predictions_path(folder, decoded):
-    return Path(folder) / decoded / "predictions.tsv"
 
 
 def read_predictions(path, classes):
@@ -139,51 +92,6 @@ def read_predictions(path, classes):
         raise SertkError(f"{path}: no utterances in it; decode again (stage 4)")
     arrays = map(np.array, (reference, predicted, posteriors))
     return Predictions(list(speakers), list(speakers.values()), *arrays)
-
-
-def read_epochs(folder):
-    """The lines of a run's metrics.jsonl, by epoch; [] without the file."""
-    path = Path(folder) / "metrics.jsonl"
-    if not path.is_file():
-        return []
-    epochs = {}
-    with open(path, encoding="utf-8") as handle:
-        for number, line in enumerate(handle, 1):
-            where = f"{path}:{number}"
-            try:
-                epoch = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise SertkError(f"{where}: not a JSON object: {error}") from error
-            if not isinstance(epoch, dict) or not isinstance(epoch.get("epoch"), int):
-                raise SertkError(f"{where}: expected a JSON object with a whole-numbered `epoch`")
-            for key, value in epoch.items():
-                if isinstance(value, float) and not math.isfinite(value):
-                    raise SertkError(f"{where}: {key} is {value}, so training diverged: train again (stage 3)")
-            if epoch["epoch"] in epochs:
-                raise SertkError(f"{where}: epoch {epoch['epoch']} is there twice; train again (stage 3)")
-            epochs[epoch["epoch"]] = epoch
-    return [epochs[number] for number in sorted(epochs)]
-
-
-def read_config(folder):
-    """The stored config of an experiment's or a run's folder, a mapping."""
-    path = Path(folder) / "config.yaml"
-    config = read_yaml(path)
-    if not isinstance(config, dict):
-        raise SertkError(f"{path}: a config is a mapping of keys to values; train again (stage 3)")
-    return config
-
-
-def _number(folder):
-    match = re.fullmatch(r"(?:fold|seed)(\d+)", folder.name)
-    return int(match[1]) if match else None
-
-
-def part_folders(folder):
-    """The folders of a run's trainings, its own the last, in the order of the experiment's config."""
-    folder = Path(folder)
-    parts = read_config(folder.parents[1]).get("steps", {}) if (folder / "steps").is_dir() else {}
-    return [*(part_folder(folder, name) for name in list(parts)[:-1]), folder]
 
 
 def _seconds(folder):

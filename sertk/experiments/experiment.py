@@ -1,215 +1,196 @@
-"""Experiment folders: created once, refused when anything about them differs, self-explaining."""
+"""An experiment: all runs of a model under a protocol, in a folder that is made once and explains itself."""
 
-import contextlib
 import os
-import platform
 import shlex
-import subprocess
-import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from sertk.config.loading import feature_types, parts_mapping
-from sertk.config.schema import Normalise, differing_keys, to_mapping
+from sertk.config.loading import load_parts, parse_parts, parts_mapping
+from sertk.config.schema import Config
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml, write_json, write_text, write_yaml
+from sertk.core.files import read_yaml
 from sertk.core.locks import LEASE, locked
-from sertk.experiments.pretrained import describe_pretrained, keep_pretrained
-from sertk.kaldi.labels import Labels
-from sertk.protocols import list_digests, list_folds, read_card, read_fold, without_repeats
+from sertk.experiments import layout
+from sertk.experiments.card import essence_of_card, make_card, read_experiment_card
+from sertk.experiments.pretrained import describe_pretrained, keep_pretrained, with_pretrained
+from sertk.experiments.run import Run
+from sertk.experiments.storing import store
+from sertk.kaldi.datadir import read_lines
+from sertk.protocols import list_folds, read_card
 
-SELECTIONS = {
-    "valid_uar": "validation UAR",
-    "valid_loss": "validation loss",
-    "valid_reconstruction": "validation reconstruction",
-    "valid_cer": "validation character error rate",
-    "last": "none: the last epoch",
-}
+OPTIONS = ("--data", "--splits", "--labels")  # of the commands of runs before version 0.2
 
 
-def create_experiment(exp_dir, steps, data_dir, splits_dir, label_set, names, asr_exp=None):
-    """Writes config.yaml and card.yaml of an experiment; only repeats may be added to one that is there.
+@dataclass(frozen=True)
+class Inputs:
+    """What an experiment is trained and tested on: data folder, folder of fold lists, and label set."""
 
-    `names` (model, corpus, and the subset if it is not all) go onto the card. Of the recogniser that the steps
-    name, which is that of `asr_exp`, the experiment keeps a copy.
-    Raises SertkError with the keys that differ from what is stored.
+    data: Path
+    splits: Path
+    label_set: str
+
+
+class Experiment:
+    """The experiment in a folder; raises SertkError where there is none.
+
+    `path` is the folder, `inputs` the data; `parts` is {name: Config} of the trainings that each run consists of, in
+    order, the last one the classifier.
     """
-    card = experiment_card(steps, data_dir, splits_dir, label_set, names)
-    reuses = any(config.asr for config in steps.values())
-    if reuses:
-        card["asr"] = describe_pretrained(asr_exp)
-    with locked(Path(exp_dir) / ".lock", patience=LEASE):
-        store(Path(exp_dir) / "config.yaml", parts_mapping(steps))
-        store(Path(exp_dir) / "card.yaml", card, essence=essence_of_card)
+
+    run_class = Run
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        if not (self.path / layout.CONFIG).is_file() or not (self.path / layout.CARD).is_file():
+            raise SertkError(f"{path}: no experiment there (config.yaml, card.yaml); stage 3 makes it")
+
+    @classmethod
+    def create(
+        cls,
+        path: str | os.PathLike,
+        config: str | os.PathLike,
+        data: str | os.PathLike,
+        splits: str | os.PathLike,
+        label_set: str,
+        *,
+        settings: Sequence[str] = (),
+        overlay: str | os.PathLike | None = None,
+        corpus: str | None = None,
+        subset: str | None = None,
+        pretrained: str | os.PathLike | None = None,
+    ):
+        """Makes the experiment's folder, or finds that it holds this very experiment already.
+
+        `config` is a model's YAML file, `overlay` one laid over it, and `settings` are texts KEY=VALUE laid over both.
+        `data` is a data folder, `splits` the folder of a protocol's fold lists for it, `label_set` one of its label
+        sets. `corpus` (default: the data folder's name) and `subset` are names for the card. `pretrained` is the
+        experiment folder of a speech recogniser, for models that take its layers.
+        Raises SertkError for an impossible config, and where the folder holds an experiment with other settings.
+        """
+        parts = with_pretrained(load_parts(config, settings, overlay), pretrained)
+        names = {"model": Path(config).stem, "corpus": corpus or Path(data).absolute().name}
+        if subset:
+            names["subset"] = subset
+        return cls.make(path, parts, Inputs(Path(data), Path(splits), label_set), names, pretrained)
+
+    @classmethod
+    def make(cls, path, parts, inputs, names, pretrained=None):
+        """Makes the folder of {part name: Config} on Inputs, or finds that it holds this very experiment already.
+
+        `names` (model, corpus, and the subset if it is not all) go onto the card. `pretrained` is the experiment of the
+        speech network whose layers the parts name; a copy of it is kept.
+        Raises SertkError with the keys that differ from what is stored.
+        """
+        path = Path(path)
+        card = make_card(parts, inputs.data, inputs.splits, inputs.label_set, names)
+        reuses = any(config.asr for config in parts.values())
         if reuses:
-            keep_pretrained(exp_dir, asr_exp)
+            card["asr"] = describe_pretrained(pretrained)
+        with locked(path / ".lock", patience=LEASE):
+            store(path / layout.CONFIG, parts_mapping(parts), lambda stored: essence_of_config(stored, path))
+            store(path / layout.CARD, card, essence_of_card)
+            store(path / layout.DATA, describe_inputs(inputs, path))
+            if reuses:
+                keep_pretrained(path, pretrained)
+        return cls(path)
+
+    @classmethod
+    def of(cls, run):
+        """The experiment that a run's folder is in."""
+        return cls(os.path.relpath(layout.experiment_of(run)))
+
+    @cached_property
+    def parts(self) -> dict[str, Config]:
+        return parse_parts(read_yaml(self.path / layout.CONFIG), self.path / layout.CONFIG)
+
+    @cached_property
+    def card(self) -> dict:
+        return read_experiment_card(self.path)
+
+    @cached_property
+    def inputs(self) -> Inputs:
+        path = self.path / layout.DATA
+        if not path.is_file():
+            return inputs_of_commands(self.path)
+        stored = read_yaml(path)
+        return Inputs(*(from_folder(stored[key], self.path) for key in ("data", "splits")), stored["label_set"])
+
+    @property
+    def classes(self) -> list[str]:
+        return self.card["classes"]
+
+    def run(self, fold: int, seed: int = 1) -> Run:
+        """The run of a fold and seed; raises SertkError for a fold that the protocol lacks."""
+        self.check_folds([fold])
+        return self.run_class(self, fold, seed)
+
+    def runs(self) -> list[Run]:
+        """The runs that are there, by fold and seed; raises SertkError if there is none."""
+        return [self.run_class(self, fold, seed) for fold, seed, _ in layout.run_folders(self.path)]
+
+    def jobs(self, folds=(), repeats: int = 1, seed: int = 1) -> list[Run]:
+        """The runs to be trained: `repeats` seeds from `seed` on of each fold; no `folds` are all.
+
+        For random splits each repeat is a fold of its own, with one seed. Raises SertkError for a fold that the
+        protocol lacks.
+        """
+        random = read_card(self.inputs.splits)["rule"] == "random"
+        known = list_folds(self.inputs.splits)[: repeats if random else None]
+        self.check_folds(folds, known)
+        seeds = [seed] if random else range(seed, seed + repeats)
+        return [self.run_class(self, fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
+
+    def check_folds(self, folds, known=None):
+        known = known or list_folds(self.inputs.splits)
+        for fold in folds:
+            if fold not in known:
+                raise SertkError(f"{self.inputs.splits}: no fold {fold} (there are {', '.join(map(str, known))})")
 
 
-def essence_of_card(card):
-    """A card without repeats, and without what is known of its recogniser by now: config.yaml says which that is."""
-    return {**without_repeats(card), "asr": None}
+def essence_of_config(stored, path):
+    """What two config.yaml of an experiment are compared by: all settings, those not written having their defaults."""
+    return parts_mapping(parse_parts(stored, path / layout.CONFIG))
 
 
-def store(path, mapping, essence=dict):
-    """Writes a mapping, or refuses if the file already holds one of another `essence`."""
-    if path.exists():
-        keys = differing_keys(essence(read_yaml(path)), essence(mapping))
-        if keys:
-            raise SertkError(
-                f"{path}: this experiment has other settings ({', '.join(keys)}); "
-                "give another --tag, or remove the folder"
-            )
-    write_yaml(path, mapping)
-
-
-def experiment_card(steps, data_dir, splits_dir, label_set, names):
-    """The protocol's card with what the experiment adds: `names`, labels, counts, methods."""
-    from sertk.models import MODELS
-    from sertk.models.base import FittedModel
-
-    final = list(steps.values())[-1]
-    fitted = issubclass(MODELS[final.model.name], FittedModel)
-    labels = Labels.read(data_dir, label_set)
-    numbers = sorted({config.numbers for config in steps.values() if config.numbers})
-    told = any(getattr(config.model, "condition", None) == "oracle" for config in steps.values())
+def describe_inputs(inputs, folder):
+    """What data.yaml holds; relative paths are from the experiment's folder, so that both can be moved together."""
     return {
-        **names,
-        **({"test_labels": "given to the model as its condition"} if told else {}),
-        **({"numbers": describe_numbers(numbers, data_dir)} if numbers else {}),
-        "label_set": label_set,
-        "classes": labels.classes,
-        "class_counts": labels.counts(),
-        "normalisation": "; ".join(dict.fromkeys(map(describe_normalisation, steps.values()))),
-        "imbalance": final.training.imbalance,
-        "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select],
-        "features": feature_types(steps),
-        **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
+        **{key: to_folder(getattr(inputs, key), folder) for key in ("data", "splits")},
+        "label_set": inputs.label_set,
     }
 
 
-def describe_normalisation(config):
-    as_they_are = [name for name in config.features if not config.normalise_of(name)]
-    if len(as_they_are) == len(config.features):
-        return "none"
-    parts = []
-    for transform in config.normalise:
-        scaled = transform.how == "minmax" and transform.range != Normalise.range
-        how = f"{transform.how} to {transform.range[0]:g}..{transform.range[1]:g}" if scaled else transform.how
-        parts.append(f"{how} global" if transform.scope == "global" else f"{how} per {transform.scope}")
-    return ", then ".join(parts) + "".join(f", {name} as it is" for name in as_they_are)
+def to_folder(path, folder):
+    """A path as from `folder`, unless it is absolute."""
+    return str(path) if os.path.isabs(path) else os.path.relpath(path, folder)
 
 
-def describe_numbers(tables, data_dir):
-    """The tables, and what they were counted from where that is known."""
-    from sertk.text.phones import counted_from
-
-    source = counted_from(data_dir)
-    return ", ".join(tables) + (f", from {source}" if source else "")
+def from_folder(path, folder):
+    """A path that `to_folder` gave, as from the working directory."""
+    return Path(path) if os.path.isabs(path) else Path(os.path.relpath(Path(folder) / path))
 
 
-def list_jobs(splits_dir, folds, repeats, seed):
-    """The (fold, seed) of every training: `repeats` seeds from `seed` on of each fold.
+def inputs_of_commands(experiment):
+    """The Inputs of an experiment made before version 0.2, which had no data.yaml, by the commands of its runs.
 
-    `folds` empty means all. For random splits each repeat is a fold of its own, with one seed.
-    Raises SertkError for a fold the protocol lacks.
+    Relative paths are taken from where a command ran, which the run's own path in it tells, else from here.
     """
-    random = read_card(splits_dir)["rule"] == "random"
-    known = list_folds(splits_dir)[: repeats if random else None]
-    for fold in folds:
-        if fold not in known:
-            raise SertkError(f"{splits_dir}: no fold {fold} (there are {', '.join(map(str, known))})")
-    seeds = [seed] if random else range(seed, seed + repeats)
-    return [(fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
+    for *_, folder in layout.run_folders(experiment):
+        command = folder / "command.txt"
+        words = shlex.split(" ".join(read_lines(command))) if command.is_file() else []
+        named = {word: words[place] for place, word in enumerate(words[:-1], 1) if word in OPTIONS}
+        if len(named) == len(OPTIONS):
+            base = base_of(folder.resolve(), words)
+            return Inputs(*(from_folder(named[key], base) for key in ("--data", "--splits")), named["--labels"])
+    raise SertkError(f"{experiment}/{layout.DATA}: missing; stage 3 writes it (sertk-make-experiment)")
 
 
-def start_run(run_dir, config, seed, splits_dir, fold, device):
-    """Writes config.yaml, command.txt and environment.json of a run, refusing another config or other fold lists.
-
-    Returns the fold's lists.
-    """
-    run_dir = Path(run_dir)
-    lists = read_fold(splits_dir, fold)
-    run = {"fold": fold, "seed": seed, "lists": list_digests(splits_dir, fold)}
-    store(run_dir / "config.yaml", {**to_mapping(config), "run": run})
-    write_command(run_dir)
-    write_json(run_dir / "environment.json", environment(device))
-    return lists
-
-
-@contextlib.contextmanager
-def hold_run(run_dir):
-    """Keeps other trainings out of a run folder in the block; removes what killed ones were writing."""
-    with locked(Path(run_dir) / ".lock"):
-        for pattern in (".*.tmp", "checkpoints/.*.tmp", "feats/.*.tmp", "steps/**/.*.tmp"):
-            for path in Path(run_dir).glob(pattern):
-                if path.is_file():  # and not the folder of a decoding that goes on
-                    path.unlink()
-        yield
-
-
-def check_earlier_parts(run_dir, steps, name, splits_dir, fold, seed):
-    """Raises SertkError unless the steps before `name` are trained, on the same lists and with the same seed."""
-    for earlier in list(steps)[: list(steps).index(name)]:
-        folder, layer = part_folder(run_dir, earlier), steps[earlier].extract
-        made = folder / "checkpoints" / "best.pt" if layer is None else Path(run_dir) / "feats" / f"{layer}.scp"
-        if not made.exists():
-            raise SertkError(f"{made}: missing; train the step {earlier} first (--step {earlier})")
-        check_lists(folder, splits_dir, fold)
-        trained = read_yaml(folder / "config.yaml")["run"]["seed"]
-        if trained != seed:
-            raise SertkError(
-                f"{folder}: trained with the seed {trained}, not {seed}; remove the folder to train it anew"
-            )
-
-
-def check_lists(run_dir, splits_dir, fold):
-    """Raises SertkError unless `fold` has the very lists that the run was trained with."""
-    path = Path(run_dir) / "config.yaml"
-    trained = read_yaml(path)["run"]
-    if (trained["fold"], trained["lists"]) != (fold, list_digests(splits_dir, fold)):
-        raise SertkError(
-            f"{path}: trained on other lists (of fold {trained['fold']}) than those of fold {fold} in {splits_dir}; "
-            "decoding them would test on what was trained on"
-        )
-
-
-def part_folder(run_dir, step=None):
-    """Where a step of a run is trained: the last one (None) in the run's own folder."""
-    return Path(run_dir) / "steps" / step if step else Path(run_dir)
-
-
-def write_command(folder):
-    """Writes the command line under way to command.txt."""
-    name = Path(sys.argv[0]).name
-    write_text(Path(folder) / "command.txt", shlex.join([name, *sys.argv[1:]]) + "\n")
-
-
-def environment(device):
-    """Versions, commit and machine, as stored with every run."""
-    import torch
-    import torchaudio
-
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "torchaudio": torchaudio.__version__,
-        "commit": git_commit(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
-        "threads": torch.get_num_threads(),
-        "processors": os.cpu_count(),
-        "system": platform.platform(),
-    }
-
-
-def git_commit():
-    """The commit of the source this runs from, with `+changes` where files differ from it; None outside a checkout."""
-    try:
-        commit = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return commit.stdout.strip()
+def base_of(run, words):
+    """The folder in which a command ran that named the run's folder by a relative path."""
+    for named in map(Path, words):
+        depth = len(named.parts)
+        if depth > 1 and not named.is_absolute() and run.parts[-depth:] == named.parts:
+            return Path(*run.parts[:-depth])
+    return Path.cwd()

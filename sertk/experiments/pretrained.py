@@ -8,12 +8,13 @@ from sertk.config.schema import Config, to_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import file_digest, read_json, read_yaml, write_aside
 from sertk.core.typed import build
+from sertk.experiments.layout import best_checkpoint, experiment_of
 
 KEPT = "asr"  # the folder in an experiment
 
 
 def checkpoint(folder):
-    path = Path(folder) / "checkpoints" / "best.pt"
+    path = best_checkpoint(folder)
     if not path.is_file():
         raise SertkError(f"{path}: no trained speech recogniser there; egs/asr/run.sh trains one")
     return path
@@ -77,7 +78,7 @@ def describe_pretrained(asr_exp):
 
 def keep_pretrained(exp_dir, asr_exp):
     """Copies the recogniser into the experiment, so that what is trained on it can be used without `asr_exp`."""
-    kept = Path(exp_dir) / KEPT / "checkpoints" / "best.pt"
+    kept = best_checkpoint(Path(exp_dir) / KEPT)
     if kept.exists():
         return
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -87,8 +88,8 @@ def keep_pretrained(exp_dir, asr_exp):
 
 def kept_pretrained(run_dir, asr):
     """The folder of the recogniser that a run's experiment keeps; raises SertkError where it is not the config's."""
-    folder = Path(run_dir).resolve().parents[1] / KEPT
-    path = folder / "checkpoints" / "best.pt"
+    folder = experiment_of(run_dir) / KEPT
+    path = best_checkpoint(folder)
     if not path.is_file() or network_of(path) != asr.network:
         raise SertkError(
             f"{path}: not the recogniser that {run_dir} was trained with; copy the best.pt of that one there"

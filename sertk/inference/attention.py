@@ -44,7 +44,7 @@ def attention_maps(trained, data_dir, utterance, label=None):
     # Statistics of a speaker are those of all that the folder has of him, as in decoding it
     needed = [utt for utt, speaker in speakers.items() if speaker == own] if trained.needs_speakers() else [utterance]
     place = needed.index(utterance)
-    dataset = load_dataset(trained.config, data_dir, needed, trained.run_dir)
+    dataset = load_dataset(trained.config, data_dir, needed, trained.own_feats)
     (stream,) = dataset.streams.values()
     spectrogram = stream.rows(place).cpu().numpy().copy()
     trained.normalise(dataset, [own] * len(needed))

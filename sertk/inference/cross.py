@@ -5,11 +5,11 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from sertk.batches.dataset import load_dataset, own_feats
+from sertk.batches.dataset import load_dataset
 from sertk.config.schema import is_asr
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
-from sertk.evaluation.runs import part_folders
+from sertk.experiments.layout import CARD, experiment_of, part_folders
 from sertk.inference.inputs import Input
 from sertk.inference.trained import TrainedModel, load_pretrained
 from sertk.inference.vectors import write_vectors
@@ -78,7 +78,7 @@ def read_other_corpus(trained, data_dir, label_set, map_path):
     of which it has no archives. Raises SertkError for the corpus that the model was trained on.
     """
     labels, card = map_labels(data_dir, label_set, map_path, trained.classes)
-    own = trained.run_dir.absolute().parents[1] / "card.yaml"
+    own = experiment_of(trained.run_dir) / CARD
     if own.is_file() and read_yaml(own)["corpus"] == card["corpus"]:
         raise SertkError(f"{trained.run_dir}: trained on {card['corpus']}; decode its test part with --splits")
     utt2spk = DataDir(data_dir).table("utt2spk")
@@ -91,9 +91,7 @@ def read_other_corpus(trained, data_dir, label_set, map_path):
 
     with tempfile.TemporaryDirectory() as folder:
         for earlier, name in earlier_models(trained, data_dir):
-            scp = own_feats(folder, name)
-            scp.parent.mkdir(exist_ok=True)
-            wspecifier = f"ark,scp:{scp.with_suffix('.ark')},{scp}"
+            wspecifier = f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp"
             write_vectors([(earlier, read(earlier, folder))], earlier.config.extract, wspecifier)
         dataset = read(trained, folder)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances]), card

@@ -6,32 +6,32 @@ import numpy as np
 
 from sertk.core.files import write_text, write_yaml
 from sertk.core.locks import locked
-from sertk.experiments.experiment import write_command
+from sertk.experiments.environment import write_command
 from sertk.inference.frames import write_frames
 from sertk.kaldi.archives import MatrixWriter
 
 
-def write_decoded_part(trained, part_input, out_dir, card=None):
-    """Decodes the Input of a fold's part, or of another corpus with its `card`, into the folder `out_dir`.
+def write_decoded(trained, seen, out_dir, card=None):
+    """Decodes an Input, of a split or of another corpus with its `card`, into the folder `out_dir`.
 
     It appears whole or not at all.
     """
     with locked(out_dir.with_name(f".{out_dir.name}.lock")):
-        _write_decoded_part(trained, part_input, out_dir, card)
+        _write_decoded(trained, seen, out_dir, card)
 
 
-def _write_decoded_part(trained, part_input, out_dir, card):
-    posteriors = trained.posteriors(part_input.dataset).numpy()
+def _write_decoded(trained, seen, out_dir, card):
+    posteriors = trained.posteriors(seen.dataset).numpy()
     aside = out_dir.with_name(f".{out_dir.name}.tmp")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
-    utterances = part_input.dataset.utterances
+    utterances = seen.dataset.utterances
     write_posteriors(f"ark,scp:{aside}/posteriors.ark,{aside}/posteriors.scp", utterances, posteriors)
     if hasattr(trained.model, "frame_posteriors"):
-        write_frames(trained, part_input.dataset, aside)
+        write_frames(trained, seen.dataset, aside)
     for scp in aside.glob("*.scp"):
         write_text(scp, scp.read_text(encoding="utf-8").replace(f" {aside}/", f" {out_dir}/"))
-    write_text(aside / "predictions.tsv", predictions(part_input, trained.classes, posteriors))
+    write_text(aside / "predictions.tsv", predictions(seen, trained.classes, posteriors))
     if card:
         write_yaml(aside / "card.yaml", card)
     write_command(aside)
@@ -39,10 +39,10 @@ def _write_decoded_part(trained, part_input, out_dir, card):
     aside.rename(out_dir)
 
 
-def predictions(part_input, classes, posteriors):
+def predictions(seen, classes, posteriors):
     """The text of predictions.tsv: one line per utterance with reference, predicted class and posteriors."""
     lines = ["\t".join(["utterance", "speaker", "reference", "predicted", *classes])]
-    names = zip(part_input.dataset.utterances, part_input.speakers, part_input.references)
+    names = zip(seen.dataset.utterances, seen.speakers, seen.references)
     for (utterance, speaker, reference), row in zip(names, posteriors):
         predicted = classes[int(row.argmax())]
         lines.append("\t".join([utterance, speaker, reference, predicted, *(f"{value:.6f}" for value in row)]))

@@ -8,7 +8,7 @@ from sertk.batches.normalise import Normaliser
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.core.typed import build
-from sertk.experiments.experiment import part_folder
+from sertk.experiments.layout import best_checkpoint, own_feats, part_folder
 from sertk.experiments.pretrained import kept_pretrained
 from sertk.models.build import build_model
 from sertk.training.checkpoint import read_checkpoint
@@ -67,7 +67,8 @@ class TrainedModel(LoadedModel):
 
     def __init__(self, run_dir, device, part=None):
         self.run_dir, self.part, self.folder = Path(run_dir), part, part_folder(run_dir, part)
-        path = self.folder / "checkpoints" / "best.pt"
+        self.own_feats = own_feats(run_dir)
+        path = best_checkpoint(self.folder)
         super().__init__(read_checkpoint(path), path, device)
 
     def crossfit(self, number):

@@ -1,8 +1,7 @@
 """Vectors of a trained model's layers, for figures and as features of the trainings that follow."""
 
-from sertk.batches.dataset import own_feats
 from sertk.inference.decoding import write_rows
-from sertk.inference.inputs import read_labelled, read_part
+from sertk.inference.inputs import read_labelled, read_split
 from sertk.inference.trained import TrainedModel
 from sertk.kaldi.archives import MatrixWriter
 
@@ -20,22 +19,23 @@ def write_vectors(pairs, layer, wspecifier, mean=False):
             write_rows(writer, dataset.utterances, matrices)
 
 
-def extract_features(run, step, held, device):
-    """Writes what a trained step's config names as `extract` into RUN_DIR/feats, for all parts of the fold.
+def extract_features(run, part, held_out, device):
+    """Writes what a trained part's config names as `extract` into the Run's own features, for all splits of the fold.
 
-    `run` is as for training.step.train_step. `held` are the parts of the training part that were left out of the
-    step's crossfit trainings, which each extract theirs; without any, the step itself extracts the training part.
+    `held_out` are the utterances that the part's crossfit trainings were held out of, which each extract theirs;
+    without any, the part itself extracts the training split.
     """
-    trained = TrainedModel(run.run_dir, device, step)
-    scp = own_feats(run.run_dir, trained.config.extract)
+    trained = TrainedModel(run.path, device, part)
+    scp = trained.own_feats / f"{trained.config.extract}.scp"
     scp.parent.mkdir(exist_ok=True)
-    write_vectors(pairs(run, trained, held), trained.config.extract, f"ark,scp:{scp.with_suffix('.ark')},{scp}")
+    write_vectors(pairs(run, trained, held_out), trained.config.extract, f"ark,scp:{scp.with_suffix('.ark')},{scp}")
 
 
-def pairs(run, trained, held):
-    """Each trained model of a step with the Dataset of what it extracts, one at a time."""
-    for number, part in enumerate(held, 1):
+def pairs(run, trained, held_out):
+    """Each trained model of a part with the Dataset of what it extracts, one at a time."""
+    inputs = run.experiment.inputs
+    for number, utterances in enumerate(held_out, 1):
         own = trained.crossfit(number)
-        yield own, read_labelled(own, run.data, part, run.labels).dataset
-    for part in ("valid", "test") if held else ("train", "valid", "test"):
-        yield trained, read_part(trained, run.data, run.splits, run.fold, part, run.labels).dataset
+        yield own, read_labelled(own, inputs.data, utterances, inputs.label_set).dataset
+    for split in ("valid", "test") if held_out else ("train", "valid", "test"):
+        yield trained, read_split(trained, run, split).dataset

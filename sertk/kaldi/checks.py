@@ -8,7 +8,7 @@ import sys
 from sertk.core.errors import SertkError
 from sertk.core.files import write_text
 from sertk.kaldi.datadir import (
-    SPLIT_PARTS,
+    SPLITS,
     DataDir,
     by_bytes,
     invert_utt2spk,
@@ -167,7 +167,7 @@ def _check_values(path, tables):
 
 def _check_fold(fold, utt2spk):
     seen = {}
-    for part in SPLIT_PARTS:
+    for part in SPLITS:
         if not (fold / part).is_file():
             raise SertkError(f"{fold / part}: no such list; make the splits again")
         listed = read_table(fold / part, allow_empty=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from sertk.core.errors import SertkError
 from sertk.core.files import aside_of, write_text
 
-SPLIT_PARTS = ("train", "valid", "test")
+SPLITS = ("train", "valid", "test")
 _SEPARATOR = re.compile("[ \t]+")
 
 
@@ -164,7 +164,7 @@ class DataDir:
 
     def split_lists(self):
         """The paths of the utterance lists of all protocols and folds."""
-        return sorted(path for part in SPLIT_PARTS for path in self.path.glob(f"splits/*/fold*/{part}"))
+        return sorted(path for part in SPLITS for path in self.path.glob(f"splits/*/fold*/{part}"))
 
 
 def table_kind(name):

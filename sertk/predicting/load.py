@@ -7,8 +7,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_scored, read_results
-from sertk.evaluation.runs import run_folders
-from sertk.experiments.experiment import part_folder
+from sertk.experiments.layout import CARD, experiment_of, find_run, part_folder, read_config
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
 from sertk.inference.trained import TrainedModel, load_pretrained
 from sertk.predicting.chain import Chain
@@ -43,30 +42,10 @@ def load_system(path, device, fold=None, seed=None, feats_config=None):
     return Chain(parts, path).parts, card
 
 
-def find_run(path, fold=None, seed=None):
-    """The run folder that is `path`, or the only one of the experiment there that has this fold and seed."""
-    if fold is None and seed is None and (Path(path) / "checkpoints").is_dir():
-        return Path(path)
-    if not any(Path(path).glob("fold*/seed*")):
-        raise SertkError(
-            f"{path}: no trained system: expected a packed model, the folder of a training, with checkpoints in it, "
-            "or of an experiment, with foldF/seedS in it"
-        )
-    runs = [
-        (number, own, folder)
-        for number, own, folder in run_folders(path)
-        if fold in (None, number) and seed in (None, own)
-    ]
-    if len(runs) != 1:
-        which = ", ".join(f"fold{number}/seed{own}" for number, own, _ in (runs or run_folders(path)))
-        raise SertkError(f"{path}: choose one of its trainings with --fold and --seed: {which}")
-    return runs[0][2]
-
-
 def load_run(run_dir, device):
     """{part name: TrainedModel} of a run, each after those whose features it takes; the last one is `model`."""
     names = sorted(folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir())
-    makers = {read_yaml(part_folder(run_dir, name) / "config.yaml")["extract"]: name for name in names}
+    makers = {read_config(part_folder(run_dir, name))["extract"]: name for name in names}
     models = {}
 
     def load(name=None):
@@ -84,11 +63,11 @@ def load_run(run_dir, device):
 
 def run_card(run_dir):
     """The experiment's card with the run's fold and seed, and the scores where the experiment has some."""
-    config, experiment = read_yaml(Path(run_dir) / "config.yaml"), Path(run_dir).resolve().parents[1]
+    config, experiment = read_config(run_dir), experiment_of(run_dir)
     run = config.get("run", {})
     card = {"model": config["model"]["name"], "trained": {"fold": run.get("fold"), "seed": run.get("seed")}}
-    if (experiment / "card.yaml").is_file():
-        card |= read_yaml(experiment / "card.yaml") | {"trained": card["trained"]}
+    if (experiment / CARD).is_file():
+        card |= read_yaml(experiment / CARD) | {"trained": card["trained"]}
     if is_scored(experiment):
         results = read_results(experiment)
         card["scores"] = {name: results[name] for name in METRICS} | {

@@ -8,7 +8,7 @@ from pathlib import Path
 from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
 from sertk.core.files import aside_of, file_digest, read_yaml, write_text, write_yaml
-from sertk.kaldi.datadir import SPLIT_PARTS, by_bytes, read_lines
+from sertk.kaldi.datadir import SPLITS, by_bytes, read_lines
 from sertk.protocols.rules import Fold
 
 
@@ -25,7 +25,7 @@ def write_splits(outdir, folds, corpus, card):
     try:
         described = []
         for number, fold in enumerate(folds, 1):
-            for part, utterances in zip(SPLIT_PARTS, fold):
+            for part, utterances in zip(SPLITS, fold):
                 write_text(aside / f"fold{number}" / part, "".join(f"{utt}\n" for utt in utterances))
             described.append(describe_fold(aside, number, fold, corpus))
         write_yaml(aside / "card.yaml", {**card, "folds": described})
@@ -78,14 +78,14 @@ def describe_fold(folder, number, fold, corpus):
         "fold": number,
         "test_speakers": speakers("test"),
         "valid_speakers": speakers("valid"),
-        "utterances": {part: len(utterances) for part, utterances in zip(SPLIT_PARTS, fold)},
+        "utterances": {part: len(utterances) for part, utterances in zip(SPLITS, fold)},
         "sha256": list_digests(folder, number),
     }
 
 
 def list_digests(splits_dir, fold):
     """The sha256 of each list of a fold."""
-    return {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in SPLIT_PARTS}
+    return {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in SPLITS}
 
 
 def list_folds(splits_dir):
@@ -103,7 +103,7 @@ def read_fold(splits_dir, fold):
     if not folder.is_dir():
         there = ", ".join(map(str, list_folds(splits_dir)))
         raise SertkError(f"{folder}: no such fold; there are: {there} (stage 1, sertk-make-splits)")
-    return Fold(*(read_lines(folder / part) for part in SPLIT_PARTS))
+    return Fold(*(read_lines(folder / part) for part in SPLITS))
 
 
 def read_card(splits_dir):

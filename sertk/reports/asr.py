@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from sertk.core.files import read_yaml, write_text
-from sertk.evaluation.runs import read_epochs
+from sertk.experiments.layout import read_epochs
 from sertk.experiments.pretrained import decoded_parts
 from sertk.reports.pages import markdown_table
 from sertk.reports.tables import percent

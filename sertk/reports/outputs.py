@@ -7,7 +7,8 @@ from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
 from sertk.core.files import write_json, write_text
 from sertk.evaluation.results import read_results, score
-from sertk.evaluation.runs import DECODED, part_folders, read_config, read_runs, run_folders
+from sertk.evaluation.runs import read_runs
+from sertk.experiments.layout import DECODED, part_folders, read_config, run_folders
 from sertk.kaldi.datadir import read_lines
 from sertk.reports.cross import cross_card
 from sertk.reports.pages import markdown

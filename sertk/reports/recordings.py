@@ -1,14 +1,14 @@
 """Recordings of utterances, small enough for a page."""
 
 import io
-import shlex
 from pathlib import Path
 
 import numpy as np
 
 from sertk.core.errors import SertkError
+from sertk.experiments.experiment import Experiment
 from sertk.features.audio import read_data_dir, resample
-from sertk.kaldi.datadir import read_lines, read_text
+from sertk.kaldi.datadir import read_text
 
 RATE = 16000  # Hz
 LONGEST = 10  # seconds of a recording that are kept
@@ -25,7 +25,7 @@ class Recordings:
     def read(self, runs, utterances):
         """({utterance: FLAC}, notes): what is there, mono at 16 kHz, and a line for whatever is not."""
         try:
-            data = Path(self.data) if self.data else _trusted(stored_data(runs[0].path))
+            data = Path(self.data) if self.data else _trusted(Experiment.of(runs[0].path).inputs.data)
             errors, found = [], {}
 
             def skip(utterance, error):
@@ -57,27 +57,6 @@ def flac(samples, rate):
     content = io.BytesIO()
     soundfile.write(content, np.clip(samples, -1, 1), RATE, format="FLAC", subtype="PCM_16")
     return content.getvalue()
-
-
-def stored_data(run):
-    """The data folder that a run's decoding was told, by its command.txt.
-
-    A relative one is taken from where that command ran, which the run's own path in it tells, else from here.
-    Raises SertkError where nothing is stored.
-    """
-    path = Path(run) / "decode_test" / "command.txt"
-    lines = read_lines(path) if path.is_file() else []
-    try:
-        words = shlex.split(lines[-1]) if lines else []
-        data = Path(words[words.index("--data") + 1])
-    except (ValueError, IndexError) as error:
-        raise SertkError(f"{path} names no data folder; name it with --data") from error
-    run = Path(run).resolve()
-    for named in map(Path, words):
-        depth = len(named.parts)
-        if depth > 1 and not named.is_absolute() and run.parts[-depth:] == named.parts:
-            return Path(*run.parts[:-depth]) / data
-    return data
 
 
 def _trusted(data):

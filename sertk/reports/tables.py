@@ -2,7 +2,7 @@
 
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_random
-from sertk.evaluation.runs import CARD_KEYS
+from sertk.experiments.card import CARD_KEYS
 from sertk.reports.pages import Code, Heading, Listing, Picture, Table, Text, markdown_table
 
 NAMES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}

@@ -17,6 +17,7 @@ from sertk.core.command import progress as progress_bar
 from sertk.core.distributed import any_is, is_first, sum_gradients, summed, wait_for_all
 from sertk.core.errors import SertkError
 from sertk.core.files import write_text
+from sertk.experiments.layout import best_checkpoint, latest_checkpoint
 from sertk.training.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
 from sertk.training.schedule import is_best, learning_rate
 
@@ -41,7 +42,7 @@ class Trainer:
 
     @property
     def latest(self):
-        return self.folder / "checkpoints" / "latest.pt"
+        return latest_checkpoint(self.folder)
 
     @property
     def kept(self):
@@ -64,8 +65,8 @@ class Trainer:
         return learning_rate(group.setdefault("initial_lr", group["lr"]), self.training, self.state.history)
 
 
-def train(task, training, optimiser, run_dir, seed):
-    """Trains `task.model` until early stopping or the last epoch, going on from run_dir/checkpoints/latest.pt.
+def train(task, training, optimiser, folder, seed):
+    """Trains `task.model` until early stopping or the last epoch, going on from FOLDER/checkpoints/latest.pt.
 
     Writes metrics.jsonl and checkpoints/{latest,best}.pt. On the CPU, training that was cut off at any moment
     and started again ends with bit-identical weights. Raises Interrupted after SIGTERM, and SertkError when
@@ -73,7 +74,7 @@ def train(task, training, optimiser, run_dir, seed):
     """
     average = mean_of_weights(task.model, training.average) if training.average else None
     state = Progress(precision=choose_precision(training.precision, task.device))
-    trainer = Trainer(task, training, optimiser, average, Path(run_dir), seed, state)
+    trainer = Trainer(task, training, optimiser, average, Path(folder), seed, state)
     if trainer.latest.exists():
         trainer.state = load_checkpoint(trainer.latest, task, optimiser, average)
         log.info("going on from epoch %d, update %d", trainer.state.epoch + 1, trainer.state.updates)
@@ -178,7 +179,7 @@ def keep_best(trainer):
     latest.pt names, also where training was killed between the two.
     """
     if is_first() and trainer.state.updates == 0 and 0 < trainer.state.epoch == trainer.state.best_epoch:
-        save_best(trainer.folder / "checkpoints" / "best.pt", trainer.task, trainer.kept, trainer.state.epoch)
+        save_best(best_checkpoint(trainer.folder), trainer.task, trainer.kept, trainer.state.epoch)
 
 
 def make_optimiser(config, model):

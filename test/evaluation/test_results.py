@@ -18,7 +18,8 @@ from sertk.core.errors import SertkError
 from sertk.core.files import read_json
 from sertk.evaluation.intervals import speaker_intervals
 from sertk.evaluation.results import protocol_folds, read_results, score
-from sertk.evaluation.runs import read_epochs, read_predictions
+from sertk.evaluation.runs import read_predictions
+from sertk.experiments.layout import read_epochs
 from sertk.reports.outputs import read_commands, write_results
 
 

@@ -3,6 +3,7 @@
 from sertk.batches.dataset import feature_options, load_dataset
 from sertk.batches.streams import balanced_weights
 from sertk.core.errors import SertkError
+from sertk.experiments.layout import own_feats
 from sertk.experiments.pretrained import checkpoint, kept_pretrained
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
@@ -23,18 +24,20 @@ def check_classes(dataset, classes):
 
 
 class FoldTask(Task):
-    """Training of one model on one fold; `run_dir` may hold features of its own."""
+    """Training of the model of a config in a Run, on the lists of a Fold, with features of the run's own."""
 
-    def __init__(self, config, data_dir, run_dir, fold, label_set, device):
-        labels = Labels.read(data_dir, label_set)
+    def __init__(self, config, run, lists, device):
+        inputs, own = run.experiment.inputs, own_feats(run.path)
+        labels = Labels.read(inputs.data, inputs.label_set)
         train, valid = (
-            load_dataset(config, data_dir, labels.labelled(part), run_dir, labels) for part in (fold.train, fold.valid)
+            load_dataset(config, inputs.data, labels.labelled(utterances), own, labels)
+            for utterances in (lists.train, lists.valid)
         )
         check_classes(train, labels.classes)
-        self.feature_options = feature_options(config, data_dir, run_dir)
-        super().__init__(config, train, valid, DataDir(data_dir).table("utt2spk"), labels.classes, device)
+        self.feature_options = feature_options(config, inputs.data, own)
+        super().__init__(config, train, valid, DataDir(inputs.data).table("utt2spk"), labels.classes, device)
         if config.asr and config.asr.in_loop:
-            weights = read_checkpoint(checkpoint(kept_pretrained(run_dir, config.asr)))["model"]
+            weights = read_checkpoint(checkpoint(kept_pretrained(run.path, config.asr)))["model"]
             self.model.recogniser.load_state_dict(weights)
         if config.training.imbalance == "upsample" and isinstance(self.model, FittedModel):
             raise SertkError(f"training.imbalance is upsample, but {config.model.name} has no epochs: take weights")

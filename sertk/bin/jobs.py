@@ -1,0 +1,42 @@
+"""Lists the runs of an experiment."""
+
+import sys
+
+from sertk.core.command import make_parser, run_command
+from sertk.core.errors import UsageError
+from sertk.experiments.experiment import Experiment
+
+
+def build_parser():
+    parser = make_parser(
+        "sertk-jobs",
+        "Lists the runs of an experiment, a line `FOLD SEED STATE` for each; a state is new, training (begun, and\n"
+        "perhaps cut off), trained or decoded. sertk-train and sertk-decode take line N of it as --jobs FILE --job N,\n"
+        "so that run.pl, slurm.pl and queue.pl can go through it.",
+        "sertk-jobs --repeats 3 exp/ravdess_8_emobox/blstm > jobs.txt\n"
+        "  run.pl JOB=1:18 log/train.JOB.log sertk-train --jobs jobs.txt --job JOB exp/ravdess_8_emobox/blstm",
+    )
+    parser.add_argument("--folds", type=fold_numbers, default=[], metavar="'F ...'", help="default: all")
+    parser.add_argument("--repeats", type=int, default=1, metavar="N", help="seeds of each fold (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first seed (default: 1)")
+    parser.add_argument("exp", metavar="EXP", help="experiment folder")
+    return parser
+
+
+def fold_numbers(text):
+    return [int(number) for number in text.split()]
+
+
+def execute(args):
+    if args.repeats < 1:
+        raise UsageError(f"--repeats {args.repeats}: expected 1 or more")
+    for run in Experiment(args.exp).jobs(args.folds, args.repeats, args.seed):
+        print(run.fold, run.seed, run.state)
+
+
+def main(argv=None):
+    return run_command(build_parser(), execute, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

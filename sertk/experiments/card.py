@@ -1,0 +1,93 @@
+"""The protocol card of an experiment: what a result cannot do without, in words that go into every table."""
+
+import json
+from pathlib import Path
+
+from sertk.config.loading import feature_types
+from sertk.config.schema import Normalise
+from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml
+from sertk.experiments.layout import CARD
+from sertk.kaldi.labels import Labels
+from sertk.protocols import read_card, without_repeats
+from sertk.text.phones import counted_from
+
+CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
+SELECTIONS = {
+    "valid_uar": "validation UAR",
+    "valid_loss": "validation loss",
+    "valid_reconstruction": "validation reconstruction",
+    "valid_cer": "validation character error rate",
+    "last": "none: the last epoch",
+}
+
+
+def make_card(parts, data_dir, splits_dir, label_set, names):
+    """The protocol's card with what the experiment adds: `names`, labels, counts, methods."""
+    from sertk.models import MODELS
+    from sertk.models.base import FittedModel
+
+    final = list(parts.values())[-1]
+    fitted = issubclass(MODELS[final.model.name], FittedModel)
+    labels = Labels.read(data_dir, label_set)
+    numbers = sorted({config.numbers for config in parts.values() if config.numbers})
+    told = any(getattr(config.model, "condition", None) == "oracle" for config in parts.values())
+    return {
+        **names,
+        **({"test_labels": "given to the model as its condition"} if told else {}),
+        **({"numbers": describe_numbers(numbers, data_dir)} if numbers else {}),
+        "label_set": label_set,
+        "classes": labels.classes,
+        "class_counts": labels.counts(),
+        "normalisation": "; ".join(dict.fromkeys(map(describe_normalisation, parts.values()))),
+        "imbalance": final.training.imbalance,
+        "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select],
+        "features": feature_types(parts),
+        **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
+    }
+
+
+def describe_normalisation(config):
+    as_they_are = [name for name in config.features if not config.normalise_of(name)]
+    if len(as_they_are) == len(config.features):
+        return "none"
+    parts = []
+    for transform in config.normalise:
+        scaled = transform.how == "minmax" and transform.range != Normalise.range
+        how = f"{transform.how} to {transform.range[0]:g}..{transform.range[1]:g}" if scaled else transform.how
+        parts.append(f"{how} global" if transform.scope == "global" else f"{how} per {transform.scope}")
+    return ", then ".join(parts) + "".join(f", {name} as it is" for name in as_they_are)
+
+
+def describe_numbers(tables, data_dir):
+    """The tables, and what they were counted from where that is known."""
+    source = counted_from(data_dir)
+    return ", ".join(tables) + (f", from {source}" if source else "")
+
+
+def essence_of_card(card):
+    """A card without repeats, and without what is known of its recogniser by now: config.yaml says which that is."""
+    return {**without_repeats(card), "asr": None}
+
+
+def read_experiment_card(experiment):
+    """The protocol card of an experiment folder; raises SertkError for what a result cannot do without."""
+    path = Path(experiment) / CARD
+    if not path.is_file():
+        raise SertkError(f"{path}: no such file; stage 3 makes the experiment with its protocol card")
+    card = read_yaml(path)
+    if not isinstance(card, dict):
+        raise SertkError(f"{path}: a protocol card is a mapping of keys to values")
+    missing = [key for key in CARD_KEYS if key not in card]
+    if missing:
+        raise SertkError(f"{path}: the card lacks {', '.join(missing)}")
+    classes = card["classes"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise SertkError(f"{path}: classes: expected a list of names, found {classes!r}")
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise SertkError(f"{path}: classes: expected two or more different names, found {classes!r}")
+    try:
+        json.dumps(card, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise SertkError(f"{path}: only text, numbers, lists and mappings can be stored: {error}") from error
+    return card

@@ -1,0 +1,48 @@
+"""What a run notes of how it came about: the command line, versions, the machine."""
+
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+from sertk.core.files import write_text
+
+
+def write_command(folder):
+    """Writes the command line under way to command.txt."""
+    name = Path(sys.argv[0]).name
+    write_text(Path(folder) / "command.txt", shlex.join([name, *sys.argv[1:]]) + "\n")
+
+
+def environment(device):
+    """Versions, commit and machine, as stored with every run; `device` is torch's."""
+    import torch
+    import torchaudio
+
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchaudio": torchaudio.__version__,
+        "commit": git_commit(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "processors": os.cpu_count(),
+        "system": platform.platform(),
+    }
+
+
+def git_commit():
+    """The commit of the source this runs from, with `+changes` where files differ from it; None outside a checkout."""
+    try:
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit.stdout.strip()

@@ -1,0 +1,144 @@
+"""Where things lie in an experiment's folder: the one place that knows.
+
+EXP/config.yaml card.yaml data.yaml      what is trained, under which protocol, on which data
+    asr/checkpoints/best.pt              the pretrained speech network whose layers it takes, where it does
+    results.json RESULTS.md *.png *.svg  the results
+    foldF/seedS/                         a run: one fold trained from one seed
+        config.yaml command.txt environment.json train.log metrics.jsonl trained.json
+        checkpoints/latest.pt best.pt
+        steps/PART/                      the same of each part but the last
+        feats/TYPE.scp                   what parts extract for those after them
+        decode_test/                     posteriors and predictions of a split, or of another corpus
+"""
+
+import json
+import math
+import re
+from pathlib import Path
+
+from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml
+
+CONFIG, CARD, DATA = "config.yaml", "card.yaml", "data.yaml"
+DECODED = "decode_test"  # where stage 4 leaves the test split of a run
+
+
+def run_folder(experiment, fold, seed):
+    return Path(experiment) / f"fold{fold}" / f"seed{seed}"
+
+
+def run_numbers(run):
+    """The fold and the seed of a run, by its folder; SertkError if it is none."""
+    path = Path(run).absolute()
+    numbers = _number(path.parent), _number(path)
+    if None in numbers:
+        raise SertkError(f"{run}: not the folder of a run, EXP/foldF/seedS")
+    return numbers
+
+
+def experiment_of(run):
+    """The folder of the experiment that a run's folder is in."""
+    return Path(run).absolute().parents[1]
+
+
+def part_folder(run, part=None):
+    """Where a part of a run is trained: the last one (None) in the run's own folder."""
+    return Path(run) / "steps" / part if part else Path(run)
+
+
+def own_feats(run):
+    """The folder of the features that parts of a run extract for those after them."""
+    return Path(run) / "feats"
+
+
+def best_checkpoint(folder):
+    return Path(folder) / "checkpoints" / "best.pt"
+
+
+def latest_checkpoint(folder):
+    return Path(folder) / "checkpoints" / "latest.pt"
+
+
+def predictions_path(run, decoded=DECODED):
+    return Path(run) / decoded / "predictions.tsv"
+
+
+def run_folders(experiment):
+    """(fold, seed, folder) of every run of an experiment, in order; SertkError if there is none."""
+    experiment = Path(experiment)
+    if not experiment.is_dir():
+        raise SertkError(f"{experiment}: no such folder")
+    found = [
+        (fold, seed, folder)
+        for folder in experiment.glob("fold*/seed*")
+        if folder.is_dir() and None not in (fold := _number(folder.parent), seed := _number(folder))
+    ]
+    if not found:
+        raise SertkError(f"{experiment}: no foldF/seedS in it; stage 3 trains, stage 4 decodes")
+    return sorted(found, key=lambda run: run[:2])
+
+
+def find_run(path, fold=None, seed=None):
+    """The run's folder that is `path`, or the only one of the experiment there that has this fold and seed.
+
+    Raises SertkError where there is none, or more than one.
+    """
+    path = Path(path)
+    if fold is None and seed is None and (path / "checkpoints").is_dir():
+        return path
+    if not any(path.glob("fold*/seed*")):
+        raise SertkError(
+            f"{path}: no trained system: expected the folder of a run, with checkpoints in it, or of an experiment, "
+            "with foldF/seedS in it (stage 3 trains them), or a packed model where one can be used"
+        )
+    runs = run_folders(path)
+    fitting = [folder for own_fold, own_seed, folder in runs if fold in (None, own_fold) and seed in (None, own_seed)]
+    if len(fitting) != 1:
+        which = ", ".join(str(folder.relative_to(path)) for folder in fitting or (folder for *_, folder in runs))
+        raise SertkError(f"{path}: choose one of its runs with --fold and --seed: {which}")
+    return fitting[0]
+
+
+def part_folders(run):
+    """The folders of a run's parts, its own the last, in the order of the experiment's config."""
+    run = Path(run)
+    parts = read_config(experiment_of(run)).get("steps", {}) if (run / "steps").is_dir() else {}
+    return [*(part_folder(run, name) for name in list(parts)[:-1]), run]
+
+
+def read_config(folder):
+    """The stored config of an experiment's or a run's folder, a mapping."""
+    path = Path(folder) / CONFIG
+    config = read_yaml(path)
+    if not isinstance(config, dict):
+        raise SertkError(f"{path}: a config is a mapping of keys to values; train again (stage 3)")
+    return config
+
+
+def read_epochs(folder):
+    """The lines of a part's metrics.jsonl, by epoch; [] without the file."""
+    path = Path(folder) / "metrics.jsonl"
+    if not path.is_file():
+        return []
+    epochs = {}
+    with open(path, encoding="utf-8") as handle:
+        for number, line in enumerate(handle, 1):
+            where = f"{path}:{number}"
+            try:
+                epoch = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise SertkError(f"{where}: not a JSON object: {error}") from error
+            if not isinstance(epoch, dict) or not isinstance(epoch.get("epoch"), int):
+                raise SertkError(f"{where}: expected a JSON object with a whole-numbered `epoch`")
+            for key, value in epoch.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise SertkError(f"{where}: {key} is {value}, so training diverged: train again (stage 3)")
+            if epoch["epoch"] in epochs:
+                raise SertkError(f"{where}: epoch {epoch['epoch']} is there twice; train again (stage 3)")
+            epochs[epoch["epoch"]] = epoch
+    return [epochs[number] for number in sorted(epochs)]
+
+
+def _number(folder):
+    match = re.fullmatch(r"(?:fold|seed)(\d+)", folder.name)
+    return int(match[1]) if match else None

@@ -1,0 +1,17 @@
+"""Files that an experiment is told by: written once, and refused when they would change."""
+
+from sertk.config.schema import differing_keys
+from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml, write_yaml
+
+
+def store(path, mapping, essence=dict):
+    """Writes a mapping, or refuses if the file already holds one of another `essence`."""
+    if path.exists():
+        keys = differing_keys(essence(read_yaml(path)), essence(mapping))
+        if keys:
+            raise SertkError(
+                f"{path}: this experiment has other settings ({', '.join(keys)}); "
+                "give another --tag, or remove the folder"
+            )
+    write_yaml(path, mapping)
