@@ -15,6 +15,7 @@ def build_parser():
         "sertk-pack --fold 1 exp/ravdess_8_emobox/blstm_capsule ravdess.zip",
     )
     add_model_options(parser)
+    parser.add_argument("exp", metavar="EXP", help="experiment folder, or a run's folder (EXP/fold1/seed1)")
     parser.add_argument("zip", help="file to write")
     return parser
 

@@ -80,7 +80,7 @@ def read_other_corpus(trained, data_dir, label_set, map_path):
     labels, card = map_labels(data_dir, label_set, map_path, trained.classes)
     own = experiment_of(trained.run_dir) / CARD
     if own.is_file() and read_yaml(own)["corpus"] == card["corpus"]:
-        raise SertkError(f"{trained.run_dir}: trained on {card['corpus']}; decode its test part with --splits")
+        raise SertkError(f"{trained.run_dir}: trained on {card['corpus']}; decode its test split, without --label_map")
     utt2spk = DataDir(data_dir).table("utt2spk")
     utterances = labels.labelled(utt2spk)
     speakers = [utt2spk[utterance] for utterance in utterances]

@@ -302,7 +302,7 @@ def test_durations_may_be_rounded_and_utterances_must_be_in_every_table(asr):
 
 
 def test_the_recipe_makes_archives_for_the_small_network_alone(capsys, request):
-    for model, printed in (("deepspeech", "\n"), ("small", f"feats/{TYPE}\n")):
+    for model, printed in (("deepspeech", "tag \n"), ("small", f"tag \ndata feats/{TYPE}\n")):
         config = request.config.rootpath / f"egs/asr/conf/{model}.yaml"
-        assert make_experiment.main(["--config", str(config), "--print", "data"]) == 0
+        assert make_experiment.main(["--config", str(config), "--plan"]) == 0
         assert capsys.readouterr().out == printed

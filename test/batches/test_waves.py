@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from small_experiments import decode_run, train_run
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
 from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset, UtteranceSampler, WindowSampler, load_stream
 from sertk.batches.waves import load_waves
-from sertk.bin import compute_feats, decode, make_experiment, train
+from sertk.bin import compute_feats, make_experiment
 from sertk.config.loading import load_parts
 from sertk.config.schema import Normalise, Segment, Training
 from sertk.core.errors import SertkError
@@ -107,20 +108,18 @@ def test_gains_are_drawn_for_each_utterance_and_multiply_its_waveform(corpus):
     torch.testing.assert_close(rows.streams["spectrogram400"].values, plain, rtol=1e-4, atol=1e-4)
 
 
-def trained(corpus, folder, settings):
+def trained(corpus, exp, *settings):
     """The lines of metrics.jsonl and predictions.tsv of a run."""
-    config = folder.with_suffix(".yaml")
+    config = exp.with_suffix(".yaml")
     config.write_text(CONFIG)
-    options = ["--data", str(corpus), "--splits", str(corpus / "splits/toy"), "--fold", "1", "--labels", "3"]
-    assert 0 == train.main(["--config", str(config), "--set", settings, *options, "--device", "cpu", str(folder)])
-    assert 0 == decode.main([*options, "--device", "cpu", str(folder)])
-    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    table = (folder / "decode_test/predictions.tsv").read_text().splitlines()
+    run = train_run(corpus, config, exp, *settings)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    table = (decode_run(run) / "predictions.tsv").read_text().splitlines()
     return lines, np.array([[float(value) for value in line.split("\t")[4:]] for line in table[1:]])
 
 
 def test_training_and_decoding_on_the_fly_give_what_archives_give(corpus, tmp_path):
-    lines, posteriors = trained(corpus, tmp_path / "archived", "")
+    lines, posteriors = trained(corpus, tmp_path / "archived")
     (corpus / "feats/spectrogram400.scp").unlink()
     other_lines, other_posteriors = trained(corpus, tmp_path / "computed", "on_the_fly=true")
     for line, other in zip(lines, other_lines, strict=True):
@@ -132,8 +131,8 @@ def test_training_and_decoding_on_the_fly_give_what_archives_give(corpus, tmp_pa
 def test_archives_are_asked_for_unless_features_are_computed_on_the_fly(tmp_path, capsys):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
-    for settings, printed in (("", "feats/spectrogram400\n"), ("on_the_fly=true", "\n")):
-        assert 0 == make_experiment.main(["--config", str(config), "--set", settings, "--print", "data"])
+    for settings, printed in (("", "tag \ndata feats/spectrogram400\n"), ("on_the_fly=true", "tag on_the_flytrue\n")):
+        assert 0 == make_experiment.main(["--config", str(config), "--set", settings, "--plan"])
         assert capsys.readouterr().out == printed
 
 

@@ -2,45 +2,33 @@
 
 import dataclasses
 import os
+import shutil
+from pathlib import Path
 
 import pytest
+from small_experiments import decode_run, make_experiment_of, train_run
 
-from sertk.bin import make_experiment
+from sertk.bin import jobs, make_experiment, train
 from sertk.config.loading import load_parts
 from sertk.config.schema import Normalise
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml, write_text, write_yaml
 from sertk.core.locks import locked
-from sertk.experiments.experiment import describe_normalisation, describe_numbers, list_jobs
+from sertk.experiments.card import describe_normalisation, describe_numbers
+from sertk.experiments.experiment import Experiment, Inputs
 
 
-def make(corpus, config, exp_dir, *options):
-    return make_experiment.main(
-        [
-            "--config",
-            str(config),
-            "--data",
-            str(corpus),
-            "--splits",
-            str(corpus / "splits" / "toy"),
-            "--labels",
-            "3",
-            "--corpus",
-            "toys",
-            "--jobs",
-            str(exp_dir / "jobs.txt"),
-            *options,
-            str(exp_dir),
-        ]
-    )
+def make(corpus, config, exp, *options):
+    return make_experiment_of(corpus, config, exp, options=["--corpus", "toys", *options])
 
 
-def test_the_folder_has_config_card_and_jobs(small_corpus, toy_config, tmp_path):
-    exp_dir = tmp_path / "exp"
-    assert make(small_corpus, toy_config, exp_dir, "--repeats", "2", "--seed", "5") == 0
-    assert (exp_dir / "jobs.txt").read_text() == "1 5\n1 6\n"
-    assert read_yaml(exp_dir / "config.yaml")["segment"]["frames"] == 15
-    card = read_yaml(exp_dir / "card.yaml")
+def test_the_folder_has_config_card_and_jobs(small_corpus, toy_config, tmp_path, capsys):
+    exp = tmp_path / "exp"
+    assert make(small_corpus, toy_config, exp) == 0
+    assert jobs.main(["--repeats", "2", "--seed", "5", str(exp)]) == 0
+    assert capsys.readouterr().out == "1 5 new\n1 6 new\n"
+    assert read_yaml(exp / "config.yaml")["segment"]["frames"] == 15
+    card = read_yaml(exp / "card.yaml")
     assert card["classes"] == ["angry", "calm", "sad"]
     assert card["class_counts"] == {"angry": 8, "calm": 8, "sad": 8}
     assert (card["corpus"], card["label_set"], card["protocol"]) == ("toys", "3", "toy")
@@ -48,16 +36,48 @@ def test_the_folder_has_config_card_and_jobs(small_corpus, toy_config, tmp_path)
     assert card["selection"] == "validation UAR"
 
 
-def test_more_seeds_may_be_added_but_no_other_settings(small_corpus, toy_config, tmp_path, capsys):
-    exp_dir = tmp_path / "exp"
-    assert make(small_corpus, toy_config, exp_dir) == 0
-    assert make(small_corpus, toy_config, exp_dir, "--repeats", "3") == 0
-    assert (exp_dir / "jobs.txt").read_text() == "1 1\n1 2\n1 3\n"
-    stored = (exp_dir / "config.yaml").read_text()
-    assert make(small_corpus, toy_config, exp_dir, "--set", "optimiser.lr=0.5") == 1
+def test_no_other_settings_are_taken(small_corpus, toy_config, tmp_path, capsys):
+    exp = tmp_path / "exp"
+    assert make(small_corpus, toy_config, exp) == 0
+    stored = (exp / "config.yaml").read_text()
+    assert make_experiment_of(small_corpus, toy_config, exp, "optimiser.lr=0.5", options=["--corpus", "toys"]) == 1
     message = capsys.readouterr().err
     assert "other settings (optimiser.lr)" in message and "--tag" in message
-    assert (exp_dir / "config.yaml").read_text() == stored
+    assert (exp / "config.yaml").read_text() == stored
+    assert make(small_corpus, toy_config, exp) == 0
+
+
+def test_data_are_found_from_wherever_the_folder_is_looked_at(small_corpus, toy_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert make_experiment_of(Path("data"), toy_config, Path("exp/a")) == 0
+    assert read_yaml("exp/a/data.yaml") == {"data": "../../data", "splits": "../../data/splits/toy", "label_set": "3"}
+    assert Experiment("exp/a").inputs == Inputs(Path("data"), Path("data/splits/toy"), "3")
+    monkeypatch.chdir(tmp_path / "exp")
+    assert Experiment("a").inputs.data == Path("../data")
+    assert make_experiment_of(small_corpus, toy_config, Path("b")) == 0
+    assert Experiment("b").inputs.data == small_corpus  # which was given as an absolute path
+
+
+def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = train_run(Path("data"), toy_config, Path("exp/a"))
+    (tmp_path / "exp/a/data.yaml").unlink()
+    for ended in run.rglob("trained.json"):
+        ended.unlink()
+    (run / ".done_train").touch()
+    config = read_yaml(run / "config.yaml")
+    config["run"].pop("labels")
+    write_yaml(run / "config.yaml", config)
+    command = (
+        "sertk-train --config exp/a/config.yaml --step train --seed 1 --data data --splits data/splits/toy --fold 1"
+    )
+    write_text(run / "command.txt", f"{command} --labels 3 --device cpu --num_threads 1 exp/a/fold1/seed1\n")
+    monkeypatch.chdir(tmp_path / "exp")
+    experiment = Experiment("a")
+    assert experiment.inputs == Inputs(Path("../data"), Path("../data/splits/toy"), "3")
+    assert experiment.run(1).state == "trained"
+    monkeypatch.chdir(tmp_path)  # where the archives' paths begin
+    assert len((decode_run(run) / "predictions.tsv").read_text().splitlines()) == 7
 
 
 def test_two_that_make_an_experiment_take_turns(small_corpus, toy_config, tmp_path, capsys, monkeypatch):
@@ -71,29 +91,37 @@ def test_two_that_make_an_experiment_take_turns(small_corpus, toy_config, tmp_pa
 
 def test_wrong_usage_is_told_from_errors(small_corpus, toy_config, tmp_path, capsys):
     assert make_experiment.main(["--config", str(toy_config)]) == 2
-    assert make(small_corpus, toy_config, tmp_path / "exp", "--repeats", "0") == 2
-    assert make(small_corpus, toy_config, tmp_path / "exp", "--folds", "7") == 1
+    assert jobs.main([str(tmp_path / "exp")]) == 1
+    assert "no experiment there" in capsys.readouterr().err
+    assert make(small_corpus, toy_config, tmp_path / "exp") == 0
+    assert jobs.main(["--repeats", "0", str(tmp_path / "exp")]) == 2
+    assert jobs.main(["--folds", "7", str(tmp_path / "exp")]) == 1
     assert "no fold 7 (there are 1)" in capsys.readouterr().err
-    assert not (tmp_path / "exp").exists()
+    assert train.main([str(tmp_path / "exp")]) == 2
+    assert train.main(["--fold", "7", str(tmp_path / "exp")]) == 1
+    assert "no fold 7 (there are 1)" in capsys.readouterr().err
 
 
-def test_print_says_what_a_config_asks_for(toy_config, capsys):
-    for what, expected in {"steps": "train\n", "data": "feats/toy\n", "tag": "max_epochs1\n"}.items():
-        assert (
-            make_experiment.main(["--config", str(toy_config), "--print", what, "--set", "training.max_epochs=1"]) == 0
-        )
-        assert capsys.readouterr().out == expected
+def test_the_plan_says_what_a_config_asks_for(toy_config, capsys):
+    assert make_experiment.main(["--config", str(toy_config), "--plan", "--set", "training.max_epochs=1"]) == 0
+    assert capsys.readouterr().out == "tag max_epochs1\ndata feats/toy\n"
 
 
-def test_repeats_of_a_random_protocol_are_folds_of_one_seed(tmp_path):
-    write_yaml(tmp_path / "card.yaml", {"rule": "random", "options": {}, "folds": []})
-    for fold in (1, 2, 3):
-        write_text(tmp_path / f"fold{fold}" / "train", "a\n")
-    assert list_jobs(tmp_path, [], 2, 7) == [(1, 7), (2, 7)]
+def test_repeats_of_a_random_protocol_are_folds_of_one_seed(small_corpus, toy_config, tmp_path):
+    splits = small_corpus / "splits" / "toy"
+    card = read_yaml(splits / "card.yaml")
+    for fold in (2, 3):
+        shutil.copytree(splits / "fold1", splits / f"fold{fold}")
+
+    def jobs_of(rule, *arguments):
+        write_yaml(splits / "card.yaml", {**card, "rule": rule})
+        return [(run.fold, run.seed) for run in Experiment(tmp_path / "exp").jobs(*arguments)]
+
+    assert make(small_corpus, toy_config, tmp_path / "exp") == 0
+    assert jobs_of("random", [], 2, 7) == [(1, 7), (2, 7)]
     with pytest.raises(SertkError, match="no fold 3"):
-        list_jobs(tmp_path, [3], 2, 7)
-    write_yaml(tmp_path / "card.yaml", {"rule": "listed_speakers", "options": {}, "folds": []})
-    assert list_jobs(tmp_path, [3, 1, 3], 2, 7) == [(3, 7), (3, 8), (1, 7), (1, 8)]
+        jobs_of("random", [3], 2, 7)
+    assert jobs_of("listed_speakers", [3, 1, 3], 2, 7) == [(3, 7), (3, 8), (1, 7), (1, 8)]
 
 
 def test_the_card_says_how_features_are_scaled_and_what_was_counted(small_corpus, toy_config):

@@ -86,18 +86,19 @@ def test_a_config_without_its_recogniser_says_what_fills_it_in(config, settings)
 
 
 def test_what_is_needed_names_layer_and_recogniser(config, recogniser, capsys):
-    ask = ["--config", str(config), "--print", "data"]
+    ask = ["--config", str(config), "--plan"]
     assert make_experiment.main(ask) == 0
-    assert capsys.readouterr().out.split() == ["feats/toy", "asr:2"]
+    assert capsys.readouterr().out == "tag \ndata feats/toy\ndata asr:2\n"
     assert make_experiment.main([*ask, "--asr_exp", str(recogniser)]) == 0
     archive = "asr2_" + file_digest(checkpoint(recogniser), "sha256")[:12]
-    assert capsys.readouterr().out.split() == ["feats/spectrogram161", "feats/toy", f"asr:2=feats/{archive}"]
+    needed = ["feats/spectrogram161", "feats/toy", f"asr:2=feats/{archive}"]
+    assert capsys.readouterr().out == "tag \n" + "".join(f"data {name}\n" for name in needed)
 
 
 def test_in_the_loop_no_archives_are_needed_and_the_config_says_what_the_recogniser_is(config, recogniser, capsys):
     write_text(config, CONFIG.replace("layer: 2", "layer: 2, in_loop: true"))
-    assert make_experiment.main(["--config", str(config), "--print", "data", "--asr_exp", str(recogniser)]) == 0
-    assert capsys.readouterr().out.split() == ["feats/toy", "asr:2"]
+    assert make_experiment.main(["--config", str(config), "--plan", "--asr_exp", str(recogniser)]) == 0
+    assert capsys.readouterr().out == "tag \ndata feats/toy\ndata asr:2\n"
     (step,) = with_pretrained(load_parts(config), recogniser).values()
     assert step.asr.tokens == 28 and step.asr.pretrained.model.gru_layers == 3
     assert step.computed_type("asr:2") == "spectrogram161" and step.computed_type("toy") is None

@@ -7,8 +7,9 @@ import pytest
 import soundfile
 import yaml
 from decoded_experiments import CLASSES, make_experiment
+from small_experiments import decode_run, status_of_training, train_run
 
-from sertk.bin import decode, plot, train
+from sertk.bin import plot
 from sertk.kaldi.archives import MatrixWriter, open_matrices
 from sertk.kaldi.datadir import read_table, write_data_dir, write_table
 from sertk.reports.outputs import write_results
@@ -31,14 +32,12 @@ def collapsed(path, blank):
 def test_decoding_writes_posteriors_of_frames_and_the_labels_on_their_best_path(small_corpus, tmp_path):
     numbers = {utterance: "2" for utterance in read_table(small_corpus / "utt2spk")}
     write_table(small_corpus / "utt2num_phones", numbers)
-    config, run_dir = tmp_path / "config.yaml", tmp_path / "run"
+    config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     listed = small_corpus / "splits/toy/fold1/test"
     listed.write_text("\n".join(reversed(listed.read_text().split())) + "\n")  # a list need not be sorted
-    options = ["--data", str(small_corpus), "--splits", f"{small_corpus}/splits/toy", "--fold", "1", "--labels", "3"]
-    assert 0 == train.main(["--config", str(config), *options, "--device", "cpu", str(run_dir)])
-    assert 0 == decode.main([*options, "--device", "cpu", str(run_dir)])
-    decoded = run_dir / "decode_test"
+    run_dir = train_run(small_corpus, config, tmp_path / "exp")
+    decoded = decode_run(run_dir)
     frames = dict(open_matrices(f"scp:{decoded}/frames.scp"))
     posteriors = dict(open_matrices(f"scp:{decoded}/posteriors.scp"))
     lengths = {utterance: len(matrix) for utterance, matrix in open_matrices(f"scp:{small_corpus}/feats/toy.scp")}
@@ -68,9 +67,7 @@ def test_wrong_numbers_are_named(small_corpus, tmp_path, capsys, wrong, message)
         table = {utterance: number for utterance, number in numbers.items() if number}
         write_table(small_corpus / "utt2num_phones", table)
     (tmp_path / "config.yaml").write_text(CONFIG)
-    options = ["--data", str(small_corpus), "--splits", f"{small_corpus}/splits/toy", "--fold", "1", "--labels", "3"]
-    config = str(tmp_path / "config.yaml")
-    assert 1 == train.main(["--config", config, *options, "--device", "cpu", str(tmp_path / "run")])
+    assert 1 == status_of_training(small_corpus, tmp_path / "config.yaml", tmp_path / "exp")
     assert message in capsys.readouterr().err
 
 

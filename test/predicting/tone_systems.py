@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from small_experiments import CPU, decode_run, make_experiment_of, train_run
 
-from sertk.bin import decode, extract, make_experiment, train, train_asr
+from sertk.bin import extract, train_asr
 from sertk.config.loading import load_parts
 from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.archives import open_matrices
@@ -14,7 +15,6 @@ from sertk.kaldi.datadir import write_table
 from sertk.text.tokens import make_tokens
 
 RATE = 16000
-CPU = ["--device", "cpu", "--num_threads", "1"]
 OWN_TYPE = "extractor: fbank\nnum_mel_bins: 12\nwindow_type: hamming\n"
 QUICK = "training: {max_epochs: 1, precision: float32}\n"
 CONFIGS = {
@@ -47,7 +47,6 @@ RECOGNISER = (
     "training: {max_epochs: 1, select: valid_cer, precision: float32}\n"
 )
 CONFIGS["oracle"] = CONFIGS["latents"].replace("vae", "cvae").replace("latent: 3", "latent: 3, condition: oracle")
-STEPS = {"svm": ("gmm", "classifier"), "latents": ("vae", "lstm"), "oracle": ("cvae", "lstm")}
 
 
 def tone(number, seconds, rate=RATE):
@@ -75,45 +74,26 @@ class Systems:
     def wavs(self):
         return {path.stem: path for path in sorted((self.folder / "wav").glob("*.wav"))}
 
-    def options(self):
-        splits = ["--splits", f"{self.data}/splits/toy", "--fold", "1"]
-        return ["--data", str(self.data), *splits, "--labels", "3", *CPU]
-
     def run(self, name):
         if name not in self.runs:
-            config, run_dir = self.folder / f"{name}.yaml", self.folder / "exp" / name / "fold1" / "seed1"
+            config, exp = self.folder / f"{name}.yaml", self.folder / "exp" / name
             config.write_text(CONFIGS[name])
-            if "asr:" in CONFIGS[name]:
-                config = self.make_experiment(config, run_dir.parents[1])
-            for step in STEPS.get(name, ("train",)):
-                options = [
-                    "--config",
-                    str(config),
-                    "--step",
-                    step,
-                    "--seed",
-                    "1",
-                    *self.options(),
-                    str(run_dir),
-                ]
-                assert train.main(options) == 0
-            assert decode.main([*self.options(), str(run_dir)]) == 0
-            self.runs[name] = run_dir
+            reused = self.make_with_recogniser(config, exp) if "asr:" in CONFIGS[name] else ()
+            self.runs[name] = train_run(self.data, config, exp, options=reused)
+            decode_run(self.runs[name])
         return self.runs[name]
 
-    def make_experiment(self, config, exp):
-        """The experiment's config with the recogniser's layer, of which there are archives."""
-        files = ["--data", str(self.data), "--splits", f"{self.data}/splits/toy", "--jobs", str(exp / "jobs.txt")]
-        which = ["--labels", "3", "--corpus", "toy", "--asr_exp", str(self.recogniser())]
-        assert make_experiment.main(["--config", str(config), *files, *which, str(exp)]) == 0
+    def make_with_recogniser(self, config, exp):
+        """The option that names the recogniser; of its layer there are archives then, unless it runs in the loop."""
+        option = ["--asr_exp", str(self.recogniser())]
+        assert make_experiment_of(self.data, config, exp, options=option) == 0
         settings = load_parts(exp / "config.yaml")["train"]
-        if settings.asr.in_loop:
-            return exp / "config.yaml"
-        (layer,) = (name for name in settings.features if name.startswith("asr"))
-        archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / settings.archive_name(layer))
-        options = ["--layer", layer, "--data", str(self.data), *CPU, str(self.recogniser()), archives]
-        assert extract.main(options) == 0
-        return exp / "config.yaml"
+        if not settings.asr.in_loop:
+            (layer,) = (name for name in settings.features if name.startswith("asr"))
+            archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / settings.archive_name(layer))
+            options = ["--layer", layer, "--data", str(self.data), *CPU, str(self.recogniser()), archives]
+            assert extract.main(options) == 0
+        return option
 
     def recogniser(self):
         """The experiment folder of a speech recogniser that was trained on the tones."""
@@ -128,5 +108,5 @@ class Systems:
         return exp
 
     def decoded(self, name):
-        """{utterance: posteriors} of the test part."""
+        """{utterance: posteriors} of the test split."""
         return dict(open_matrices(f"scp:{self.run(name)}/decode_test/posteriors.scp"))

@@ -7,15 +7,15 @@ import pytest
 import yaml
 from decoded_experiments import make_experiment, random_rows, write_predictions
 from sklearn.metrics import recall_score
+from small_experiments import CPU, train_run
 
-from sertk.bin import decode, report, score, train
+from sertk.bin import decode, report, score
 from sertk.core.errors import SertkError
 from sertk.core.files import read_json, read_yaml, write_text
 from sertk.inference.cross import map_labels, read_label_map
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import write_table
 
-CPU = ["--device", "cpu", "--num_threads", "1"]
 CLASSES = ["neutral", "happy", "sad"]
 
 
@@ -45,11 +45,7 @@ def test_a_trained_model_decodes_and_is_scored_on_another_corpus(
     small_corpus, other_corpus, label_map, toy_config, tmp_path, capsys
 ):
     exp = tmp_path / "exp/data_3_toy/blstm_capsule"
-    run = exp / "fold1/seed1"
-    make_experiment(exp, done=(), classes=["angry", "calm", "sad"], corpus="data", label_set="3", protocol="toy")
-    fold = ["--data", str(small_corpus), "--labels", "3", "--splits", str(small_corpus / "splits/toy"), "--fold", "1"]
-    settings = "training.max_epochs=1"
-    assert train.main(["--config", str(toy_config), *fold, "--set", settings, *CPU, str(run)]) == 0
+    run = train_run(small_corpus, toy_config, exp, "training.max_epochs=1")
     options = ["--labels", "mood", "--label_map", str(label_map), *CPU, str(run)]
     assert decode.main(["--data", str(other_corpus), *options]) == 0
     assert decode.main(["--data", str(other_corpus), *CPU, str(run), f"ark:{tmp_path}/all.ark"]) == 0
@@ -81,7 +77,7 @@ def test_a_trained_model_decodes_and_is_scored_on_another_corpus(
 
     options[1] = "3"
     assert decode.main(["--data", str(small_corpus), *options]) == 1
-    assert "trained on data; decode its test part with --splits" in capsys.readouterr().err
+    assert "trained on data; decode its test split, without --label_map" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -115,7 +111,7 @@ def test_a_map_without_any_label_of_the_corpus(other_corpus, tmp_path):
     [
         ["--data", "x"],
         ["--feats", "a=b", "--labels", "m"],
-        ["--data", "x", "--labels", "m", "--splits", "s", "--fold", "1"],
+        ["--data", "x", "--labels", "m", "--cmvn", "a=b"],
     ],
 )
 def test_wrong_calls(options, capsys):

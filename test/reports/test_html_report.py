@@ -1,6 +1,7 @@
 import base64
 import hashlib
 import io
+import os
 import re
 from html.parser import HTMLParser
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from sertk.evaluation.runs import read_runs
 from sertk.reports.html import html_page
 from sertk.reports.pages import Code, Heading, Listing, Table, Text, markdown
 from sertk.reports.plots.inline import inline_svg
-from sertk.reports.recordings import LONGEST, MOST_BYTES, RATE, Recordings, flac, stored_data
+from sertk.reports.recordings import LONGEST, MOST_BYTES, RATE, Recordings, flac
 
 VOID = {"meta", "img", "br"}
 HOSTILE = '<script>alert("x")</script>&\'$\\frac$'
@@ -209,19 +210,20 @@ def test_recordings_are_small(tmp_path):
 @pytest.mark.parametrize("place", ["recipe", "."])
 def test_the_data_folder_is_the_one_decoded(tmp_path, monkeypatch, place):
     recipe = tmp_path / "recipe"
-    run = recipe / "exp" / "x" / "blstm" / "fold1" / "seed1"
-    command = run / "decode_test" / "command.txt"
-    command.parent.mkdir(parents=True)
+    experiment = recipe / "exp" / "x" / "blstm"
+    run = experiment / "fold1" / "seed1"
+    run.mkdir(parents=True)
+    for name in ("config.yaml", "card.yaml"):
+        (experiment / name).write_text("{}")
     monkeypatch.chdir(tmp_path / place)
 
     def read(data=None):
         return Recordings(data).read([SimpleNamespace(path=run)], ["a-1"])
 
-    assert read() == ({}, [f"No recordings: {command} names no data folder; name it with --data."])
-    command.write_text("sertk-decode --data data --fold 1 exp/x/blstm/fold1/seed1\n")
+    assert read()[1][0].endswith("blstm/data.yaml: missing; stage 3 writes it (sertk-make-experiment).")
+    (experiment / "data.yaml").write_text("data: ../../../data\nsplits: s\nlabel_set: '8'\n")
     data = recipe / "data"
-    assert stored_data(run) == data
-    assert read() == ({}, [f"No recordings: {data} has no wav.scp; name the data folder with --data."])
+    assert read() == ({}, [f"No recordings: {os.path.relpath(data)} has no wav.scp; name the data folder with --data."])
     make_data(data, ["a-1", "b-1"])
     kept, notes = read()
     assert list(kept) == ["a-1"] and notes == []

@@ -1,4 +1,4 @@
-"""Steps from autoencoder to classifier on a small corpus: latents of every part, crossfit, marks, and warnings."""
+"""Parts from autoencoder to classifier on a small corpus: latents of every split, crossfit, marks, and warnings."""
 
 import json
 import logging
@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from small_experiments import decode_run, status_of_training, train_run
 
-from sertk.bin import decode, make_experiment, score, train
+from sertk.bin import score
 from sertk.config.loading import load_parts
 from sertk.core.errors import SertkError
-from sertk.experiments.experiment import experiment_card
+from sertk.experiments.card import make_card
 from sertk.inference.inputs import read_labelled
 from sertk.inference.trained import TrainedModel
 from sertk.kaldi.archives import open_matrices
@@ -30,7 +31,7 @@ LSTM = {
     "training": {"batch_size": 4, "max_epochs": 2, "precision": "float32"},
 }
 VAE = {**AUTOENCODER, "model": {"name": "vae", **SIZES}, "extract": "vae_latents"}
-STEPS = {
+PARTS = {
     "vae": VAE,
     "lstm": {**LSTM, "features": ["vae_latents"], "extract": "posteriors", "crossfit": 2},
     "cvae": {
@@ -43,35 +44,15 @@ STEPS = {
 }
 
 
-def write_config(folder, steps=STEPS):
+def write_config(folder, parts=PARTS):
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump({"steps": steps}, sort_keys=False))
+    path.write_text(yaml.safe_dump({"steps": parts}, sort_keys=False))
     return path
 
 
-def fold_options(corpus):
-    return [
-        "--data",
-        str(corpus),
-        "--splits",
-        f"{corpus}/splits/toy",
-        "--fold",
-        "1",
-        "--labels",
-        "3",
-        "--device",
-        "cpu",
-    ]
-
-
-def train_steps(corpus, config, run_dir, steps=STEPS):
-    for step in steps:
-        assert 0 == train.main(["--config", str(config), "--step", step, *fold_options(corpus), str(run_dir)])
-
-
 def test_from_autoencoder_to_predictions(small_corpus, tmp_path):
-    config, run_dir = write_config(tmp_path), tmp_path / "run"
-    train_steps(small_corpus, config, run_dir)
+    config, exp = write_config(tmp_path), tmp_path / "exp"
+    run_dir = train_run(small_corpus, config, exp)
     lengths = {utt: len(matrix) for utt, matrix in open_matrices(f"scp:{small_corpus}/feats/toy.scp")}
     for latents in ("vae_latents", "cvae_latents"):
         made = dict(open_matrices(f"scp:{run_dir}/feats/{latents}.scp"))
@@ -80,19 +61,20 @@ def test_from_autoencoder_to_predictions(small_corpus, tmp_path):
         }
     lines = [json.loads(line) for line in (run_dir / "steps/vae/metrics.jsonl").read_text().splitlines()]
     assert {"train_reconstruction", "train_kl", "valid_reconstruction", "valid_kl", "valid_loss"} <= set(lines[-1])
-    assert 0 == decode.main([*fold_options(small_corpus), str(run_dir)])
+    decode_run(run_dir)
     assert len(read_lines(run_dir / "decode_test/predictions.tsv")) == 7
 
     made = {path: path.read_bytes() for path in run_dir.rglob("*") if path.suffix in (".pt", ".ark")}
-    train_steps(small_corpus, config, run_dir)
+    for ended in run_dir.rglob("trained.json"):
+        ended.unlink()
+    assert train_run(small_corpus, config, exp) == run_dir
     assert (
         len(made) == 16 and {path: path.read_bytes() for path in made} == made
     )  # 6 trainings, 3 extractions, decoding
 
 
-def test_the_training_part_is_recognised_by_models_that_did_not_see_its_speakers(small_corpus, tmp_path):
-    config, run_dir = write_config(tmp_path), tmp_path / "run"
-    train_steps(small_corpus, config, run_dir, ["vae", "lstm"])
+def test_the_training_split_is_recognised_by_models_that_did_not_see_its_speakers(small_corpus, tmp_path):
+    run_dir = train_run(small_corpus, write_config(tmp_path), tmp_path / "exp")
     speakers = read_table(small_corpus / "utt2spk")
     posteriors = dict(open_matrices(f"scp:{run_dir}/feats/posteriors.scp"))
     assert set(posteriors) == set(speakers)
@@ -105,47 +87,25 @@ def test_the_training_part_is_recognised_by_models_that_did_not_see_its_speakers
     assert np.abs(posteriors["s1-sad-1"] - seen.numpy()).max() > 1e-4
 
 
-def test_more_parts_than_speakers_are_refused(small_corpus, tmp_path, capsys):
-    steps = {**STEPS, "lstm": {**STEPS["lstm"], "crossfit": 3}}
-    config, run_dir = write_config(tmp_path, steps), tmp_path / "run"
-    train_steps(small_corpus, config, run_dir, ["vae"])
-    options = ["--config", str(config), "--step", "lstm", *fold_options(small_corpus), str(run_dir)]
-    assert 1 == train.main(options)
-    assert "crossfit: 3 parts of 2 training speakers" in capsys.readouterr().err
+def test_more_shares_than_speakers_are_refused(small_corpus, tmp_path, capsys):
+    parts = {**PARTS, "lstm": {**PARTS["lstm"], "crossfit": 3}}
+    assert 1 == status_of_training(small_corpus, write_config(tmp_path, parts), tmp_path / "exp")
+    assert "crossfit: 3 shares of 2 training speakers" in capsys.readouterr().err
 
 
 def test_a_system_that_is_told_the_test_label_is_marked_everywhere(small_corpus, tmp_path):
     cvae = {**VAE, "model": {"name": "cvae", **SIZES, "condition": "oracle"}, "extract": "cvae_latents"}
-    steps = {"cvae": cvae, "lstm": STEPS["cvae_lstm"]}
-    config, exp = write_config(tmp_path, steps), tmp_path / "exp/toy"
-    assert 0 == make_experiment.main(
-        [
-            "--config",
-            str(config),
-            "--data",
-            str(small_corpus),
-            "--splits",
-            f"{small_corpus}/splits/toy",
-            "--labels",
-            "3",
-            "--corpus",
-            "toy",
-            "--jobs",
-            str(tmp_path / "jobs"),
-            str(exp),
-        ]
-    )
-    run_dir = exp / "fold1/seed1"
-    train_steps(small_corpus, exp / "config.yaml", run_dir, steps)
-    assert 0 == decode.main([*fold_options(small_corpus), str(run_dir)])
+    parts = {"cvae": cvae, "lstm": PARTS["cvae_lstm"]}
+    config, exp = write_config(tmp_path, parts), tmp_path / "exp/toy"
+    decode_run(train_run(small_corpus, config, exp))
     assert 0 == score.main([str(exp)])
     page = (exp / "RESULTS.md").read_text()
     assert "(uses the test label)" in page.splitlines()[0]
     assert "**Warning:** the labels of the test part were given to the model as its condition" in page
 
-    uniform = {**steps, "cvae": {**cvae, "model": {**cvae["model"], "condition": "uniform"}}}
+    uniform = {**parts, "cvae": {**cvae, "model": {**cvae["model"], "condition": "uniform"}}}
     fair = load_parts(write_config(tmp_path, uniform))
-    assert "test_labels" not in experiment_card(fair, small_corpus, small_corpus / "splits/toy", "3", {})
+    assert "test_labels" not in make_card(fair, small_corpus, small_corpus / "splits/toy", "3", {})
 
 
 def test_a_collapsed_posterior_is_warned_of(small_corpus, tmp_path, caplog):
@@ -153,12 +113,11 @@ def test_a_collapsed_posterior_is_warned_of(small_corpus, tmp_path, caplog):
         tmp_path,
         {
             "vae": {**VAE, "model": {**VAE["model"], "beta": 1e6}},
-            "lstm": {**STEPS["lstm"], "extract": None, "crossfit": 0},
+            "lstm": {**PARTS["lstm"], "extract": None, "crossfit": 0},
         },
     )
-    options = ["--config", str(config), "--step", "vae", "--set", "steps.vae.training.max_epochs=15"]
     with caplog.at_level(logging.WARNING):
-        assert 0 == train.main([*options, *fold_options(small_corpus), str(tmp_path / "run")])
+        train_run(small_corpus, config, tmp_path / "exp", "steps.vae.training.max_epochs=15")
     assert "the posterior has collapsed" in caplog.text
 
 
@@ -172,6 +131,6 @@ def test_a_collapsed_posterior_is_warned_of(small_corpus, tmp_path, caplog):
         ({"conditions": "cvae_latents"}, "steps.vae.features: cvae_latents is extracted later, by the part cvae"),
     ],
 )
-def test_steps_that_cannot_be_are_refused(tmp_path, changes, message):
+def test_parts_that_cannot_be_are_refused(tmp_path, changes, message):
     with pytest.raises(SertkError, match=message):
-        load_parts(write_config(tmp_path, {**STEPS, "vae": {**VAE, **changes}}))
+        load_parts(write_config(tmp_path, {**PARTS, "vae": {**VAE, **changes}}))

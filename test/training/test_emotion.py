@@ -4,30 +4,19 @@ import json
 
 import numpy as np
 import pytest
+from small_experiments import CPU, decode_run, make_experiment_of, status_of_training, train_run
 
-from sertk.bin import compute_cmvn, decode, extract, train
+from sertk.bin import compute_cmvn, decode, extract, jobs, train
 from sertk.core.files import read_yaml
 from sertk.kaldi.archives import open_matrices
-
-CPU = ["--device", "cpu", "--num_threads", "1"]
-
-
-def fold_options(corpus):
-    return ["--data", str(corpus), "--labels", "3", "--splits", str(corpus / "splits" / "toy"), "--fold", "1"]
-
-
-def run_training(corpus, config, run_dir, *options):
-    return train.main(["--config", str(config), *fold_options(corpus), "--seed", "1", *CPU, str(run_dir), *options])
 
 
 @pytest.fixture
 def trained(small_corpus, toy_config, tmp_path, monkeypatch):
     """A run folder with a model trained for six epochs, with normalisation per speaker."""
-    run_dir = tmp_path / "run"
     monkeypatch.setattr("sys.argv", ["/usr/bin/sertk-train", "--seed", "1", "two words"])
-    settings = "training.max_epochs=6 normalise=speaker optimiser.lr=1e-2"
-    assert run_training(small_corpus, toy_config, run_dir, "--set", settings) == 0
-    return run_dir
+    settings = "training.max_epochs=6", "normalise=speaker", "optimiser.lr=1e-2"
+    return train_run(small_corpus, toy_config, tmp_path / "exp", *settings)
 
 
 def posteriors_of(rspecifier):
@@ -46,8 +35,8 @@ def test_a_run_explains_itself(trained):
     assert epochs[-1]["train_loss"] < epochs[0]["train_loss"]
 
 
-def test_decoding_a_part_writes_posteriors_and_predictions(small_corpus, trained):
-    assert decode.main([*fold_options(small_corpus), *CPU, str(trained)]) == 0
+def test_decoding_a_split_writes_posteriors_and_predictions(small_corpus, trained):
+    decode_run(trained)
     lines = (trained / "decode_test" / "predictions.tsv").read_text().splitlines()
     assert lines[0].split("\t") == ["utterance", "speaker", "reference", "predicted", "angry", "calm", "sad"]
     rows = [line.split("\t") for line in lines[1:]]
@@ -123,11 +112,13 @@ def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, cap
         ),
         (["--feats", toy, *CPU, str(trained)], 2, "WSPECIFIER"),
         (["--feats", "toy", *CPU, str(trained), out], 2, "NAME=RSPECIFIER"),
-        (["--feats", toy, "--data", str(small_corpus), str(trained), out], 2, "either --data or --feats"),
-        (["--splits", "somewhere", "--data", str(small_corpus), str(trained)], 2, "--splits needs"),
-        ([*fold_options(small_corpus), str(trained), out], 2, "--splits decodes into RUN_DIR: no WSPECIFIER"),
+        (["--feats", toy, "--data", str(small_corpus), str(trained), out], 2, "one of --split, --data and --feats"),
+        (["--split", "valid", "--data", str(small_corpus), str(trained), out], 2, "one of --split, --data and --feats"),
+        (["--cmvn", toy, str(trained)], 2, "a split is normalised by its own statistics: no --cmvn"),
+        (["--job", "1", str(trained)], 2, "--jobs FILE and --job N go together"),
+        (["--split", "valid", str(trained), out], 2, "a split is decoded into the run's folder: no WSPECIFIER"),
         (["--feats", toy, "--num_threads", "-1", str(trained), out], 2, "--num_threads -1"),
-        (["--feats", toy, *CPU, str(tmp_path / "nowhere"), out], 1, "no trained model; stage 3 trains it"),
+        (["--feats", toy, *CPU, str(tmp_path / "nowhere"), out], 1, "no trained system: expected the folder of a run"),
         (["--feats", toy, "--device", "cuda:99", str(trained), out], 1, "--device cuda:99"),
     ]
     for arguments, status, message in cases:
@@ -139,7 +130,7 @@ def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, cap
 def test_lists_that_the_model_was_not_trained_with_are_not_decoded(small_corpus, trained, capsys):
     test_list = small_corpus / "splits" / "toy" / "fold1" / "test"
     test_list.write_text(test_list.read_text() + "s1-angry-1\n")  # which was trained on
-    assert decode.main([*fold_options(small_corpus), *CPU, str(trained)]) == 1
+    assert decode.main([*CPU, str(trained)]) == 1
     assert "trained on other lists" in capsys.readouterr().err
     assert not (trained / "decode_test").exists()
 
@@ -147,19 +138,19 @@ def test_lists_that_the_model_was_not_trained_with_are_not_decoded(small_corpus,
 def test_damaged_checkpoints_are_named(small_corpus, trained, capsys, tmp_path):
     path = trained / "checkpoints" / "best.pt"
     path.write_bytes(path.read_bytes()[:1000])
-    assert decode.main([*fold_options(small_corpus), *CPU, str(trained)]) == 1
+    assert decode.main([*CPU, str(trained)]) == 1
     message = capsys.readouterr().err
     assert "best.pt: not a readable checkpoint" in message and message.count("\n") == 1
 
 
 def test_missing_features_and_labels_are_named(small_corpus, toy_config, tmp_path, capsys):
-    assert run_training(small_corpus, toy_config, tmp_path / "a", "--labels", "5") == 1
+    assert status_of_training(small_corpus, toy_config, tmp_path / "a", labels="5") == 1
     assert "no label set '5'" in capsys.readouterr().err
-    assert run_training(small_corpus, toy_config, tmp_path / "b", "--set", "features=[fbank40]") == 1
+    assert status_of_training(small_corpus, toy_config, tmp_path / "b", "features=[fbank40]") == 1
     assert "no fbank40 features; stage 1 makes them" in capsys.readouterr().err
 
 
-def test_a_second_step_starts_from_the_first_ones_weights(small_corpus, tmp_path):
+def test_a_second_part_starts_from_the_first_ones_weights(small_corpus, tmp_path):
     config = tmp_path / "steps.yaml"
     config.write_text(
         "features: [toy]\nsegment: {frames: 15, train_hop: 5}\n"
@@ -168,9 +159,7 @@ def test_a_second_step_starts_from_the_first_ones_weights(small_corpus, tmp_path
         "  warm_up: {model: {name: blstm, lstm_units: 4}}\n"
         "  classify: {init: warm_up, model: {name: blstm_capsule, lstm_units: 4, filters: 2, capsules: 2}}\n"
     )
-    run_dir = tmp_path / "run"
-    assert run_training(small_corpus, config, run_dir, "--step", "warm_up") == 0
-    assert run_training(small_corpus, config, run_dir, "--step", "classify") == 0
+    run_dir = train_run(small_corpus, config, tmp_path / "exp")
     import torch
 
     first, second = (
@@ -180,14 +169,14 @@ def test_a_second_step_starts_from_the_first_ones_weights(small_corpus, tmp_path
     shared = [name for name in first if name.startswith("blstm.")]
     assert len(shared) == 16
     assert all(torch.equal(first[name], second[name]) for name in shared)
-    assert decode.main([*fold_options(small_corpus), *CPU, str(run_dir)]) == 0
+    decode_run(run_dir)
 
 
 def test_a_class_without_training_utterances_is_named(small_corpus, toy_config, tmp_path, capsys):
     labels = small_corpus / "labels" / "3"
     kept = [line for line in labels.read_text().splitlines(True) if "sad" not in line or line.startswith("s4")]
     labels.write_text("".join(kept))
-    assert run_training(small_corpus, toy_config, tmp_path / "run") == 1
+    assert status_of_training(small_corpus, toy_config, tmp_path / "exp") == 1
     assert "the fold's training part has no utterance of sad" in capsys.readouterr().err
 
 
@@ -198,24 +187,22 @@ steps:
 """
 
 
-def test_a_step_takes_the_features_that_an_earlier_one_extracts(small_corpus, tmp_path):
+def test_a_part_takes_the_features_that_an_earlier_one_extracts(small_corpus, tmp_path):
     config = tmp_path / "supervectors.yaml"
     config.write_text(SUPERVECTORS)
-    run_dir = tmp_path / "run"
-    for step in ("gmm", "classifier"):
-        assert run_training(small_corpus, config, run_dir, "--step", step) == 0
+    run_dir = train_run(small_corpus, config, tmp_path / "exp")
     supervectors = posteriors_of(f"scp:{run_dir}/feats/supervector.scp")
     assert len(supervectors) == 24
     for matrix in supervectors.values():
         assert matrix.shape == (1, 6)
         np.testing.assert_allclose(matrix.reshape(3, 2).sum(1), 1, atol=1e-5)
-    assert decode.main([*fold_options(small_corpus), *CPU, str(run_dir)]) == 0
+    decode_run(run_dir)
     rows = [line.split("\t") for line in (run_dir / "decode_test/predictions.tsv").read_text().splitlines()[1:]]
     assert sum(row[2] == row[3] for row in rows) >= 5
-    # The same by hand: the first step's vectors of any archive, decoded by the second one.
+    # The same by hand: the first part's vectors of any archive, decoded by the second one.
     toy = f"toy=scp:{small_corpus}/feats/toy.scp"
     vectors = f"{tmp_path}/vectors.ark"
-    layer = ["--step", "gmm", "--layer", "supervector"]
+    layer = ["--part", "gmm", "--layer", "supervector"]
     speakers = ["--utt2spk", str(small_corpus / "utt2spk")]
     assert extract.main([*layer, "--feats", toy, *speakers, *CPU, str(run_dir), f"ark:{vectors}"]) == 0
     assert decode.main(["--feats", f"supervector=ark:{vectors}", *CPU, str(run_dir), f"ark:{tmp_path}/p.ark"]) == 0
@@ -224,32 +211,66 @@ def test_a_step_takes_the_features_that_an_earlier_one_extracts(small_corpus, tm
         np.testing.assert_allclose(by_hand[utterance], row, atol=1e-5)
 
 
-def test_steps_are_trained_in_order_and_on_the_same_lists(small_corpus, tmp_path, capsys):
-    config, run_dir = tmp_path / "supervectors.yaml", tmp_path / "run"
+def test_what_parts_were_trained_on_is_checked_before_anything_goes_on(small_corpus, tmp_path, capsys):
+    config, exp = tmp_path / "supervectors.yaml", tmp_path / "exp"
     config.write_text(SUPERVECTORS)
-    assert run_training(small_corpus, config, run_dir) == 1
-    assert "supervector.scp: missing; train the step gmm first (--step gmm)" in capsys.readouterr().err
-    assert run_training(small_corpus, config, run_dir, "--step", "gmm") == 0
-    assert run_training(small_corpus, config, run_dir, "--seed", "2") == 1
-    assert "steps/gmm: trained with the seed 1, not 2" in capsys.readouterr().err
+    run_dir = train_run(small_corpus, config, exp)
+    classifier = run_dir / "checkpoints/best.pt"
+    classifier.unlink()  # as if the training had been cut off between the parts
     train_list = small_corpus / "splits" / "toy" / "fold1" / "train"
     kept = train_list.read_text()
     train_list.write_text(kept.replace("s1-angry-1\n", ""))
-    assert run_training(small_corpus, config, run_dir) == 1
-    assert "trained on other lists" in capsys.readouterr().err
+    assert status_of_training(small_corpus, config, exp) == 1
+    assert f"{run_dir}/steps/gmm/config.yaml: trained on other lists" in capsys.readouterr().err
     train_list.write_text(kept)
-    assert run_training(small_corpus, config, run_dir) == 0
+    assert train_run(small_corpus, config, exp) == run_dir and classifier.exists()
     # Its supervectors are of this corpus: another folder's must be extracted.
     assert decode.main(["--data", str(small_corpus), *CPU, str(run_dir), f"ark:{tmp_path}/p.ark"]) == 1
-    assert "let sertk-extract --step ... --layer supervector do so" in capsys.readouterr().err
-    settings = "training.imbalance=upsample"
-    assert run_training(small_corpus, config, tmp_path / "up", "--step", "gmm", "--set", settings) == 1
+    assert "let sertk-extract --part ... --layer supervector do so" in capsys.readouterr().err
+    assert status_of_training(small_corpus, config, tmp_path / "up", "training.imbalance=upsample") == 1
     assert "class_gmms has no epochs: take weights" in capsys.readouterr().err
+
+
+def test_a_training_that_was_cut_off_is_not_decoded(small_corpus, toy_config, tmp_path, cut_off_at, capsys):
+    exp = tmp_path / "exp"
+    cut_off_at(20)
+    with pytest.raises(RuntimeError, match="cut off"):
+        status_of_training(small_corpus, toy_config, exp, "training.checkpoint_seconds=0.000001")
+    run_dir = exp / "fold1/seed1"
+    assert (run_dir / "checkpoints/best.pt").exists()  # of the first epoch
+    assert jobs.main([str(exp)]) == 0
+    assert capsys.readouterr().out == "1 1 training\n"
+    assert decode.main([*CPU, str(run_dir)]) == 1
+    assert f"{run_dir}: not trained to its end; stage 3 trains it" in capsys.readouterr().err
+    assert train.main(["--fold", "1", *CPU, str(exp)]) == 0
+    decode_run(run_dir)
+    assert jobs.main([str(exp)]) == 0
+    assert capsys.readouterr().out == "1 1 decoded\n"
+    assert decode.main(["--fold", "1", "--seed", "2", *CPU, str(exp)]) == 1
+    assert f"{exp}/fold1/seed2: not trained yet; stage 3 trains it" in capsys.readouterr().err
+
+
+def test_training_does_not_go_on_with_other_labels(small_corpus, toy_config, tmp_path, cut_off_at, capsys):
+    exp, labels = tmp_path / "exp", small_corpus / "labels" / "3"
+    (small_corpus / "labels" / "loud").write_text(labels.read_text().replace("calm", "quiet"))
+    cut_off_at(5)
+    with pytest.raises(RuntimeError, match="cut off"):
+        status_of_training(small_corpus, toy_config, exp, "training.checkpoint_seconds=0.000001")
+    latest = (exp / "fold1/seed1/checkpoints/latest.pt").read_bytes()
+    assert make_experiment_of(small_corpus, toy_config, exp, "training.checkpoint_seconds=0.000001", labels="loud") == 1
+    assert "other settings (class_counts.calm, class_counts.quiet, classes, label_set)" in capsys.readouterr().err
+    # As many of each class, but others
+    labels.write_text(
+        labels.read_text().replace("s1-calm-1 calm", "s1-calm-1 sad").replace("s1-sad-1 sad", "s1-sad-1 calm")
+    )
+    assert train.main(["--fold", "1", *CPU, str(exp)]) == 1
+    assert "other settings (run.labels.sha256)" in capsys.readouterr().err
+    assert (exp / "fold1/seed1/checkpoints/latest.pt").read_bytes() == latest
 
 
 def test_layers_are_means_over_the_windows_of_each_utterance(small_corpus, trained, tmp_path, capsys):
     lower = f"ark:{tmp_path}/lower.ark"
-    options = [*fold_options(small_corpus), "--part", "train", *CPU, str(trained)]
+    options = ["--split", "train", *CPU, str(trained)]
     assert extract.main(["--layer", "lower", *options, lower]) == 0
     matrices = posteriors_of(lower)
     assert set(matrices) == set((small_corpus / "splits/toy/fold1/train").read_text().split())
@@ -267,9 +288,10 @@ def test_layers_are_means_over_the_windows_of_each_utterance(small_corpus, train
 def test_both_options_for_imbalanced_classes_train(small_corpus, toy_config, tmp_path, imbalance):
     labels = small_corpus / "labels" / "3"
     labels.write_text("".join(line for line in labels.read_text().splitlines(True) if "s1-sad" not in line))
-    settings = f"training.max_epochs=1 training.imbalance={imbalance}"
-    assert run_training(small_corpus, toy_config, tmp_path / "run", "--set", settings) == 0
-    steps = json.loads((tmp_path / "run" / "metrics.jsonl").read_text())["updates"]
-    assert run_training(small_corpus, toy_config, tmp_path / "plain", "--set", "training.max_epochs=1") == 0
-    plain = json.loads((tmp_path / "plain" / "metrics.jsonl").read_text())["updates"]
-    assert steps > plain if imbalance == "upsample" else steps == plain
+    settings = "training.max_epochs=1", f"training.imbalance={imbalance}"
+    runs = (
+        train_run(small_corpus, toy_config, tmp_path / "even", *settings),
+        train_run(small_corpus, toy_config, tmp_path / "plain", *settings[:1]),
+    )
+    even, plain = (json.loads((run / "metrics.jsonl").read_text())["updates"] for run in runs)
+    assert even > plain if imbalance == "upsample" else even == plain

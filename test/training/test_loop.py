@@ -13,14 +13,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 from faults import die_at, full_disk, run_killed
+from small_experiments import CPU, make_experiment_of, status_of_training, train_run
 
 from sertk.bin import train as train_command
 from sertk.config.schema import Training
 from sertk.core.errors import SertkError
-from sertk.experiments.experiment import hold_run
+from sertk.experiments.experiment import Experiment
+from sertk.experiments.run import hold_folder
 from sertk.training.checkpoint import Progress
 from sertk.training.loop import Trainer, choose_precision, make_optimiser, train
-from sertk.training.step import RunLog
+from sertk.training.part import RunLog
 
 # Training that stops before one step and waits as long as the marker is there.
 PAUSING = """
@@ -50,34 +52,11 @@ sys.exit(train.main(sys.argv[4:]))
 NEVER = (-1, -1)
 
 
-def start(corpus, config, run_dir, *settings, pause=NEVER):
-    """Training in a process of its own, a checkpoint after every step; pauses at (finished epochs, steps)."""
-    command = [
-        sys.executable,
-        "-c",
-        PAUSING,
-        marker_of(run_dir),
-        *pause,
-        "--config",
-        config,
-        "--data",
-        corpus,
-        "--labels",
-        "3",
-        "--fold",
-        "1",
-        "--seed",
-        "3",
-        "--splits",
-        corpus / "splits" / "toy",
-        "--device",
-        "cpu",
-        "--num_threads",
-        "1",
-        run_dir,
-        "--set",
-        " ".join(["training.checkpoint_seconds=0.000001", *settings]),
-    ]
+def start(corpus, config, exp, *settings, pause=NEVER):
+    """Training in a process of its own, a checkpoint after every update; pauses at (finished epochs, updates)."""
+    settings = ["training.checkpoint_seconds=0.000001", *settings]
+    assert make_experiment_of(corpus, config, exp, *settings) == 0
+    command = [sys.executable, "-c", PAUSING, marker_of(exp), *pause, "--fold", "1", "--seed", "3", *CPU, exp]
     return subprocess.Popen(
         [str(word) for word in command],
         stderr=subprocess.PIPE,
@@ -86,15 +65,19 @@ def start(corpus, config, run_dir, *settings, pause=NEVER):
     )
 
 
-def marker_of(run_dir):
-    return run_dir.with_name(f"{run_dir.name}.paused")
+def run_of(exp):
+    return exp / "fold1" / "seed3"
 
 
-def send_in_pause(process, run_dir, number):
+def marker_of(exp):
+    return exp.with_name(f"{exp.name}.paused")
+
+
+def send_in_pause(process, exp, number):
     """Sends a signal as soon as training pauses, and ends the pause."""
-    wait_for(marker_of(run_dir).exists, process)
+    wait_for(marker_of(exp).exists, process)
     process.send_signal(number)
-    marker_of(run_dir).unlink()
+    marker_of(exp).unlink()
 
 
 def progress_of(run_dir):
@@ -135,7 +118,7 @@ def test_killed_and_terminated_training_ends_with_identical_weights(small_corpus
     send_in_pause(process, cut, signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert progress_of(cut) == (0, 2)
+    assert progress_of(run_of(cut)) == (0, 2)
 
     process = start(small_corpus, toy_config, cut, pause=(1, 1))
     send_in_pause(process, cut, signal.SIGTERM)
@@ -143,28 +126,24 @@ def test_killed_and_terminated_training_ends_with_identical_weights(small_corpus
     assert process.returncode == 143
     assert "going on from epoch 1, update 2" in messages
     assert "stopped by SIGTERM after writing a checkpoint" in messages
-    assert progress_of(cut) == (1, 2)  # the step under way was ended
+    assert progress_of(run_of(cut)) == (1, 2)  # the update under way was ended
 
     process = start(small_corpus, toy_config, cut)
-    assert "going on from epoch 2, step 2" in process.communicate()[1]
+    assert "going on from epoch 2, update 2" in process.communicate()[1]
     assert process.returncode == 0
     assert uninterrupted.communicate() and uninterrupted.returncode == 0
-    assert_same_training(whole, cut)
+    assert_same_training(run_of(whole), run_of(cut))
 
 
-def test_a_run_is_not_resumed_with_other_settings_or_other_lists(small_corpus, toy_config, tmp_path):
-    run_dir = tmp_path / "run"
-    process = start(small_corpus, toy_config, run_dir, "training.max_epochs=1")
-    assert process.communicate() and process.returncode == 0
+def test_a_run_is_not_resumed_on_other_lists(small_corpus, toy_config, tmp_path, capsys):
+    exp = tmp_path / "exp"
+    run_dir = train_run(small_corpus, toy_config, exp, "training.max_epochs=1")
+    (run_dir / "trained.json").unlink()  # as if it had been killed at the very end
     before = (run_dir / "checkpoints" / "latest.pt").read_bytes()
-    process = start(small_corpus, toy_config, run_dir, "training.max_epochs=1", "optimiser.lr=0.5")
-    message = process.communicate()[1]
-    assert process.returncode == 1 and "other settings (optimiser.lr)" in message and message.count("\n") == 1
     fold = small_corpus / "splits" / "toy" / "fold1"
     (fold / "valid").write_text((fold / "valid").read_text().split("\n")[0] + "\n")
-    process = start(small_corpus, toy_config, run_dir, "training.max_epochs=1")
-    message = process.communicate()[1]
-    assert process.returncode == 1 and "other settings (run.lists.valid)" in message
+    assert status_of_training(small_corpus, toy_config, exp, "training.max_epochs=1") == 1
+    assert "other settings (run.lists.valid)" in capsys.readouterr().err
     assert (run_dir / "checkpoints" / "latest.pt").read_bytes() == before
 
 
@@ -241,7 +220,7 @@ def test_training_that_was_killed_while_it_wrote_goes_on(tmp_path, call, number)
         torch.manual_seed(0)
         (run_killed if place else lambda run, *args: run(*args))(train_two_epochs, folder, *place)
     (left,) = cut.rglob(".*.tmp")
-    with hold_run(cut):
+    with hold_folder(cut):
         assert not left.exists()
     run_loop(cut, make_task([0.5] if number < 6 else []), max_epochs=2)
     assert_same_training(whole, cut)
@@ -264,25 +243,12 @@ def test_a_log_that_cannot_be_written_stops_training(tmp_path):
 
 
 def test_a_run_folder_takes_one_training_at_a_time(small_corpus, toy_config, tmp_path, capsys):
-    command = [
-        "--config",
-        toy_config,
-        "--data",
-        small_corpus,
-        "--labels",
-        "3",
-        "--fold",
-        "1",
-        "--device",
-        "cpu",
-        "--splits",
-        small_corpus / "splits" / "toy",
-        tmp_path / "run",
-    ]
-    with hold_run(tmp_path / "run"):
-        assert train_command.main([str(word) for word in command]) == 1
-    assert f"{tmp_path}/run: in use by process {os.getpid()} on " in capsys.readouterr().err
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
+    exp = tmp_path / "exp"
+    assert make_experiment_of(small_corpus, toy_config, exp) == 0
+    with Experiment(exp).run(1).hold():
+        assert train_command.main(["--fold", "1", *CPU, str(exp)]) == 1
+    assert f"{exp}/fold1/seed1: in use by process {os.getpid()} on " in capsys.readouterr().err
+    assert [path.name for path in (exp / "fold1/seed1").iterdir()] == [".lock"]
 
 
 def test_checkpoints_are_due_by_a_clock_that_is_never_set(tmp_path, monkeypatch):

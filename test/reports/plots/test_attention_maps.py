@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from small_experiments import decode_run, train_run
 from toy_corpus import CLASSES, write_splits
 
-from sertk.bin import decode, plot, train
+from sertk.bin import plot
 from sertk.inference.attention import attention_maps
 from sertk.inference.trained import TrainedModel
 from sertk.kaldi.archives import MatrixWriter
@@ -23,9 +24,9 @@ training: {max_epochs: 1, select: last, precision: float32}
 """
 
 
-def train_run(folder, name, *settings):
+def train_cnn(folder, name, *settings):
     random = np.random.default_rng(0)
-    data, run_dir = folder / "data", folder / name
+    data = folder / "data"
     speakers = {f"s{number}-{label}": f"s{number}" for number in range(1, 5) for label in CLASSES}
     write_data_dir(data, {"utt2spk": speakers, "labels/3": {each: each.split("-")[1] for each in speakers}})
     with MatrixWriter(f"ark,scp:{data}/feats/spectrogram400.ark,{data}/feats/spectrogram400.scp") as writer:
@@ -34,32 +35,13 @@ def train_run(folder, name, *settings):
             writer.write(utterance, random.uniform(0, 9, size=(frames, 400)).astype(np.float32))
     write_splits(data, speakers)
     (folder / "config.yaml").write_text(CONFIG.replace("NAME", name))
-    assert 0 == train.main(
-        [
-            "--config",
-            f"{folder}/config.yaml",
-            "--data",
-            str(data),
-            "--splits",
-            f"{data}/splits/toy",
-            "--fold",
-            "1",
-            "--labels",
-            "3",
-            "--device",
-            "cpu",
-            "--set",
-            " ".join(settings),
-            str(run_dir),
-        ]
-    )
-    return data, run_dir
+    return data, train_run(data, folder / "config.yaml", folder / name, *settings)
 
 
 @pytest.fixture(scope="module")
 def trained_run(tmp_path_factory):
     """The data folder and the run folder of a tiny cnn_attpool."""
-    return train_run(tmp_path_factory.mktemp("attention"), "cnn_attpool")
+    return train_cnn(tmp_path_factory.mktemp("attention"), "cnn_attpool")
 
 
 def maps_by_hand(trained, spectrogram, places, label):
@@ -111,10 +93,8 @@ def test_the_picture_has_seconds_and_hertz(trained_run, tmp_path):
 
 
 def test_speakers_are_normalised_as_in_decoding(tmp_path):
-    data, run_dir = train_run(tmp_path, "cnn_attpool", "normalise=speaker", "training.max_epochs=2")
-    options = ["--splits", f"{data}/splits/toy", "--fold", "1", "--labels", "3", "--device", "cpu"]
-    assert decode.main(["--data", str(data), *options, str(run_dir)]) == 0
-    for line in (run_dir / "decode_test/predictions.tsv").read_text().splitlines()[1:]:
+    data, run_dir = train_cnn(tmp_path, "cnn_attpool", "normalise=speaker", "training.max_epochs=2")
+    for line in (decode_run(run_dir) / "predictions.tsv").read_text().splitlines()[1:]:
         utterance, _, _, predicted, *posteriors = line.split("\t")
         maps = attention_maps(TrainedModel(run_dir, CPU), data, utterance)
         assert maps.label == predicted
@@ -139,7 +119,7 @@ def test_wrong_names_are_one_line(trained_run, tmp_path, capsys, options, messag
 
 
 def test_models_without_attention_are_refused(tmp_path, capsys):
-    data, run_dir = train_run(tmp_path, "cnn_gap")
+    data, run_dir = train_cnn(tmp_path, "cnn_gap")
     options = ["--data", str(data), "--utt", "s4-sad", "--device", "cpu", "--out", str(tmp_path / "maps.png")]
     assert plot.main(["attention", *options, str(run_dir)]) == 1
     assert "cnn_gap has no attention maps" in capsys.readouterr().err
