@@ -23,8 +23,8 @@ from sertk.batches.waves import WaveStream
 from sertk.config.loading import load_parts
 from sertk.core.device import add_device_options, choose_device
 from sertk.features.registry import load_extractor
-from sertk.models import MODELS
 from sertk.models.base import Shape
+from sertk.models.build import build_network
 from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, update
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
@@ -87,7 +87,7 @@ def random_dataset(config, dims):
 
 def measure(dataset, config, device, steps):
     """Median seconds of a whole training step and of the bare forward and backward pass."""
-    model = MODELS[config.model.name](
+    model = build_network(
         config.model, Shape({"random": dataset.streams["random"].dims}, CLASSES, config.segment.frames)
     ).to(device)
     task = SimpleNamespace(model=model, device=device)

@@ -6,11 +6,11 @@ import torch
 
 from sertk.batches.streams import Dataset, load_stream, stack_matrices
 from sertk.batches.waves import load_waves, locate_waves
-from sertk.config.schema import is_asr
 from sertk.core.errors import SertkError
 from sertk.features.registry import describe_extractor, load_extractor, noted_options
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import DataDir, read_counts
+from sertk.models.asr_streams import is_asr
 
 
 def is_own(feature_type, own_dir):

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import yaml
 
-from sertk.config.schema import Config, is_asr, to_mapping
+from sertk.config.schema import Config, to_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
 from sertk.core.typed import build
+from sertk.models.asr_streams import is_asr
+from sertk.models.registry import MODELS
 
 
 def load_parts(path, settings=(), overlay=None):
@@ -101,8 +103,6 @@ def parse_parts(data, path):
 
 def check_extracted(parts, path):
     """Raises SertkError unless every extracted layer exists, has a name of its own, and is used by later parts."""
-    from sertk.models import MODELS
-
     makers = {}
     for number, (name, config) in enumerate(parts.items()):
         where, layer = f"{path}: steps.{name}", config.extract

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from sertk.core.errors import SertkError
 from sertk.core.typed import build, require
+from sertk.models.asr_streams import ASR, asr_stream, is_asr
+from sertk.models.registry import MODELS
 
 
 @dataclass(frozen=True)
@@ -110,17 +112,12 @@ def convert_model(_, value, path, key):
 
 
 def build_model_config(data, path, prefix):
-    from sertk.models import MODELS
-
     if not isinstance(data, dict) or "name" not in data:
         raise SertkError(f"{path}: {prefix}name is missing (known: {', '.join(sorted(MODELS))})")
     if not isinstance(data["name"], str) or data["name"] not in MODELS:
         known = ", ".join(sorted(MODELS))
         raise SertkError(f"{path}: {prefix}name: no model {data['name']!r} (known: {known})")
-    return build(MODELS[data["name"]].Config, data, path, prefix)
-
-
-ASR = "asr"  # the stream of a speech recogniser's layer: in YAML by this name, resolved to asr:LAYER
+    return build(MODELS[data["name"]].config, data, path, prefix)
 
 
 @dataclass(frozen=True)
@@ -154,11 +151,6 @@ class Asr:
         return build(Config, self.source, "asr.source")
 
 
-def is_asr(stream):
-    """Whether a stream is a speech recogniser's layer."""
-    return stream.partition(":")[0] == ASR
-
-
 # What an epoch can be chosen by, beside the loss
 OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "asr": "valid_cer"}
 
@@ -167,7 +159,7 @@ OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "a
 class Config:
     """One training: the whole of a model, or one of its several parts."""
 
-    model: Any = field(metadata={"convert": convert_model})  # the Config dataclass of the model's class
+    model: Any = field(metadata={"convert": convert_model})  # a ModelConfig
     features: tuple[str, ...]
     asr: Asr | None = None  # where the stream `asr` among the features comes from
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
@@ -184,18 +176,16 @@ class Config:
     crossfit: int = 0
 
     def __post_init__(self):
-        from sertk.models import MODELS
-        from sertk.models.base import FittedModel
-
         if self.asr:
-            resolved = tuple(f"{ASR}:{self.asr.layer}" if is_asr(name) else name for name in self.features)
+            resolved = tuple(asr_stream(self.asr.layer) if is_asr(name) else name for name in self.features)
             object.__setattr__(self, "features", resolved)
         require(
             bool(self.asr) == any(map(is_asr, self.features)),
             "asr",
             f"given, if and only if {ASR} is among the features",
         )
-        task = MODELS[self.model.name].task
+        model = MODELS[self.model.name]
+        task = model.task
         require(self.task == task, "task", f"{task}, for {self.model.name}")
         select = self.training.select
         suits = select in ("last", "valid_loss", OWN_METRICS[task])
@@ -210,15 +200,18 @@ class Config:
         require(
             not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone"
         )
-        fitted = issubclass(MODELS[self.model.name], FittedModel)
-        require(not (self.on_the_fly and fitted), "on_the_fly", f"false, for {self.model.name}")
+        require(not (self.on_the_fly and model.fitted), "on_the_fly", f"false, for {self.model.name}")
         in_loop = bool(self.asr and self.asr.in_loop)
-        unsuited = "segment" if self.segment else self.model.name if fitted else None
+        unsuited = "segment" if self.segment else self.model.name if model.fitted else None
         require(not (in_loop and unsuited), "asr", f"asr.in_loop false, with {unsuited}")
+        whole = self.segment is None
+        require(whole or model.takes != "utterances", "segment", f"none: {self.model.name} takes whole utterances")
+        windows = f"a mapping with frames: {self.model.name} classifies windows"
+        require(not whole or model.takes != "windows", "segment", windows)
         by_length = self.training.sortagrad or self.training.batches == "length"
         require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
         loud = self.training.gain != (0.0, 0.0)
-        computed = self.segment is None and (self.on_the_fly or in_loop)
+        computed = whole and (self.on_the_fly or in_loop)
         require(
             computed or not loud, "training", "no gain, unless features of whole utterances are computed on the fly"
         )

@@ -9,6 +9,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
 from sertk.experiments.layout import CARD
 from sertk.kaldi.labels import Labels
+from sertk.models.registry import MODELS
 from sertk.protocols import read_card, without_repeats
 from sertk.text.phones import counted_from
 
@@ -24,14 +25,11 @@ SELECTIONS = {
 
 def make_card(parts, data_dir, splits_dir, label_set, names):
     """The protocol's card with what the experiment adds: `names`, labels, counts, methods."""
-    from sertk.models import MODELS
-    from sertk.models.base import FittedModel
-
     final = list(parts.values())[-1]
-    fitted = issubclass(MODELS[final.model.name], FittedModel)
+    fitted = MODELS[final.model.name].fitted
     labels = Labels.read(data_dir, label_set)
     numbers = sorted({config.numbers for config in parts.values() if config.numbers})
-    told = any(getattr(config.model, "condition", None) == "oracle" for config in parts.values())
+    told = any(config.model.needs_labels for config in parts.values())
     return {
         **names,
         **({"test_labels": "given to the model as its condition"} if told else {}),

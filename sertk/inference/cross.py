@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 from sertk.batches.dataset import load_dataset
-from sertk.config.schema import is_asr
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
 from sertk.experiments.layout import CARD, experiment_of, part_folders
@@ -15,6 +14,7 @@ from sertk.inference.trained import TrainedModel, load_pretrained
 from sertk.inference.vectors import write_vectors
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
+from sertk.models.asr_streams import is_asr
 
 logger = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sertk.core.errors import SertkError
+from sertk.models.registry import MODELS
 
 
 def only(by_feature_type):
@@ -66,14 +67,29 @@ def mean_loss(losses, weights):
 
 
 class EmotionModel(nn.Module):
-    """A classifier trained by gradient; subclasses have a frozen dataclass `Config` and take (config, shape)."""
+    """A network trained by gradient, by default a classifier; it takes its config of registry.py and a Shape."""
 
-    task = "emotion"  # what the config's `task` has to be
-    layers = ("output",)  # whose vectors `sertk-extract` can write
-    sequences = ()  # those of the layers that give a row for each window, instead of a mean over the windows
-    framewise = ()  # those that give a row for each frame of an utterance: `vectors` makes a Padded of it
-    needs_labels = False  # of what vectors are extracted from
-    needs_numbers = False  # of what is classified
+    sequences: tuple[str, ...] = ()  # the layers that give a row for each window, instead of a mean over the windows
+    framewise: tuple[str, ...] = ()  # those that give a row for each frame of an utterance, as a Padded
+
+    def __init__(self, config, shape):
+        super().__init__()
+        self.config = config
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Those whose vectors `sertk-extract` can write."""
+        return tuple(MODELS[self.config.name].layers)
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether it asks for the labels of what vectors are extracted from."""
+        return self.config.needs_labels
+
+    @property
+    def needs_numbers(self) -> bool:
+        """Whether it asks for the numbers of what is classified."""
+        return self.config.needs_numbers
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
@@ -89,25 +105,30 @@ class EmotionModel(nn.Module):
 
     def vectors(self, batch: Batch, layer: str) -> Tensor:
         """What one of `layers` gives for each item: (batch, rows, dims), one row unless the layer has parts."""
-        return self(batch).scores[:, None]
+        rows = getattr(self, MODELS[self.config.name].layers[layer])(batch)
+        return rows if rows.ndim == 3 else rows[:, None]
+
+    def scores(self, batch: Batch) -> Tensor:
+        """The layer `output`, (batch, classes)."""
+        return self(batch).scores
 
 
 class WindowModel(EmotionModel):
     """A network that takes windows of one length alone, of `least` frames or more."""
 
     def __init__(self, config, shape, least=1):
-        super().__init__()
+        super().__init__(config, shape)
         if shape.frames is None:
             raise SertkError(f"{config.name} classifies windows: its config needs segment.frames")
         if shape.frames < least:
             raise SertkError(f"segment.frames is {shape.frames}, below the {least} that {config.name} needs")
-        self.name, self.frames = config.name, shape.frames
+        self.frames = shape.frames
 
     def only_windows(self, batch):
         """The values (batch, frames, dims) of the one stream and its lengths; raises ValueError for other lengths."""
         stream = batch.only_stream()
         if not bool((stream.lengths == self.frames).all()):
-            raise ValueError(f"{self.name} takes windows of {self.frames} frames")
+            raise ValueError(f"{self.config.name} takes windows of {self.frames} frames")
         return stream.values, stream.lengths
 
 

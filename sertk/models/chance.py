@@ -1,27 +1,18 @@
 """What is right by chance: systems that do not listen, as a floor under all others."""
 
 import hashlib
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
-from sertk.core.errors import SertkError
 from sertk.models.base import FittedModel, Output
-
-
-@dataclass(frozen=True)
-class ChanceConfig:
-    name: str
 
 
 class MostFrequent(FittedModel):
     """Always the class that most training utterances have; posteriors are the classes' shares of these."""
 
-    Config = ChanceConfig
-
     def __init__(self, config, shape):
-        super().__init__()
+        super().__init__(config, shape)
         self.classes = shape.classes
 
     def fit(self, train, valid, seed):
@@ -39,12 +30,8 @@ class Random(FittedModel):
     every batch and order.
     """
 
-    Config = ChanceConfig
-
     def __init__(self, config, shape):
-        super().__init__()
-        if shape.frames is not None:
-            raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
+        super().__init__(config, shape)
         self.classes = shape.classes
 
     def fit(self, train, valid, seed):

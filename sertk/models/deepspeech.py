@@ -1,19 +1,15 @@
 """A speech recogniser in the style of DeepSpeech 2 (Amodei et al. 2016), with the sizes of Lakomkin et al. 2017."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.config.schema import ASR
 from sertk.core.distributed import summed
 from sertk.core.errors import SertkError
-from sertk.core.typed import require
 from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.layers.convolution import WideConv2d
 from sertk.layers.ctc import best_path, collapse
 from sertk.layers.recurrent import Bigru, length_mask
+from sertk.models.asr_streams import asr_stream
 from sertk.models.base import EmotionModel, Output, Padded
 
 # Of each convolution: kernel and stride, over frames and over bins
@@ -38,19 +34,6 @@ def input_frame(frame):
     return frame
 
 
-@dataclass(frozen=True)
-class DeepSpeechConfig:
-    name: str
-    gru_units: int = 1000  # per direction
-    gru_layers: int = 5
-    directions: Literal["sum", "concat"] = "sum"
-    channels: int = 32  # of both convolutions
-
-    def __post_init__(self):
-        for key in ("gru_units", "gru_layers", "channels"):
-            require(getattr(self, key) >= 1, key, "1 or more")
-
-
 class DeepSpeech(EmotionModel):
     """Two convolutions over frames and bins, bidirectional GRUs, and CTC over the tokens, the blank last.
 
@@ -58,15 +41,9 @@ class DeepSpeech(EmotionModel):
     layer, one for every second frame of the input.
     """
 
-    Config = DeepSpeechConfig
-    task = "asr"
-
     def __init__(self, config, shape):
-        super().__init__()
-        if shape.frames is not None:
-            raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
-        self.config, self.blank = config, shape.classes
-        self.layers = self.framewise = tuple(f"{ASR}:{number + 1}" for number in range(config.gru_layers))
+        super().__init__(config, shape)
+        self.blank = shape.classes
         bins = shape.only_dims()
         self.convolutions, self.convolution_norms = nn.ModuleList(), nn.ModuleList()
         for number, (kernel, stride) in enumerate(CONVOLUTIONS):
@@ -81,6 +58,12 @@ class DeepSpeech(EmotionModel):
         self.grus = nn.ModuleList(Bigru(each, config.gru_units, bias=False) for each in dims)
         self.norms = nn.ModuleList(MaskedBatchNorm(self.width) for _ in dims)  # each after its GRU
         self.output = nn.Linear(self.width, shape.classes + 1, bias=False)
+
+    @property
+    def layers(self):
+        return tuple(asr_stream(number + 1) for number in range(self.config.gru_layers))
+
+    framewise = layers
 
     def convolve(self, stream):
         """(batch, frames, channels * bins) and lengths; an input below SHORTEST frames is filled up with zeros."""

@@ -1,7 +1,6 @@
 """Gaussian mixtures of each class, whose posteriors averaged over an utterance are its supervector."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,20 +8,8 @@ import torch
 from sertk.core.command import progress
 from sertk.core.device import torch_threads
 from sertk.core.errors import SertkError
-from sertk.core.typed import require
 from sertk.layers.recurrent import masked_mean
 from sertk.models.base import FittedModel, Output, only
-
-
-@dataclass(frozen=True)
-class GmmConfig:
-    name: str
-    components: int = 64  # of each class
-    iterations: int = 100  # of expectation maximisation, at most
-
-    def __post_init__(self):
-        for key in ("components", "iterations"):
-            require(getattr(self, key) >= 1, key, "1 or more")
 
 
 class ClassGmms(FittedModel):
@@ -33,12 +20,9 @@ class ClassGmms(FittedModel):
     classes * components values, class by class (Jalal et al. 2019, Section 4).
     """
 
-    Config = GmmConfig
-    layers = ("supervector", *FittedModel.layers)
-
     def __init__(self, config, shape):
-        super().__init__()
-        self.config, self.classes = config, shape.classes
+        super().__init__(config, shape)
+        self.classes = shape.classes
 
     def fit(self, train, valid, seed):
         from sklearn.mixture import GaussianMixture
@@ -77,9 +61,8 @@ class ClassGmms(FittedModel):
         stream = batch.only_stream()
         return Output(masked_mean(self.joint(stream.values).logsumexp(-1), stream.lengths))
 
-    def vectors(self, batch, layer):
-        if layer == "output":
-            return super().vectors(batch, layer)
+    def supervectors(self, batch):
+        """(batch, classes * components)."""
         stream = batch.only_stream()
         posteriors = self.joint(stream.values).softmax(-1).flatten(2)
-        return masked_mean(posteriors, stream.lengths)[:, None]
+        return masked_mean(posteriors, stream.lengths)

@@ -4,100 +4,30 @@ The proposed one is BlstmCapsule; the others are the paper's baselines, whose si
 those of the proposed network.
 """
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.core.typed import require
 from sertk.layers.capsules import ConvCapsules, RoutingCapsules, margin_losses
 from sertk.layers.recurrent import Blstm, masked_mean
 from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
 
 
-@dataclass(frozen=True)
-class NetworkConfig:
-    name: str
-
-    def __post_init__(self):
-        """The end of the chain of checks."""
-
-
-@dataclass(frozen=True)
-class BlstmConfig(NetworkConfig):
-    lstm_units: int = 256  # per direction
-    lstm_layers: int = 2
-    dropout: float = 0.0  # between LSTM layers and after every part of the network but the last
-
-    def __post_init__(self):
-        super().__post_init__()
-        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
-        for key in ("lstm_units", "lstm_layers"):
-            require(getattr(self, key) >= 1, key, "1 or more")
-
-
-@dataclass(frozen=True)
-class ConvConfig(NetworkConfig):
-    capsules: int | None = None  # convolution units; null: 4 for two classes, else 10 (Section 3)
-    filters: int = 90  # of each unit
-    kernel: int = 9  # frames
-    stride: int = 2  # frames
-
-    def __post_init__(self):
-        super().__post_init__()
-        for key in ("filters", "kernel", "stride"):
-            require(getattr(self, key) >= 1, key, "1 or more")
-        require(self.capsules is None or self.capsules >= 1, "capsules", "1 or more, or null")
-
-    def units(self, classes):
-        return self.capsules or (4 if classes == 2 else 10)
-
-
-@dataclass(frozen=True)
-class CapsuleConfig(ConvConfig):
-    layout: Literal["flattened", "position", "grid"] = "flattened"
-    class_dims: int = 16
-    routings: int = 3
-    loss: Literal["margin", "cross_entropy"] = "margin"
-
-    def __post_init__(self):
-        super().__post_init__()
-        for key in ("class_dims", "routings"):
-            require(getattr(self, key) >= 1, key, "1 or more")
-
-
-@dataclass(frozen=True)
-class BlstmCapsuleConfig(BlstmConfig, CapsuleConfig):
-    pass
-
-
-@dataclass(frozen=True)
-class BlstmConvConfig(BlstmConfig, ConvConfig):
-    pass
-
-
 class MeanBlstm(EmotionModel):
     """BLSTM layers, mean over time, softmax."""
 
-    Config = BlstmConfig
-    layers = ("pooled", *EmotionModel.layers)
-
     def __init__(self, config, shape):
-        super().__init__()
+        super().__init__(config, shape)
         self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers, config.dropout)
         self.dropout = nn.Dropout(config.dropout)
         self.output = nn.Linear(2 * config.lstm_units, shape.classes)
 
-    def pool(self, batch):
+    def pooled(self, batch):
+        """(batch, 2 * units)."""
         stream = batch.only_stream()
         return masked_mean(self.blstm(stream.values, stream.lengths), stream.lengths)
 
     def forward(self, batch):
-        return Output(self.output(self.dropout(self.pool(batch))))
-
-    def vectors(self, batch, layer):
-        return self.pool(batch)[:, None] if layer == "pooled" else super().vectors(batch, layer)
+        return Output(self.output(self.dropout(self.pooled(batch))))
 
 
 class Capsule(WindowModel):
@@ -105,9 +35,6 @@ class Capsule(WindowModel):
 
     Scores are the lengths of the class capsules, in [0, 1); posteriors are the lengths over their sum.
     """
-
-    Config = CapsuleConfig
-    layers = ("lower", "upper", *EmotionModel.layers)
 
     def __init__(self, config, shape):
         super().__init__(config, shape, config.kernel)
@@ -134,8 +61,7 @@ class Capsule(WindowModel):
         return values
 
     def forward(self, batch):
-        capsules = self.upper(self.lower(self.encode(*self.only_windows(batch))))
-        return Output((capsules.square().sum(-1) + 1e-9).sqrt())
+        return Output((self.upper_capsules(batch).square().sum(-1) + 1e-9).sqrt())
 
     def loss(self, batch):
         lengths = self(batch).scores
@@ -149,17 +75,17 @@ class Capsule(WindowModel):
         lengths = self(batch).scores
         return lengths / lengths.sum(-1, keepdim=True)
 
-    def vectors(self, batch, layer):
-        if layer == "output":
-            return super().vectors(batch, layer)
-        lower = self.lower(self.encode(*self.only_windows(batch)))
-        return lower if layer == "lower" else self.upper(lower)
+    def lower_capsules(self, batch):
+        """(batch, capsules, dims)."""
+        return self.lower(self.encode(*self.only_windows(batch)))
+
+    def upper_capsules(self, batch):
+        """(batch, classes, dims)."""
+        return self.upper(self.lower_capsules(batch))
 
 
 class BlstmCapsule(Capsule):
     """The proposed network: BLSTM layers, convolutional capsules, routing to one capsule per class."""
-
-    Config = BlstmCapsuleConfig
 
     def make_encoder(self, config, shape):
         self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers, config.dropout)
@@ -172,8 +98,6 @@ class BlstmCapsule(Capsule):
 
 class BlstmCnn(WindowModel):
     """BLSTM layers, the convolutions of the proposed network, maximum over time, softmax."""
-
-    Config = BlstmConvConfig
 
     def __init__(self, config, shape):
         super().__init__(config, shape, config.kernel)
@@ -191,8 +115,6 @@ class BlstmCnn(WindowModel):
 
 class CapsuleBlstm(WindowModel):
     """Convolutional capsules over the features that keep time, then BLSTM layers, mean over time, softmax."""
-
-    Config = BlstmConvConfig
 
     def __init__(self, config, shape):
         super().__init__(config, shape, config.kernel)

@@ -1,91 +1,64 @@
 """Lakomkin et al. 2017, Reusing Neural Speech Representations for Auditory Emotion Recognition: the SER networks."""
 
-from dataclasses import dataclass
-
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from sertk.config.schema import ASR, is_asr
 from sertk.core.errors import SertkError
-from sertk.core.typed import require
 from sertk.layers.recurrent import Bigru, masked_mean
+from sertk.models.asr_streams import ASR, is_asr
 from sertk.models.base import EmotionModel, Output
 
 
-@dataclass(frozen=True)
-class PooledConfig:
-    name: str
-    dropout: float = 0.25  # of the means
+class Pooled(EmotionModel):
+    """The mean over the frames of one stream, dropout, softmax; subclasses make `output`, the last linear layer."""
 
-    def __post_init__(self):
-        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
+    output: nn.Linear
 
-
-@dataclass(frozen=True)
-class GruConfig(PooledConfig):
-    gru_units: int = 96  # per direction
-    gru_layers: int = 2
-
-    def __post_init__(self):
-        super().__post_init__()
-        for key in ("gru_units", "gru_layers"):
-            require(getattr(self, key) >= 1, key, "1 or more")
-
-
-class PooledModel(EmotionModel):
-    """Means over the frames of whole utterances, dropout, softmax; subclasses have `pooled(batch)` (batch, dims)."""
-
-    Config = PooledConfig
-    layers = ("pooled", *EmotionModel.layers)
-
-    def __init__(self, config, shape, dims):
-        super().__init__()
-        if shape.frames is not None:
-            raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
         self.dropout = config.dropout
-        self.output = nn.Linear(dims, shape.classes)
+
+    def hidden(self, stream):
+        """What the mean is of, (batch, frames, dims), from a Padded."""
+        return stream.values
+
+    def pooled(self, batch):
+        """(batch, dims)."""
+        stream = batch.only_stream()
+        return masked_mean(self.hidden(stream), stream.lengths)
 
     def forward(self, batch):
         return Output(self.output(F.dropout(self.pooled(batch), self.dropout, self.training)))
 
-    def vectors(self, batch, layer):
-        return self.pooled(batch)[:, None] if layer == "pooled" else super().vectors(batch, layer)
 
-
-class MeanPool(PooledModel):
-    """The mean of one stream: MP-x, where this is layer x of a speech recogniser."""
+class MeanPool(Pooled):
+    """The features' own mean: MP-x of Lakomkin et al. 2017, where they are layer x of a speech recogniser."""
 
     def __init__(self, config, shape):
-        super().__init__(config, shape, shape.only_dims())
-
-    def pooled(self, batch):
-        stream = batch.only_stream()
-        return masked_mean(stream.values, stream.lengths)
+        super().__init__(config, shape)
+        self.output = nn.Linear(shape.only_dims(), shape.classes)
 
 
-class Gru(PooledModel):
-    """Bidirectional GRU layers on one stream: the baseline, and RNN-x on layer x of a speech recogniser."""
-
-    Config = GruConfig
+class Gru(Pooled):
+    """Bidirectional GRU layers: the baseline of Lakomkin et al. 2017, and RNN-x on layer x of a speech recogniser."""
 
     def __init__(self, config, shape):
-        super().__init__(config, shape, 2 * config.gru_units)
+        super().__init__(config, shape)
+        self.output = nn.Linear(2 * config.gru_units, shape.classes)
         self.gru = Bigru(shape.only_dims(), config.gru_units, config.gru_layers)
 
-    def pooled(self, batch):
-        stream = batch.only_stream()
-        return masked_mean(self.gru(stream.values, stream.lengths), stream.lengths)
+    def hidden(self, stream):
+        return self.gru(stream.values, stream.lengths)
 
 
-class Progressive(PooledModel):
+class Progressive(Pooled):
     """The baseline's mean beside that of a speech recogniser's layer."""
 
-    Config = GruConfig
-
     def __init__(self, config, shape):
+        super().__init__(config, shape)
         self.own, self.reused = split_streams(config.name, shape.dims)
-        super().__init__(config, shape, 2 * config.gru_units + shape.dims[self.reused])
+        self.output = nn.Linear(2 * config.gru_units + shape.dims[self.reused], shape.classes)
         self.gru = Bigru(shape.dims[self.own], config.gru_units, config.gru_layers)
 
     def pooled(self, batch):

@@ -3,60 +3,31 @@
 Autoencoders of short segments, and an LSTM over the sequence of an utterance's latent vectors.
 """
 
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from sertk.core.errors import SertkError
-from sertk.core.typed import require
 from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
-
-
-@dataclass(frozen=True)
-class AutoencoderConfig:
-    name: str
-    hidden: tuple[int, ...] = (512, 256)  # of the encoder; the decoder has them in the opposite order
-    latent: int = 128  # dims
-
-    def __post_init__(self):
-        require(self.hidden and min(self.hidden) >= 1, "hidden", "numbers from 1")
-        require(self.latent >= 1, "latent", "1 or more")
-
-
-@dataclass(frozen=True)
-class VariationalConfig(AutoencoderConfig):
-    beta: float = 1.0  # weight of the divergence from the prior
-
-    def __post_init__(self):
-        super().__post_init__()
-        require(self.beta >= 0, "beta", "0 or more")
-
-
-@dataclass(frozen=True)
-class ConditionalConfig(VariationalConfig):
-    # What stands in the place of the label when latents are extracted. oracle is the paper's: it gives labels away.
-    condition: Literal["uniform", "predicted", "oracle"] = "uniform"
 
 
 class Autoencoder(WindowModel):
     """Fully connected, with ReLU; a segment (frames, dims) is one vector, and its code is its latent vector."""
 
-    Config = AutoencoderConfig
-    task = "autoencoder"
-    layers = sequences = ("ae_latents",)
-
     def __init__(self, config, shape):
         super().__init__(config, shape)
-        self.config, self.classes = config, shape.classes
+        self.classes = shape.classes
         size, extra = shape.frames * shape.only_dims(), self.condition_dims()
         self.encoder = perceptron((size + extra, *config.hidden))
         self.code = nn.Linear(config.hidden[-1], self.code_dims())
         self.decoder = perceptron((config.latent + extra, *reversed(config.hidden)))
         self.output = nn.Linear(config.hidden[0], size)
+
+    @property
+    def sequences(self):
+        return self.layers
 
     def condition_dims(self):
         return 0
@@ -79,10 +50,12 @@ class Autoencoder(WindowModel):
         return reconstruction, {"reconstruction": reconstruction}
 
     def posteriors(self, batch):
-        raise SertkError(f"{self.name} is an autoencoder: it classifies nothing; its latent vectors can be extracted")
+        name = self.config.name
+        raise SertkError(f"{name} is an autoencoder: it classifies nothing; its latent vectors can be extracted")
 
-    def vectors(self, batch, layer):
-        return self.code(self.encoder(self.segments(batch)))[:, None]
+    def latents(self, batch):
+        """(batch, latent)."""
+        return self.code(self.encoder(self.segments(batch)))
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -92,9 +65,6 @@ class VariationalAutoencoder(Autoencoder):
     code's normal distribution from N(0, 1), summed over dims, mean over the batch (Eq. 2). In training the latent is
     drawn, mean + deviation * noise; in validation it is the mean.
     """
-
-    Config = VariationalConfig
-    layers = sequences = ("vae_latents",)
 
     def code_dims(self):
         return 2 * self.config.latent
@@ -121,10 +91,10 @@ class VariationalAutoencoder(Autoencoder):
         """What stands for that when latents are extracted."""
         return self.told(batch)
 
-    def vectors(self, batch, layer):
-        """Means and standard deviations: (batch, 1, 2 * latent)."""
+    def latents(self, batch):
+        """Means and standard deviations: (batch, 2 * latent)."""
         mean, log_variance = self.distribution(self.segments(batch), self.guessed(batch))
-        return torch.cat([mean, (log_variance / 2).exp()], 1)[:, None]
+        return torch.cat([mean, (log_variance / 2).exp()], 1)
 
 
 class ConditionalAutoencoder(VariationalAutoencoder):
@@ -135,13 +105,6 @@ class ConditionalAutoencoder(VariationalAutoencoder):
     another recogniser, or, as in the paper, the label itself.
     """
 
-    Config = ConditionalConfig
-    layers = sequences = ("cvae_latents",)
-
-    @property
-    def needs_labels(self):
-        return self.config.condition == "oracle"
-
     def condition_dims(self):
         return self.classes
 
@@ -149,37 +112,24 @@ class ConditionalAutoencoder(VariationalAutoencoder):
         return F.one_hot(batch.labels, self.classes).float()
 
     def guessed(self, batch):
+        name = self.config.name
         if self.config.condition == "uniform":
             device = batch.only_stream().values.device
             return torch.full((len(batch.items), self.classes), 1 / self.classes, device=device)
         if self.config.condition == "oracle":
             if batch.labels is None:
-                raise SertkError(f"{self.name} with condition oracle needs the labels of what it is used on")
+                raise SertkError(f"{name} with condition oracle needs the labels of what it is used on")
             return self.told(batch)
         if batch.conditions is None:
-            raise SertkError(f"{self.name} with condition predicted needs the feature type that `conditions` names")
+            raise SertkError(f"{name} with condition predicted needs the feature type that `conditions` names")
         return batch.conditions
 
 
-@dataclass(frozen=True)
-class LstmConfig:
-    name: str
-    lstm_units: int = 128
-    lstm_layers: int = 2
-
-    def __post_init__(self):
-        for key in ("lstm_units", "lstm_layers"):
-            require(getattr(self, key) >= 1, key, "1 or more")
-
-
 class Lstm(EmotionModel):
-    """LSTM layers over the whole utterance, the last state, softmax."""
-
-    Config = LstmConfig
-    layers = ("last", "posteriors", *EmotionModel.layers)
+    """LSTM layers, the last state, softmax: what Latif et al. 2018 put on the latent vectors of an utterance."""
 
     def __init__(self, config, shape):
-        super().__init__()
+        super().__init__(config, shape)
         self.lstm = nn.LSTM(shape.only_dims(), config.lstm_units, config.lstm_layers, batch_first=True)
         self.output = nn.Linear(config.lstm_units, shape.classes)
 
@@ -191,11 +141,6 @@ class Lstm(EmotionModel):
 
     def forward(self, batch):
         return Output(self.output(self.last(batch)))
-
-    def vectors(self, batch, layer):
-        if layer == "posteriors":
-            return self.posteriors(batch)[:, None]
-        return self.last(batch)[:, None] if layer == "last" else super().vectors(batch, layer)
 
 
 def perceptron(sizes):

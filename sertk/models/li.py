@@ -1,45 +1,17 @@
 """Li et al. 2018, An Attention Pooling based Representation Learning Method for Speech Emotion Recognition."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch
 from torch import nn
 
 from sertk.core.errors import SertkError
-from sertk.core.typed import require
 from sertk.layers.pooling import AttentionPool, bilinear_pool
 from sertk.models.base import Output, WindowModel
 
 HALVED = 2  # of the 3 x 3 layers, how many are followed by a 2 x 2 maximum
 
 
-@dataclass(frozen=True)
-class SpectrogramCnnConfig:
-    name: str
-    # The parallel filter shapes of the first layer: frequency bins, frames, and how many of each
-    heights: tuple[int, ...] = (10, 2)
-    widths: tuple[int, ...] = (2, 8)
-    filters: tuple[int, ...] = (8, 8)
-    channels: tuple[int, ...] = (32, 48, 64, 80)  # of the 3 x 3 layers; none: the first layer alone
-
-    def __post_init__(self):
-        sizes = {len(self.heights), len(self.widths), len(self.filters)}
-        require(len(sizes) == 1 and self.heights, "heights", "as many as widths and filters, at least one")
-        for key in ("heights", "widths", "filters", "channels"):
-            require(all(value >= 1 for value in getattr(self, key)), key, "numbers from 1")
-
-
-@dataclass(frozen=True)
-class AttentionCnnConfig(SpectrogramCnnConfig):
-    softmax: bool = True  # of the bottom-up map over its places
-    pooling: Literal["sum", "mean"] = "sum"
-
-
 class SpectrogramCnn(WindowModel):
     """Convolutions over a window of a spectrogram (frames, bins), seen as an image of bins by frames."""
-
-    Config = SpectrogramCnnConfig
 
     def __init__(self, config, shape):
         super().__init__(config, shape, max(config.widths))
@@ -77,8 +49,6 @@ class SpectrogramCnn(WindowModel):
 class AverageCnn(SpectrogramCnn):
     """The comparison: global average pooling, one linear layer, softmax."""
 
-    layers = ("pooled", *SpectrogramCnn.layers)
-
     def __init__(self, config, shape):
         super().__init__(config, shape)
         self.output = nn.Linear(self.pooled_dims(), shape.classes)
@@ -86,15 +56,12 @@ class AverageCnn(SpectrogramCnn):
     def pooled_dims(self):
         return self.channels
 
-    def pool(self, batch):
+    def pooled(self, batch):
         """(batch, pooled dims)."""
         return self.maps(batch).mean((2, 3))
 
     def forward(self, batch):
-        return Output(self.output(self.pool(batch)))
-
-    def vectors(self, batch, layer):
-        return self.pool(batch)[:, None] if layer == "pooled" else super().vectors(batch, layer)
+        return Output(self.output(self.pooled(batch)))
 
 
 class BilinearCnn(AverageCnn):
@@ -103,14 +70,12 @@ class BilinearCnn(AverageCnn):
     def pooled_dims(self):
         return self.channels**2
 
-    def pool(self, batch):
+    def pooled(self, batch):
         return bilinear_pool(self.maps(batch).float())
 
 
 class AttentionCnn(SpectrogramCnn):
     """The proposed network: attention pooling in the place of the output layer."""
-
-    Config = AttentionCnnConfig
 
     def __init__(self, config, shape):
         super().__init__(config, shape)

@@ -1,14 +1,11 @@
 """Classifiers of utterances that are one vector each: functionals, supervectors."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import nn
 
 from sertk.core.device import torch_threads
 from sertk.core.errors import SertkError
-from sertk.core.typed import require
 from sertk.models.base import EmotionModel, FittedModel, Output, only
 
 ROWS = 2048  # utterances whose kernel with all support vectors is held at a time
@@ -21,17 +18,6 @@ def only_vectors(stream):
     return stream.values.reshape(len(stream.lengths), -1)
 
 
-@dataclass(frozen=True)
-class SvmConfig:
-    name: str
-    cost: float = 1.0  # of a margin that is not kept
-    gamma: float | None = None  # of the kernel exp(-gamma * squared distance); null: 1 / (dims * variance)
-
-    def __post_init__(self):
-        require(self.cost > 0, "cost", "above 0")
-        require(self.gamma is None or self.gamma > 0, "gamma", "above 0, or null")
-
-
 class Svm(FittedModel):
     """A support vector machine with a radial basis function kernel, trained one class against another.
 
@@ -39,11 +25,9 @@ class Svm(FittedModel):
     decisions squeezed into (-1/3, 1/3) to break ties; with two classes, the decision and its negative.
     """
 
-    Config = SvmConfig
-
     def __init__(self, config, shape):
-        super().__init__()
-        self.config, self.classes = config, shape.classes
+        super().__init__(config, shape)
+        self.classes = shape.classes
         first, second = torch.triu_indices(shape.classes, shape.classes, 1)
         self.register_buffer("first", first, persistent=False)
         self.register_buffer("second", second, persistent=False)
@@ -92,28 +76,11 @@ def pair_coefficients(svc):
     return rows
 
 
-@dataclass(frozen=True)
-class VectorCnnConfig:
-    name: str
-    filters: tuple[int, ...] = (32, 64)  # of each convolution, which is followed by a halving maximum
-    kernel: int = 5  # neighbouring dims
-    units: int = 128  # of the hidden layer
-    dropout: float = 0.5
-
-    def __post_init__(self):
-        require(self.filters and min(self.filters) >= 1, "filters", "numbers from 1")
-        require(self.kernel % 2 == 1 and self.kernel >= 1, "kernel", "an odd number")
-        require(self.units >= 1, "units", "1 or more")
-        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
-
-
 class VectorCnn(EmotionModel):
     """A convolutional network along the vector's dims, one hidden layer, softmax."""
 
-    Config = VectorCnnConfig
-
     def __init__(self, config, shape):
-        super().__init__()
+        super().__init__(config, shape)
         dims = shape.only_dims() >> len(config.filters)
         if dims < 1:
             raise SertkError(

@@ -1,35 +1,13 @@
 """Zhao et al. 2019, Attention-Enhanced Connectionist Temporal Classification for Discrete SER: the networks."""
 
-from dataclasses import dataclass
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import nn
 
 from sertk.core.errors import SertkError
-from sertk.core.typed import require
 from sertk.layers.attention import ComponentAttention, LocalAttention, QuantumAttention
 from sertk.layers.ctc import best_path, collapse, greedy_scores, longest_repetition, repetition_log_likelihood
 from sertk.layers.recurrent import Blstm, masked_mean
 from sertk.models.base import EmotionModel, Output, mean_loss
-
-
-@dataclass(frozen=True)
-class BlstmCtcConfig:
-    name: str
-    lstm_units: int = 128  # per direction
-    lstm_layers: int = 2
-    attention: Literal["none", "local", "component", "quantum"] = "none"
-    scope: int = 9  # frames of the window of local and component attention
-    energy: Literal["kernel", "frame", "window"] = "kernel"  # of local and component attention
-    repeats: int = 1  # labels for each of the utterance's words or phonemes
-    decision: Literal["greedy", "likelihood"] = "greedy"
-
-    def __post_init__(self):
-        for key in ("lstm_units", "lstm_layers", "scope", "repeats"):
-            require(getattr(self, key) >= 1, key, "1 or more")
-        require(self.scope % 2 == 1, "scope", "an odd number of frames")
-        require((self.attention, self.energy) != ("local", "window"), "energy", "kernel or frame, for local attention")
 
 
 class BlstmCtc(EmotionModel):
@@ -40,22 +18,13 @@ class BlstmCtc(EmotionModel):
     the share of those whose best path is nothing but blanks.
     """
 
-    Config = BlstmCtcConfig
-    layers = ("pooled", *EmotionModel.layers)
-
     def __init__(self, config, shape):
-        super().__init__()
-        if shape.frames is not None:
-            raise SertkError(f"{config.name} takes whole utterances: leave segment out of the config")
+        super().__init__(config, shape)
         dims = 2 * config.lstm_units
-        self.config, self.blank = config, shape.classes
+        self.blank = shape.classes
         self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers)
         self.attention = make_attention(config, dims)
         self.output = nn.Linear(dims, shape.classes + 1)
-
-    @property
-    def needs_numbers(self):
-        return self.config.decision == "likelihood"
 
     def hidden(self, batch):
         """(batch, frames, 2 * units), and the lengths."""
@@ -108,11 +77,14 @@ class BlstmCtc(EmotionModel):
         """The classes on the best path through one utterance's posteriors (frames, classes + 1), collapsed."""
         return collapse(frame_posteriors.argmax(-1), self.blank)
 
-    def vectors(self, batch, layer):
-        if layer == "pooled":
-            return masked_mean(*self.hidden(batch))[:, None]
+    def pooled(self, batch):
+        """The mean of what the output layer sees, (batch, 2 * units)."""
+        return masked_mean(*self.hidden(batch))
+
+    def scores(self, batch):
+        """The mean over the frames, (batch, classes + 1)."""
         output = self(batch)
-        return masked_mean(output.scores, output.lengths)[:, None]
+        return masked_mean(output.scores, output.lengths)
 
 
 def make_attention(config, dims):

@@ -7,16 +7,15 @@ from sklearn.metrics import recall_score
 
 from sertk.batches.streams import Dataset, Stream, make_sampler
 from sertk.config.schema import build_model_config
-from sertk.core.errors import SertkError
-from sertk.models import MODELS
 from sertk.models.base import Batch, Padded, Shape
+from sertk.models.build import build_network
 
 CPU = torch.device("cpu")
 
 
 def fitted(name, labels, classes, seed=1, frames=None):
     config = build_model_config({"name": name}, "test", "model.")
-    model = MODELS[name](config, Shape({"toy": 2}, classes, frames))
+    model = build_network(config, Shape({"toy": 2}, classes, frames))
     model.fit(utterances(len(labels), labels), None, seed)
     return model
 
@@ -72,8 +71,3 @@ def test_random_depends_on_the_seed_and_not_on_batches_or_their_order():
     assert torch.equal(drawn(fitted("random", labels[:20], 4, seed=1), dataset, shuffled, 37), expected)
     other = drawn(fitted("random", labels, 4, seed=2), dataset, in_order, 100)
     assert 0.18 < float((other == expected).float().mean()) < 0.32  # a quarter, and four standard deviations
-
-
-def test_random_takes_whole_utterances():
-    with pytest.raises(SertkError, match="random takes whole utterances"):
-        fitted("random", torch.tensor([0, 1]), 2, frames=9)

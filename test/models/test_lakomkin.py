@@ -5,14 +5,14 @@ import torch
 
 from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
-from sertk.models import MODELS
 from sertk.models.base import Batch, Padded, Shape
+from sertk.models.build import build_network
 
 
 def make_model(name, dims, **options):
     torch.manual_seed(0)
     config = build_model_config({"name": name, **options}, "test", "model.")
-    return MODELS[name](config, Shape(dims, 4)).eval()
+    return build_network(config, Shape(dims, 4)).eval()
 
 
 def padded(rows):
@@ -69,9 +69,3 @@ def test_sizes_of_the_published_baseline():
 def test_progressive_refuses_other_streams(dims):
     with pytest.raises(SertkError, match="one feature type and one layer of a speech recogniser"):
         make_model("progressive", dims)
-
-
-def test_windows_are_refused():
-    config = build_model_config({"name": "gru"}, "test", "model.")
-    with pytest.raises(SertkError, match="whole utterances"):
-        MODELS["gru"](config, Shape({"toy": 3}, 4, frames=9))

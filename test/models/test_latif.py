@@ -7,8 +7,8 @@ import torch
 
 from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
-from sertk.models import MODELS
 from sertk.models.base import Batch, Padded, Shape
+from sertk.models.build import build_network
 from sertk.models.latif import divergences, reparametrised
 
 FRAMES, DIMS, CLASSES = 3, 2, 4
@@ -17,7 +17,7 @@ FRAMES, DIMS, CLASSES = 3, 2, 4
 def make_model(name, **options):
     torch.manual_seed(0)
     config = build_model_config({"name": name, "hidden": [7, 5], "latent": 3, **options}, "test", "model.")
-    return MODELS[name](config, Shape({"toy": DIMS}, CLASSES, FRAMES)).eval()
+    return build_network(config, Shape({"toy": DIMS}, CLASSES, FRAMES)).eval()
 
 
 def make_batch(labels=(1, 3), conditions=None):
@@ -141,7 +141,7 @@ def test_autoencoders_classify_nothing():
 def test_the_lstm_takes_the_last_frame_of_each_sequence():
     torch.manual_seed(0)
     config = build_model_config({"name": "lstm", "lstm_units": 4}, "test", "model.")
-    model = MODELS["lstm"](config, Shape({"toy": DIMS}, CLASSES))
+    model = build_network(config, Shape({"toy": DIMS}, CLASSES))
     values, lengths = torch.randn(3, 9, DIMS), torch.tensor([4, 9, 1])
     with torch.no_grad():
         scores = model(Batch(torch.arange(3), {"toy": Padded(values, lengths)})).scores

@@ -8,8 +8,9 @@ import torch
 from sertk.batches.streams import Dataset, Stream
 from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
-from sertk.models import MODELS
-from sertk.models.base import Batch, FittedModel, Padded, Shape
+from sertk.models.base import Batch, FittedModel, Padded, Shape, WindowModel
+from sertk.models.build import build_network
+from sertk.models.registry import MODELS
 
 TINY_CNN = {"heights": [3, 2], "widths": [2, 3], "filters": [2, 2], "channels": [4, 4]}
 SMALL = {
@@ -35,14 +36,14 @@ SMALL = {
     "vae": {"hidden": [8, 6], "latent": 4},
     "vector_cnn": {"filters": [4, 4], "units": 8, "dropout": 0.0},
 }
-FITTED = sorted(name for name in SMALL if issubclass(MODELS[name], FittedModel))
+FITTED = sorted(name for name in SMALL if MODELS[name].fitted)
 BY_GRADIENT = sorted(set(SMALL) - set(FITTED))
 CLASSIFIERS = [name for name in SMALL if MODELS[name].task == "emotion"]
 DEAF = ("most_frequent", "random")  # what they say has nothing to do with what was said
 ONE_FRAME = ("svm", "vector_cnn")
 FRAMES = 15
-WHOLE = ("blstm_ctc", "gru", "mean_pool", "progressive", "random")
-SEGMENTS = dict.fromkeys(SMALL, FRAMES) | dict.fromkeys(WHOLE)  # frames per window; None: whole utterances
+# Frames per window; None: whole utterances
+SEGMENTS = {name: None if MODELS[name].takes == "utterances" else FRAMES for name in SMALL}
 DIMS = {name: {"toy": 6} for name in SMALL} | {"progressive": {"toy": 6, "asr:2": 4}}
 
 
@@ -50,7 +51,7 @@ def make_model(name, **options):
     torch.manual_seed(0)
     frames = options.pop("frames", SEGMENTS[name])
     config = build_model_config({"name": name, **SMALL[name], **options}, "test", "model.")
-    return MODELS[name](config, Shape(DIMS[name], 3, frames)).eval()
+    return build_network(config, Shape(DIMS[name], 3, frames)).eval()
 
 
 def window_batch(windows, frames=FRAMES):
@@ -89,6 +90,13 @@ def part_of(batch, rows):
 
 def test_every_model_is_tested_here():
     assert set(SMALL) == {name for name, model in MODELS.items() if model.task != "asr"}  # which has tests of its own
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_networks_are_what_the_registry_says(name):
+    model = make_model(name)
+    assert isinstance(model, FittedModel) == MODELS[name].fitted
+    assert isinstance(model, WindowModel) == (MODELS[name].takes == "windows")
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
@@ -191,7 +199,7 @@ def test_blstm_capsule_learns_in_every_layout_with_either_loss(layout, loss):
 def test_the_papers_number_of_capsule_units_follows_the_classes():
     def units(classes):
         config = build_model_config({"name": "blstm_capsule", "lstm_units": 2, "filters": 2}, "test", "model.")
-        return MODELS["blstm_capsule"](config, Shape({"toy": 6}, classes, FRAMES)).lower.units
+        return build_network(config, Shape({"toy": 6}, classes, FRAMES)).lower.units
 
     assert (units(2), units(5), units(8)) == (4, 10, 10)
 
@@ -208,7 +216,7 @@ def test_models_of_windows_refuse_what_is_none(name):
 def test_models_of_one_stream_refuse_two(name):
     config = build_model_config({"name": name, **SMALL[name]}, "test", "model.")
     with pytest.raises(SertkError, match="one feature type, not 2: toy, other"):
-        MODELS[name](config, Shape({"toy": 6, "other": 6}, 3, SEGMENTS[name]))
+        build_network(config, Shape({"toy": 6, "other": 6}, 3, SEGMENTS[name]))
 
 
 @pytest.mark.parametrize("name", ONE_FRAME)
@@ -220,5 +228,5 @@ def test_models_of_vectors_refuse_sequences(name):
 def test_maps_that_would_vanish_are_refused():
     config = build_model_config({"name": "cnn_gap", "heights": [2], "widths": [2], "filters": [2]}, "test", "model.")
     with pytest.raises(SertkError, match="cnn_gap: nothing would be left of 4 bins x 9 frames"):
-        MODELS["cnn_gap"](config, Shape({"toy": 4}, 3, 9))
-    assert MODELS["cnn_gap"](config, Shape({"toy": 5}, 3, 9))
+        build_network(config, Shape({"toy": 4}, 3, 9))
+    assert build_network(config, Shape({"toy": 5}, 3, 9))

@@ -8,8 +8,8 @@ import torch.nn.functional as F
 
 from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
-from sertk.models import MODELS
 from sertk.models.base import Batch, Padded, Shape
+from sertk.models.build import build_network
 
 CLASSES = 3
 LENGTHS = torch.tensor([9, 15, 4])
@@ -18,7 +18,7 @@ LENGTHS = torch.tensor([9, 15, 4])
 def make_model(**options):
     torch.manual_seed(0)
     config = build_model_config({"name": "blstm_ctc", "lstm_units": 5, **options}, "test", "model.")
-    return MODELS["blstm_ctc"](config, Shape({"toy": 6}, CLASSES)).eval()
+    return build_network(config, Shape({"toy": 6}, CLASSES)).eval()
 
 
 def make_batch(numbers=(2, 3, 1), **more):
@@ -141,9 +141,3 @@ def test_numbers_are_asked_for_where_they_are_needed(decision):
 def test_impossible_options_are_refused(options, message):
     with pytest.raises(SertkError, match=message):
         make_model(**options)
-
-
-def test_windows_are_refused():
-    config = build_model_config({"name": "blstm_ctc"}, "test", "model.")
-    with pytest.raises(SertkError, match="blstm_ctc takes whole utterances"):
-        MODELS["blstm_ctc"](config, Shape({"toy": 6}, CLASSES, 15))

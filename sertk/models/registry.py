@@ -1,0 +1,302 @@
+"""The models by name: their configs, and what is known of them without their networks, which need torch.
+
+A model is a frozen dataclass derived from ModelConfig and an entry in MODELS; build.py finds its network.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sertk.core.typed import require
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What all configs of models have. Subclasses check their values after `super().__post_init__()`."""
+
+    name: str
+
+    needs_labels = False  # of what vectors are extracted from
+    needs_numbers = False  # of what is classified
+
+    def __post_init__(self):
+        """The end of the chain of checks."""
+
+
+def require_counts(config, *keys):
+    """Used by the dataclasses to refuse numbers below 1."""
+    for key in keys:
+        require(getattr(config, key) >= 1, key, "1 or more")
+
+
+# What no paper proposes
+
+
+@dataclass(frozen=True)
+class PooledConfig(ModelConfig):
+    dropout: float = 0.25  # of the means
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
+
+
+@dataclass(frozen=True)
+class GruConfig(PooledConfig):
+    gru_units: int = 96  # per direction
+    gru_layers: int = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_counts(self, "gru_units", "gru_layers")
+
+
+@dataclass(frozen=True)
+class BlstmConfig(ModelConfig):
+    lstm_units: int = 256  # per direction
+    lstm_layers: int = 2
+    dropout: float = 0.0  # between LSTM layers and after every part of the network but the last
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
+        require_counts(self, "lstm_units", "lstm_layers")
+
+
+@dataclass(frozen=True)
+class LstmConfig(ModelConfig):
+    lstm_units: int = 128
+    lstm_layers: int = 2
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_counts(self, "lstm_units", "lstm_layers")
+
+
+@dataclass(frozen=True)
+class SvmConfig(ModelConfig):
+    cost: float = 1.0  # of a margin that is not kept
+    gamma: float | None = None  # of the kernel exp(-gamma * squared distance); null: 1 / (dims * variance)
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.cost > 0, "cost", "above 0")
+        require(self.gamma is None or self.gamma > 0, "gamma", "above 0, or null")
+
+
+@dataclass(frozen=True)
+class VectorCnnConfig(ModelConfig):
+    filters: tuple[int, ...] = (32, 64)  # of each convolution, which is followed by a halving maximum
+    kernel: int = 5  # neighbouring dims
+    units: int = 128  # of the hidden layer
+    dropout: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.filters and min(self.filters) >= 1, "filters", "numbers from 1")
+        require(self.kernel % 2 == 1 and self.kernel >= 1, "kernel", "an odd number")
+        require_counts(self, "units")
+        require(0 <= self.dropout < 1, "dropout", "between 0 and 1")
+
+
+@dataclass(frozen=True)
+class GmmConfig(ModelConfig):
+    components: int = 64  # of each class
+    iterations: int = 100  # of expectation maximisation, at most
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_counts(self, "components", "iterations")
+
+
+# Jalal et al. 2019
+
+
+@dataclass(frozen=True)
+class ConvConfig(ModelConfig):
+    capsules: int | None = None  # convolution units; null: 4 for two classes, else 10 (Section 3)
+    filters: int = 90  # of each unit
+    kernel: int = 9  # frames
+    stride: int = 2  # frames
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_counts(self, "filters", "kernel", "stride")
+        require(self.capsules is None or self.capsules >= 1, "capsules", "1 or more, or null")
+
+    def units(self, classes):
+        return self.capsules or (4 if classes == 2 else 10)
+
+
+@dataclass(frozen=True)
+class CapsuleConfig(ConvConfig):
+    layout: Literal["flattened", "position", "grid"] = "flattened"
+    class_dims: int = 16
+    routings: int = 3
+    loss: Literal["margin", "cross_entropy"] = "margin"
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_counts(self, "class_dims", "routings")
+
+
+@dataclass(frozen=True)
+class BlstmCapsuleConfig(BlstmConfig, CapsuleConfig):
+    pass
+
+
+@dataclass(frozen=True)
+class BlstmConvConfig(BlstmConfig, ConvConfig):
+    pass
+
+
+# Lakomkin et al. 2017, in the style of DeepSpeech 2
+
+
+@dataclass(frozen=True)
+class DeepSpeechConfig(ModelConfig):
+    gru_units: int = 1000  # per direction
+    gru_layers: int = 5
+    directions: Literal["sum", "concat"] = "sum"
+    channels: int = 32  # of both convolutions
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_counts(self, "gru_units", "gru_layers", "channels")
+
+
+# Latif et al. 2018
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig(ModelConfig):
+    hidden: tuple[int, ...] = (512, 256)  # of the encoder; the decoder has them in the opposite order
+    latent: int = 128  # dims
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.hidden and min(self.hidden) >= 1, "hidden", "numbers from 1")
+        require_counts(self, "latent")
+
+
+@dataclass(frozen=True)
+class VariationalConfig(AutoencoderConfig):
+    beta: float = 1.0  # weight of the divergence from the prior
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.beta >= 0, "beta", "0 or more")
+
+
+@dataclass(frozen=True)
+class ConditionalConfig(VariationalConfig):
+    # What stands in the place of the label when latents are extracted. oracle is the paper's: it gives labels away.
+    condition: Literal["uniform", "predicted", "oracle"] = "uniform"
+
+    @property
+    def needs_labels(self):
+        return self.condition == "oracle"
+
+
+# Li et al. 2018
+
+
+@dataclass(frozen=True)
+class SpectrogramCnnConfig(ModelConfig):
+    # The parallel filter shapes of the first layer: frequency bins, frames, and how many of each
+    heights: tuple[int, ...] = (10, 2)
+    widths: tuple[int, ...] = (2, 8)
+    filters: tuple[int, ...] = (8, 8)
+    channels: tuple[int, ...] = (32, 48, 64, 80)  # of the 3 x 3 layers; none: the first layer alone
+
+    def __post_init__(self):
+        super().__post_init__()
+        sizes = {len(self.heights), len(self.widths), len(self.filters)}
+        require(len(sizes) == 1 and self.heights, "heights", "as many as widths and filters, at least one")
+        for key in ("heights", "widths", "filters", "channels"):
+            require(all(value >= 1 for value in getattr(self, key)), key, "numbers from 1")
+
+
+@dataclass(frozen=True)
+class AttentionCnnConfig(SpectrogramCnnConfig):
+    softmax: bool = True  # of the bottom-up map over its places
+    pooling: Literal["sum", "mean"] = "sum"
+
+
+# Zhao et al. 2019
+
+
+@dataclass(frozen=True)
+class BlstmCtcConfig(ModelConfig):
+    lstm_units: int = 128  # per direction
+    lstm_layers: int = 2
+    attention: Literal["none", "local", "component", "quantum"] = "none"
+    scope: int = 9  # frames of the window of local and component attention
+    energy: Literal["kernel", "frame", "window"] = "kernel"  # of local and component attention
+    repeats: int = 1  # labels for each of the utterance's words or phonemes
+    decision: Literal["greedy", "likelihood"] = "greedy"
+
+    def __post_init__(self):
+        super().__post_init__()
+        require_counts(self, "lstm_units", "lstm_layers", "scope", "repeats")
+        require(self.scope % 2 == 1, "scope", "an odd number of frames")
+        require((self.attention, self.energy) != ("local", "window"), "energy", "kernel or frame, for local attention")
+
+    @property
+    def needs_numbers(self):
+        return self.decision == "likelihood"
+
+
+# Layers whose vectors can be extracted, and the network's methods that give them; of deepspeech, its config says which
+OUTPUT = {"output": "scores"}
+POOLED = {"pooled": "pooled", **OUTPUT}
+CAPSULES = {"lower": "lower_capsules", "upper": "upper_capsules", **OUTPUT}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of a model: `network` is MODULE:CLASS below sertk.models, a subclass of base.EmotionModel."""
+
+    config: type[ModelConfig]
+    network: str
+    task: Literal["emotion", "autoencoder", "asr"] = "emotion"  # what the config's `task` has to be
+    takes: Literal["windows", "utterances", "either"] = "either"
+    fitted: bool = False  # to all training data at once, without gradients; the network is a base.FittedModel
+    layers: dict[str, str] = field(default_factory=OUTPUT.copy)
+
+
+MODELS = {
+    "ae": Entry(AutoencoderConfig, "latif:Autoencoder", "autoencoder", "windows", layers={"ae_latents": "latents"}),
+    "blstm": Entry(BlstmConfig, "jalal:MeanBlstm", layers=POOLED),
+    "blstm_capsule": Entry(BlstmCapsuleConfig, "jalal:BlstmCapsule", takes="windows", layers=CAPSULES),
+    "blstm_cnn": Entry(BlstmConvConfig, "jalal:BlstmCnn", takes="windows"),
+    "blstm_ctc": Entry(BlstmCtcConfig, "zhao:BlstmCtc", takes="utterances", layers=POOLED),
+    "capsule": Entry(CapsuleConfig, "jalal:Capsule", takes="windows", layers=CAPSULES),
+    "capsule_blstm": Entry(BlstmConvConfig, "jalal:CapsuleBlstm", takes="windows"),
+    "class_gmms": Entry(GmmConfig, "gmm:ClassGmms", fitted=True, layers={"supervector": "supervectors", **OUTPUT}),
+    "cnn_attpool": Entry(AttentionCnnConfig, "li:AttentionCnn", takes="windows"),
+    "cnn_bilinear": Entry(SpectrogramCnnConfig, "li:BilinearCnn", takes="windows", layers=POOLED),
+    "cnn_gap": Entry(SpectrogramCnnConfig, "li:AverageCnn", takes="windows", layers=POOLED),
+    "cvae": Entry(
+        ConditionalConfig,
+        "latif:ConditionalAutoencoder",
+        "autoencoder",
+        "windows",
+        layers={"cvae_latents": "latents"},
+    ),
+    "deepspeech": Entry(DeepSpeechConfig, "deepspeech:DeepSpeech", "asr", "utterances", layers={}),
+    "gru": Entry(GruConfig, "lakomkin:Gru", takes="utterances", layers=POOLED),
+    "lstm": Entry(LstmConfig, "latif:Lstm", layers={"last": "last", "posteriors": "posteriors", **OUTPUT}),
+    "mean_pool": Entry(PooledConfig, "lakomkin:MeanPool", takes="utterances", layers=POOLED),
+    "most_frequent": Entry(ModelConfig, "chance:MostFrequent", fitted=True),
+    "progressive": Entry(GruConfig, "lakomkin:Progressive", takes="utterances", layers=POOLED),
+    "random": Entry(ModelConfig, "chance:Random", takes="utterances", fitted=True),
+    "svm": Entry(SvmConfig, "vectors:Svm", fitted=True),
+    "vae": Entry(
+        VariationalConfig,
+        "latif:VariationalAutoencoder",
+        "autoencoder",
+        "windows",
+        layers={"vae_latents": "latents"},
+    ),
+    "vector_cnn": Entry(VectorCnnConfig, "vectors:VectorCnn"),
+}
