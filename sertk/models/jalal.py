@@ -1,33 +1,15 @@
 """Jalal et al. 2019, Learning Temporal Clusters Using Capsule Routing for Speech Emotion Recognition: the networks.
 
-The proposed one is BlstmCapsule; the others are the paper's baselines, whose sizes it does not give: theirs are
-those of the proposed network.
+The proposed one is BlstmCapsule; the others, and pooled.MeanBlstm, are the paper's baselines, whose sizes it does not
+give: theirs are those of the proposed network.
 """
 
 import torch.nn.functional as F
 from torch import nn
 
 from sertk.layers.capsules import ConvCapsules, RoutingCapsules, margin_losses
-from sertk.layers.recurrent import Blstm, masked_mean
-from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
-
-
-class MeanBlstm(EmotionModel):
-    """BLSTM layers, mean over time, softmax."""
-
-    def __init__(self, config, shape):
-        super().__init__(config, shape)
-        self.blstm = Blstm(shape.only_dims(), config.lstm_units, config.lstm_layers, config.dropout)
-        self.dropout = nn.Dropout(config.dropout)
-        self.output = nn.Linear(2 * config.lstm_units, shape.classes)
-
-    def pooled(self, batch):
-        """(batch, 2 * units)."""
-        stream = batch.only_stream()
-        return masked_mean(self.blstm(stream.values, stream.lengths), stream.lengths)
-
-    def forward(self, batch):
-        return Output(self.output(self.dropout(self.pooled(batch))))
+from sertk.layers.recurrent import Blstm
+from sertk.models.base import Output, WindowModel, mean_loss
 
 
 class Capsule(WindowModel):

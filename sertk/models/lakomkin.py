@@ -1,55 +1,15 @@
-"""Lakomkin et al. 2017, Reusing Neural Speech Representations for Auditory Emotion Recognition: the SER networks."""
+"""Lakomkin et al. 2017, Reusing Neural Speech Representations for Auditory Emotion Recognition: the proposed network.
+
+Its baselines, on features or on a layer of a speech recogniser alone, are pooled.Gru and pooled.MeanPool.
+"""
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from sertk.core.errors import SertkError
 from sertk.layers.recurrent import Bigru, masked_mean
 from sertk.models.asr_streams import ASR, is_asr
-from sertk.models.base import EmotionModel, Output
-
-
-class Pooled(EmotionModel):
-    """The mean over the frames of one stream, dropout, softmax; subclasses make `output`, the last linear layer."""
-
-    output: nn.Linear
-
-    def __init__(self, config, shape):
-        super().__init__(config, shape)
-        self.dropout = config.dropout
-
-    def hidden(self, stream):
-        """What the mean is of, (batch, frames, dims), from a Padded."""
-        return stream.values
-
-    def pooled(self, batch):
-        """(batch, dims)."""
-        stream = batch.only_stream()
-        return masked_mean(self.hidden(stream), stream.lengths)
-
-    def forward(self, batch):
-        return Output(self.output(F.dropout(self.pooled(batch), self.dropout, self.training)))
-
-
-class MeanPool(Pooled):
-    """The features' own mean: MP-x of Lakomkin et al. 2017, where they are layer x of a speech recogniser."""
-
-    def __init__(self, config, shape):
-        super().__init__(config, shape)
-        self.output = nn.Linear(shape.only_dims(), shape.classes)
-
-
-class Gru(Pooled):
-    """Bidirectional GRU layers: the baseline of Lakomkin et al. 2017, and RNN-x on layer x of a speech recogniser."""
-
-    def __init__(self, config, shape):
-        super().__init__(config, shape)
-        self.output = nn.Linear(2 * config.gru_units, shape.classes)
-        self.gru = Bigru(shape.only_dims(), config.gru_units, config.gru_layers)
-
-    def hidden(self, stream):
-        return self.gru(stream.values, stream.lengths)
+from sertk.models.pooled import Pooled
 
 
 class Progressive(Pooled):

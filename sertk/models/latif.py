@@ -1,6 +1,6 @@
 """Latif et al. 2018, Variational Autoencoders for Learning Latent Representations of Speech Emotion: the networks.
 
-Autoencoders of short segments, and an LSTM over the sequence of an utterance's latent vectors.
+Autoencoders of short segments; an LSTM over the sequence of an utterance's latent vectors is pooled.Lstm.
 """
 
 from itertools import pairwise
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from sertk.core.errors import SertkError
-from sertk.models.base import EmotionModel, Output, WindowModel, mean_loss
+from sertk.models.base import WindowModel, mean_loss
 
 
 class Autoencoder(WindowModel):
@@ -123,24 +123,6 @@ class ConditionalAutoencoder(VariationalAutoencoder):
         if batch.conditions is None:
             raise SertkError(f"{name} with condition predicted needs the feature type that `conditions` names")
         return batch.conditions
-
-
-class Lstm(EmotionModel):
-    """LSTM layers, the last state, softmax: what Latif et al. 2018 put on the latent vectors of an utterance."""
-
-    def __init__(self, config, shape):
-        super().__init__(config, shape)
-        self.lstm = nn.LSTM(shape.only_dims(), config.lstm_units, config.lstm_layers, batch_first=True)
-        self.output = nn.Linear(config.lstm_units, shape.classes)
-
-    def last(self, batch):
-        """The last layer's state at each sequence's last frame: (batch, units)."""
-        stream = batch.only_stream()
-        states, _ = self.lstm(stream.values)
-        return states[torch.arange(len(states)), stream.lengths - 1]
-
-    def forward(self, batch):
-        return Output(self.output(self.last(batch)))
 
 
 def perceptron(sizes):

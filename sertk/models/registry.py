@@ -266,7 +266,7 @@ class Entry:
 
 MODELS = {
     "ae": Entry(AutoencoderConfig, "latif:Autoencoder", "autoencoder", "windows", layers={"ae_latents": "latents"}),
-    "blstm": Entry(BlstmConfig, "jalal:MeanBlstm", layers=POOLED),
+    "blstm": Entry(BlstmConfig, "pooled:MeanBlstm", layers=POOLED),
     "blstm_capsule": Entry(BlstmCapsuleConfig, "jalal:BlstmCapsule", takes="windows", layers=CAPSULES),
     "blstm_cnn": Entry(BlstmConvConfig, "jalal:BlstmCnn", takes="windows"),
     "blstm_ctc": Entry(BlstmCtcConfig, "zhao:BlstmCtc", takes="utterances", layers=POOLED),
@@ -284,9 +284,9 @@ MODELS = {
         layers={"cvae_latents": "latents"},
     ),
     "deepspeech": Entry(DeepSpeechConfig, "deepspeech:DeepSpeech", "asr", "utterances", layers={}),
-    "gru": Entry(GruConfig, "lakomkin:Gru", takes="utterances", layers=POOLED),
-    "lstm": Entry(LstmConfig, "latif:Lstm", layers={"last": "last", "posteriors": "posteriors", **OUTPUT}),
-    "mean_pool": Entry(PooledConfig, "lakomkin:MeanPool", takes="utterances", layers=POOLED),
+    "gru": Entry(GruConfig, "pooled:Gru", takes="utterances", layers=POOLED),
+    "lstm": Entry(LstmConfig, "pooled:Lstm", layers={"last": "last", "posteriors": "posteriors", **OUTPUT}),
+    "mean_pool": Entry(PooledConfig, "pooled:MeanPool", takes="utterances", layers=POOLED),
     "most_frequent": Entry(ModelConfig, "chance:MostFrequent", fitted=True),
     "progressive": Entry(GruConfig, "lakomkin:Progressive", takes="utterances", layers=POOLED),
     "random": Entry(ModelConfig, "chance:Random", takes="utterances", fitted=True),
