@@ -26,8 +26,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset, UtteranceSampler
 from sertk.batches.waves import WaveStream
+from sertk.bin._options import add_device_options, choose_device
 from sertk.config.loading import load_parts
-from sertk.core.device import add_device_options, choose_device
 from sertk.features.registry import load_extractor
 from sertk.models.base import Shape
 from sertk.models.deepspeech import DeepSpeech, output_lengths

@@ -20,8 +20,8 @@ import torch
 from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset, Stream, WindowSampler
 from sertk.batches.waves import WaveStream
+from sertk.bin._options import add_device_options, choose_device
 from sertk.config.loading import load_parts
-from sertk.core.device import add_device_options, choose_device
 from sertk.features.registry import load_extractor
 from sertk.models.base import Shape
 from sertk.models.build import build_network
