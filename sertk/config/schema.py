@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sertk.core.errors import SertkError
-from sertk.core.typed import build, require
+from sertk.core.typed import build, mistake, require, show
 from sertk.models.asr_streams import ASR, asr_stream, is_asr
 from sertk.models.registry import MODELS
 
@@ -103,7 +103,7 @@ class Training:
 def convert_normalise(_, value, path, key):
     items = [{"scope": value}] if isinstance(value, str) else value
     if not isinstance(items, list):
-        raise SertkError(f"{path}: {key}: expected a list of transforms or a scope's name, got {value!r}")
+        raise mistake(path, key, f" is {show(value)}, expected a list of transforms or a scope's name")
     return tuple(build(Normalise, item, path, f"{key}.") for item in items)
 
 
@@ -113,10 +113,10 @@ def convert_model(_, value, path, key):
 
 def build_model_config(data, path, prefix):
     if not isinstance(data, dict) or "name" not in data:
-        raise SertkError(f"{path}: {prefix}name is missing (known: {', '.join(sorted(MODELS))})")
+        raise mistake(path, f"{prefix}name", f" is missing (known: {', '.join(sorted(MODELS))})")
     if not isinstance(data["name"], str) or data["name"] not in MODELS:
         known = ", ".join(sorted(MODELS))
-        raise SertkError(f"{path}: {prefix}name: no model {data['name']!r} (known: {known})")
+        raise mistake(path, f"{prefix}name", f": no model {show(data['name'])} (known: {known})")
     return build(MODELS[data["name"]].config, data, path, prefix)
 
 
@@ -187,9 +187,8 @@ class Config:
         model = MODELS[self.model.name]
         task = model.task
         require(self.task == task, "task", f"{task}, for {self.model.name}")
-        select = self.training.select
-        suits = select in ("last", "valid_loss", OWN_METRICS[task])
-        require(suits, "training", f"training.select not {select}, for the task {task}")
+        selections = [OWN_METRICS[task], "valid_loss", "last"]
+        require(self.training.select in selections, "training.select", f"one of {', '.join(selections)} for {task}")
         require(self.crossfit == 0 or self.crossfit >= 2, "crossfit", "0, or 2 and more")
         require(self.extract or not self.crossfit, "crossfit", "0, without extract")
         require(self.features, "features", "at least one feature type")
@@ -203,20 +202,24 @@ class Config:
         require(not (self.on_the_fly and model.fitted), "on_the_fly", f"false, for {self.model.name}")
         in_loop = bool(self.asr and self.asr.in_loop)
         unsuited = "segment" if self.segment else self.model.name if model.fitted else None
-        require(not (in_loop and unsuited), "asr", f"asr.in_loop false, with {unsuited}")
+        require(not (in_loop and unsuited), "asr.in_loop", f"false, with {unsuited}")
         whole = self.segment is None
         require(whole or model.takes != "utterances", "segment", f"none: {self.model.name} takes whole utterances")
         windows = f"a mapping with frames: {self.model.name} classifies windows"
         require(not whole or model.takes != "windows", "segment", windows)
-        by_length = self.training.sortagrad or self.training.batches == "length"
-        require(not (self.segment and by_length), "training", "no sortagrad and no batches by length with segment")
+        require(not (self.segment and self.training.sortagrad), "training.sortagrad", "false, with segment")
+        by_length = self.training.batches == "length"
+        require(not (self.segment and by_length), "training.batches", "random, with segment")
         loud = self.training.gain != (0.0, 0.0)
         computed = whole and (self.on_the_fly or in_loop)
         require(
-            computed or not loud, "training", "no gain, unless features of whole utterances are computed on the fly"
+            computed or not loud,
+            "training.gain",
+            "[0, 0], unless features of whole utterances are computed on the fly",
         )
         stretched = self.training.tempo != (1.0, 1.0)
-        require(not (stretched and (self.segment or task == "asr")), "training", "no tempo with segment, nor for ASR")
+        unsuited = self.segment or task == "asr"
+        require(not (stretched and unsuited), "training.tempo", "[1, 1], with segment and for speech recognition")
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
 
     @property

@@ -4,9 +4,15 @@ import dataclasses
 import typing
 from typing import Literal
 
-import typeguard
-
 from sertk.core.errors import SertkError
+
+WORDS = {  # of one value, of several
+    bool: ("true or false", "values true or false"),
+    int: ("a whole number", "whole numbers"),
+    float: ("a number", "numbers"),
+    str: ("text", "texts"),
+    dict: ("a mapping", "mappings"),
+}
 
 
 class Impossible(Exception):
@@ -14,28 +20,41 @@ class Impossible(Exception):
 
 
 def require(condition, key, expected):
-    """Used by the dataclasses to refuse an impossible value."""
+    """Used by the dataclasses to refuse an impossible value; `key` may be one of a nested dataclass, `field.key`."""
     if not condition:
         raise Impossible(key, expected)
 
 
+def mistake(path, key, what):
+    """The SertkError that says `what` of a key is wrong.
+
+    `path` is what errors begin with, a file's name, or a function that gives it for a key.
+    """
+    return SertkError(f"{place(path, key)}{': ' if key else ''}{key}{what}")
+
+
+def place(path, key):
+    """Where a key was given, as errors name it."""
+    return path(key) if callable(path) else path
+
+
 def build(cls, data, path, prefix=""):
-    """A frozen dataclass from a mapping; `prefix` is the key path so far, for errors.
+    """A frozen dataclass from a mapping; `prefix` is the key path so far, `path` as of `mistake`.
 
     A field may have a converter of its own, as metadata `convert`, which takes what `convert` takes.
     Raises SertkError with file and key for anything unknown, of a wrong type, or impossible.
     """
     if not isinstance(data, dict):
-        raise SertkError(f"{path}: {prefix.rstrip('.')}: expected a mapping, got {data!r}")
+        raise mistake(path, prefix.rstrip("."), f": expected a mapping, got {show(data)}")
     fields = {item.name: item for item in dataclasses.fields(cls)}
     hints = typing.get_type_hints(cls)
     for key in data:
         if key not in fields:
-            raise SertkError(f"{path}: unknown key {prefix}{key} (known: {', '.join(fields)})")
+            key = f"{prefix}{key}"
+            raise SertkError(f"{place(path, key)}: unknown key {key} (known: {', '.join(fields)})")
     for key, item in fields.items():
-        has_default = (item.default, item.default_factory) != (dataclasses.MISSING,) * 2
-        if key not in data and not has_default:
-            raise SertkError(f"{path}: {prefix}{key} is missing")
+        if key not in data and default_of(item) is dataclasses.MISSING:
+            raise mistake(path, prefix + key, " is missing")
     values = {
         key: fields[key].metadata.get("convert", convert)(hints[key], value, path, prefix + key)
         for key, value in data.items()
@@ -44,29 +63,56 @@ def build(cls, data, path, prefix=""):
         return cls(**values)
     except Impossible as error:
         key, expected = error.args
-        raise SertkError(f"{path}: {prefix}{key} is {values.get(key)!r}, expected {expected}") from error
+        first, *rest = key.split(".")
+        value = values[first] if first in values else default_of(fields[first])
+        for name in rest:
+            value = getattr(value, name)
+        raise mistake(path, prefix + key, f" is {show(value)}, expected {expected}") from error
+
+
+def default_of(item):
+    """The default of a dataclass's field; MISSING where it has none."""
+    return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
 def convert(hint, value, path, key):
-    """A YAML value as the type `hint` asks for; raises SertkError when it is of another type."""
-    nested = [arg for arg in (hint, *typing.get_args(hint)) if dataclasses.is_dataclass(arg)]
-    if nested and value is not None:
-        return build(nested[0], value, path, f"{key}.")
-    value = as_float(hint, value)
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        item_hint = typing.get_args(hint)[0]
-        value = tuple(as_float(item_hint, item) for item in value)
-    try:
-        if isinstance(value, bool) and hint is not bool:  # which Python counts among the whole numbers
-            raise typeguard.TypeCheckError("a boolean")
-        return typeguard.check_type(value, hint)
-    except typeguard.TypeCheckError as error:
-        raise SertkError(f"{path}: {key} is {value!r}, expected {describe(hint)}") from error
+    """A YAML value as the type `hint` asks for; raises SertkError when it, or an element of it, is of another type."""
+    expected = describe(hint)
+    if type(None) in typing.get_args(hint):
+        if value is None:
+            return None
+        (hint,) = (argument for argument in typing.get_args(hint) if argument is not type(None))
+    if dataclasses.is_dataclass(hint):
+        return build(hint, value, path, f"{key}.")
+    if typing.is_typeddict(hint):
+        return convert_keys(typing.get_type_hints(hint), value, path, key)
+    if typing.get_origin(hint) in (list, tuple):
+        if not isinstance(value, (list, tuple)) or len(value) != (wanted_length(hint) or len(value)):
+            raise mistake(path, key, f" is {show(value)}, expected {expected}")
+        kind, each = typing.get_origin(hint), typing.get_args(hint)[0]
+        return kind(convert(each, item, path, f"{key}: element {number}") for number, item in enumerate(value, 1))
+    converted = as_float(value) if hint is float else value
+    if not is_a(hint, converted):
+        raise mistake(path, key, f" is {show(value)}, expected {expected}")
+    return converted
 
 
-def as_float(hint, value):
-    """Whole numbers, and strings such as 1e-3 (which YAML 1.1 takes for text), as floats where floats are asked."""
-    if hint is not float or isinstance(value, bool):
+def convert_keys(hints, value, path, key):
+    """A mapping that has exactly the keys of `hints`, each of its type."""
+    if not isinstance(value, dict) or set(value) != set(hints):
+        raise mistake(path, key, f" is {show(value)}, expected a mapping with {' and '.join(hints)}")
+    return {name: convert(hint, value[name], path, f"{key}: {name}") for name, hint in hints.items()}
+
+
+def wanted_length(hint):
+    """How many elements a list is to have; None: any number."""
+    arguments = typing.get_args(hint)
+    return None if typing.get_origin(hint) is list or arguments[-1] is Ellipsis else len(arguments)
+
+
+def as_float(value):
+    """Whole numbers, and strings such as 1e-3 (which YAML 1.1 takes for text), as floats; others as they are."""
+    if isinstance(value, bool):
         return value
     try:
         return float(value)
@@ -74,7 +120,36 @@ def as_float(hint, value):
         return value
 
 
-def describe(hint):
+def is_a(hint, value):
+    """Whether a value that is no list is of a type."""
     if typing.get_origin(hint) is Literal:
-        return "one of " + ", ".join(str(name) for name in typing.get_args(hint))
-    return getattr(hint, "__name__", str(hint)) if not typing.get_args(hint) else str(hint)
+        return value in typing.get_args(hint)
+    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))  # Python's booleans are numbers
+
+
+def describe(hint, many=False):
+    """A type in words: "a list of whole numbers"; with `many` several of it, as they stand in a list."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if type(None) in arguments:
+        return " or ".join("null" if argument is type(None) else describe(argument, many) for argument in arguments)
+    if origin is Literal:
+        return f"{'names, each ' if many else ''}one of {', '.join(map(str, arguments))}"
+    if origin in (list, tuple):
+        number = wanted_length(hint)
+        if number is None:
+            return f"{'lists' if many else 'a list'} of {describe(arguments[0], True)}"
+        return f"{'lists of ' if many else ''}{'two' if number == 2 else number} {describe(arguments[0], True)}"
+    return WORDS.get(hint, WORDS[dict])[many]
+
+
+def show(value):
+    """A value as YAML has it."""
+    if dataclasses.is_dataclass(value):
+        return show(dataclasses.asdict(value))
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(show, value))}]"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return repr(value)

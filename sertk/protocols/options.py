@@ -2,24 +2,23 @@
 
 import inspect
 
-import typeguard
-
-from sertk.config.loading import inherit
+from sertk.config.sources import read_source
 from sertk.core.errors import SertkError
+from sertk.core.typed import convert, show
 from sertk.protocols.rules import RULES
 
 
 def protocol_names(config):
     """The sorted names of the protocols in a protocols.yaml."""
-    return sorted(read_protocols(config))
+    return sorted(read_protocols(config).data)
 
 
 def read_protocols(config):
-    """The mapping of a protocols.yaml; raises SertkError for a name that YAML does not take for text."""
-    protocols = inherit(config)
-    for name in protocols:
+    """The Source of a protocols.yaml; raises SertkError for a name that YAML does not take for text."""
+    protocols = read_source(config)
+    for name in protocols.data:
         if not isinstance(name, str):
-            raise SertkError(f"{config}: the protocol name {name!r} is not text; put it in quotes")
+            raise SertkError(f"{protocols.place(str(name))}: the protocol name {name!r} is not text; put it in quotes")
     return protocols
 
 
@@ -30,16 +29,16 @@ def load_protocol(config, name, **overrides):
     SertkError for an unknown protocol, rule or option and for options of a wrong type.
     """
     protocols = read_protocols(config)
-    if name not in protocols:
-        there = ", ".join(sorted(protocols)) or "none"
+    if name not in protocols.data:
+        there = ", ".join(sorted(protocols.data)) or "none"
         raise SertkError(f"{config}: no protocol '{name}'; there are: {there}")
-    options = protocols[name]
+    options, where = protocols.data[name], protocols.place(name)
     if not isinstance(options, dict):
-        raise SertkError(f"{config}: {name}: expected a rule and its options, got {options!r}")
+        raise SertkError(f"{where}: {name}: expected a rule and its options, got {show(options)}")
     options = dict(options)
     rule, source = options.pop("rule", None), options.pop("source", None)
     if not isinstance(rule, str) or rule not in RULES:
-        raise SertkError(f"{config}: {name}: no rule {rule!r}; there are: {', '.join(RULES)}")
+        raise SertkError(f"{where}: {name}: no rule {show(rule)}; there are: {', '.join(RULES)}")
     known = {
         key: item.annotation
         for key, item in inspect.signature(RULES[rule][0]).parameters.items()
@@ -48,14 +47,9 @@ def load_protocol(config, name, **overrides):
     options.update({key: value for key, value in overrides.items() if key in known and value is not None})
     for key in [*options, *known]:
         if key not in known:
-            raise SertkError(f"{config}: {name}: unknown option '{key}'; {rule} has: {', '.join(known)}")
+            where = protocols.place(f"{name}.{key}")
+            raise SertkError(f"{where}: {name}: unknown option '{key}'; {rule} has: {', '.join(known)}")
         if key not in options:
-            raise SertkError(f"{config}: {name}: the option '{key}' is missing")
-        try:
-            if isinstance(options[key], bool):  # which Python counts among the whole numbers
-                raise typeguard.TypeCheckError("no rule takes a boolean")
-            every_item = typeguard.CollectionCheckStrategy.ALL_ITEMS
-            typeguard.check_type(options[key], known[key], collection_check_strategy=every_item)
-        except typeguard.TypeCheckError as error:
-            raise SertkError(f"{config}: {name}: {key} is {options[key]!r}: {error}") from error
-    return rule, options, source
+            raise SertkError(f"{where}: {name}: the option '{key}' is missing")
+    given = {key: convert(known[key], value, protocols.place, f"{name}.{key}") for key, value in options.items()}
+    return rule, given, source

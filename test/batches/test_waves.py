@@ -139,7 +139,7 @@ def test_archives_are_asked_for_unless_features_are_computed_on_the_fly(tmp_path
 def test_normalisation_over_more_than_windows_is_refused(tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
-    with pytest.raises(SertkError, match="on_the_fly is True, expected false, unless normalise has scope window alone"):
+    with pytest.raises(SertkError, match="on_the_fly is true, expected false, unless normalise has scope window alone"):
         load_parts(config, ["on_the_fly=true", "normalise=utterance"])
     config.write_text(
         "features: [spectrogram161]\nmodel: {name: deepspeech}\ntask: asr\ntraining: {select: valid_cer}\n"
@@ -149,7 +149,7 @@ def test_normalisation_over_more_than_windows_is_refused(tmp_path):
         with pytest.raises(SertkError, match="expected false, unless normalise has scope utterance alone"):
             load_parts(config, ["on_the_fly=true", f"normalise={scope}"])
     config.write_text("features: [spectrogram161]\nnormalise: []\nmodel: {name: class_gmms}\n")
-    with pytest.raises(SertkError, match="on_the_fly is True, expected false, for class_gmms"):
+    with pytest.raises(SertkError, match="on_the_fly is true, expected false, for class_gmms"):
         load_parts(config, ["on_the_fly=true"])
 
 

@@ -56,20 +56,26 @@ def test_the_stream_has_its_layer_in_its_name(config):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("asr: {layer: 2}\n", ""), "asr is None, expected given, if and only if asr is among the features"),
+        (("asr: {layer: 2}\n", ""), "asr is null, expected given, if and only if asr is among the features"),
         (("[toy, asr]", "[toy]"), "expected given, if and only if"),
         (("layer: 2", "layer: 0"), "asr.layer is 0, expected 1 or more"),
-        (("layer: 2", "layer: 2, unfreeze: [2]"), "asr.unfreeze is .2,., expected none, unless in_loop is true"),
+        (("layer: 2", "layer: 2, unfreeze: [2]"), "asr.unfreeze is .2., expected none, unless in_loop is true"),
         (("layer: 2", "layer: 2, in_loop: true, unfreeze: [3]"), "expected layers from 1 to 2"),
-        (("layer: 2}", "layer: 2, in_loop: true}\nsegment: {frames: 9}"), "expected asr.in_loop false, with segment"),
+        (
+            ("layer: 2}", "layer: 2, in_loop: true}\nsegment: {frames: 9}"),
+            "asr.in_loop is true, expected false, with segment",
+        ),
         (
             (
                 "layer: 2}\nnormalise: utterance\nmodel: {name: progressive}",
                 "layer: 2, in_loop: true}\nmodel: {name: svm}",
             ),
-            "expected asr.in_loop false, with svm",
+            "asr.in_loop is true, expected false, with svm",
         ),
-        (("normalise", "training: {gain: [-3, 6]}\nnormalise"), "no gain, unless features of whole utterances"),
+        (
+            ("normalise", "training: {gain: [-3, 6]}\nnormalise"),
+            "training.gain is .-3.0, 6.0., expected .0, 0., unless features of whole utterances",
+        ),
     ],
 )
 def test_impossible_configs_are_refused(config, change, message):

@@ -43,7 +43,7 @@ def test_a_type_of_ones_own(tmp_path):
         ("- a\n", "extractor: expected one of"),
         ("extractor: [fbank]\n", "extractor: expected one of"),
         ("extractor: fbank\nnum_bins: 40\n", "unknown key num_bins .*num_mel_bins"),
-        ("extractor: fbank\nnum_mel_bins: many\n", "num_mel_bins is 'many', expected int"),
+        ("extractor: fbank\nnum_mel_bins: many\n", "num_mel_bins is 'many', expected a whole number"),
         ("extractor: fbank\nnum_mel_bins: 128\n", "num_mel_bins is 128, .* or set fft_size: 1024"),
         ("extractor: fbank\nfft_size: 256\n", "fft_size is 256, expected an even number from 400"),
         ("extractor: fbank\nwindow_type: round\n", "window_type is 'round', expected one of povey"),

@@ -290,7 +290,7 @@ def test_nothing_is_written_where_the_published_figures_are_wrong(tmp_path, caps
     out = tmp_path / "page.md"
     assert report.main([str(blstm), "--published", path, "--out", str(out)]) == 1
     error = capsys.readouterr().err
-    assert error == f"sertk-report: {path}: table 1, row 1: value is 'much', expected float\n"
+    assert error == f"sertk-report: {path}: table 1, row 1: value is 'much', expected a number\n"
     assert not out.exists()
 
 

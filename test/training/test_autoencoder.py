@@ -125,7 +125,10 @@ def test_a_collapsed_posterior_is_warned_of(small_corpus, tmp_path, caplog):
     "changes, message",
     [
         ({"task": "emotion"}, "steps.vae.task is 'emotion', expected autoencoder, for vae"),
-        ({"training": {"select": "valid_uar"}}, "training.select not valid_uar, for the task autoencoder"),
+        (
+            {"training": {"select": "valid_uar"}},
+            "training.select is 'valid_uar', expected one of valid_reconstruction, valid_loss, last for autoencoder",
+        ),
         ({"extract": "ae_latents"}, "steps.vae.extract: vae has no layer 'ae_latents' \\(vae_latents\\)"),
         ({"extract": None, "crossfit": 2}, "steps.vae.crossfit is 2, expected 0, without extract"),
         ({"conditions": "cvae_latents"}, "steps.vae.features: cvae_latents is extracted later, by the part cvae"),

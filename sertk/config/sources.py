@@ -1,0 +1,156 @@
+"""What configs are put together from, YAML files with their bases and settings, and where each key was given."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sertk.config.schema import Optimiser
+from sertk.core.errors import SertkError
+from sertk.core.files import read_parsed
+
+DEFAULT_NAMES = {"optimiser": Optimiser.name}  # of mappings that have one also where they do not say so
+
+
+@dataclass(frozen=True)
+class Source:
+    """A mapping, and where its keys were given.
+
+    `layers` are the files and settings that it was laid together from, the lowest first: of each {key path: place},
+    such as {"training.drops": "conf/gru.yaml:7"}.
+    """
+
+    name: str  # which file it is, for errors where no key is known
+    data: dict
+    layers: tuple[dict[str, str], ...]
+
+    def under(self, other):
+        """This one with another Source laid over it."""
+        return Source(self.name, merge(self.data, other.data), self.layers + other.layers)
+
+    def rank(self, key):
+        """The number of the highest layer that gives a key itself; -1 where none does."""
+        return max((number for number, places in enumerate(self.layers) if key in places), default=-1)
+
+    def place(self, key):
+        """Where a key was given, or what it is in: a file with the line, or a setting; of a part also what is shared.
+
+        What follows a colon in a key, such as the number of a list's element, is left aside.
+        """
+        key = key.partition(":")[0]
+        for name in enclosing(key):
+            exact = [places.get(name) or (name == key and inside(places, name)) for places in self.layers]
+            looser = [inside(places, name) for places in self.layers]
+            for where in [*reversed(exact), *reversed(looser)]:
+                if where:
+                    return where
+        return self.name
+
+
+def inside(places, name):
+    """Where a setting gives something in the mapping `name`, as no layer of settings has that by itself."""
+    return next((where for key, where in places.items() if key.startswith(f"{name}.")), None)
+
+
+def enclosing(key):
+    """Yields a key path and those around it, each followed by its namesake among what the parts share."""
+    while key:
+        yield key
+        if part := re.match(r"steps\.[^.]+\.(.+)", key):
+            yield part[1]
+        key = key.rpartition(".")[0]
+
+
+def read_source(path, heirs=()):
+    """The Source of a YAML file with its `base:` (relative to it) laid under it; `heirs` are the files on the way here.
+
+    Raises SertkError for a file that holds no mapping, or is among its own bases.
+    """
+    data, lines = read_parsed(path, load_with_lines, yaml.YAMLError, "YAML")
+    if not isinstance(data, dict):
+        raise SertkError(f"{path}: expected a mapping of keys to values")
+    base = data.pop("base", None)
+    own = Source(str(path), data, ({key: f"{path}:{line}" for key, line in lines.items()},))
+    if base is None:
+        return own
+    if not isinstance(base, str):
+        raise SertkError(f"{own.place('base')}: base is {base!r}, expected a file's name")
+    base, heirs = Path(path).parent / base, (*heirs, Path(path).resolve())
+    if base.resolve() in heirs:
+        raise SertkError(f"{own.place('base')}: base: {base} has this file among its own bases")
+    below = read_source(base, heirs)
+    return Source(own.name, merge(below.data, own.data), below.layers + own.layers)
+
+
+def load_with_lines(handle):
+    """What `yaml.safe_load` gives, and the line of every key path: {"training.drops": 7}."""
+    loader = yaml.SafeLoader(handle)
+    try:
+        node = loader.get_single_node()
+        data = None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+    return data, dict(key_lines(node))
+
+
+def key_lines(node, prefix="", around=()):
+    """Yields the key paths of nested mappings with their lines; `around` are the nodes that a node is in."""
+    if not isinstance(node, yaml.MappingNode) or node in around:  # an alias may stand for what it is in
+        return
+    for key, value in node.value:
+        yield f"{prefix}{key.value}", key.start_mark.line + 1
+        yield from key_lines(value, f"{prefix}{key.value}.", (*around, node))
+
+
+def merge(base, over, name=None):
+    """Mappings are merged key by key, anything else is replaced.
+
+    A mapping whose own `name`, of a model or an optimiser, changes, keeps nothing of those that it had beside it;
+    `name` is the name of a `base` that does not say it.
+    """
+    before, after = base.get("name", name), over.get("name")
+    renamed = before is not None and isinstance(after, str) and after != before
+    merged = {} if renamed else dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value, DEFAULT_NAMES.get(key)) if both else value
+    return merged
+
+
+def settings_source(settings):
+    """The Source of `key.key=value` strings, whose values are YAML, together: what they name holds in any order."""
+    data, places = {}, {}
+    for setting in settings:
+        where = f"--set {setting}"
+        keys, equals, value = setting.partition("=")
+        if not equals or not all(keys.split(".")):
+            raise SertkError(f"{where}: expected key=value or key.key=value")
+        try:
+            nested = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SertkError(f"{where}: the value is not valid YAML") from error
+        places.update(dict.fromkeys([keys, *leaves(nested, f"{keys}.")], where))
+        for key in reversed(keys.split(".")):
+            nested = {key: nested}
+        data = joined(data, nested)
+    return Source("--set", data, (places,))
+
+
+def joined(one, other):
+    """Two nested mappings as one; where both have a value, it is that of `other`."""
+    both = {
+        key: joined(one[key], other[key])
+        for key in one.keys() & other.keys()
+        if isinstance(one[key], dict) and isinstance(other[key], dict)
+    }
+    return one | other | both
+
+
+def leaves(data, prefix=""):
+    """Yields the key paths in nested mappings of what is no mapping."""
+    for key, value in data.items() if isinstance(data, dict) else ():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
