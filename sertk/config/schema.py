@@ -5,6 +5,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sertk.config.selection import SELECTIONS, selections_of
 from sertk.core.errors import SertkError
 from sertk.core.typed import build, mistake, require, show
 from sertk.models.asr_streams import ASR, asr_stream, is_asr
@@ -73,7 +74,7 @@ class Training:
     plateau: int = 0  # it is halved whenever so many epochs in a row were no improvement; 0: never
     least_lr: float = 0.0  # training ends when the learning rate falls below this
     grad_clip: float = 5.0  # largest norm of the gradient; 0 is no limit
-    select: Literal["valid_uar", "valid_loss", "valid_reconstruction", "valid_cer", "last"] = "valid_uar"
+    select: str = "valid_uar"  # what the epoch that is kept is the best by, one of SELECTIONS
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     # Classes alike: every class's utterances weigh as much in the loss, or come as often in an epoch
     imbalance: Literal["none", "weights", "upsample"] = "none"
@@ -86,6 +87,7 @@ class Training:
     def __post_init__(self):
         for key in ("batch_size", "max_epochs", "patience"):
             require(getattr(self, key) >= 1, key, "1 or more")
+        require(self.select in SELECTIONS, "select", f"one of {', '.join(SELECTIONS)}")
         require(0 <= self.average < 1, "average", "between 0 and 1")
         require(all(epoch > 1 for epoch in self.drops), "drops", "epochs from 2")
         for key in ("grad_clip", "checkpoint_seconds", "plateau", "least_lr"):
@@ -151,10 +153,6 @@ class Asr:
         return build(Config, self.source, "asr.source")
 
 
-# What an epoch can be chosen by, beside the loss
-OWN_METRICS = {"emotion": "valid_uar", "autoencoder": "valid_reconstruction", "asr": "valid_cer"}
-
-
 @dataclass(frozen=True)
 class Config:
     """One training: the whole of a model, or one of its several parts."""
@@ -187,7 +185,7 @@ class Config:
         model = MODELS[self.model.name]
         task = model.task
         require(self.task == task, "task", f"{task}, for {self.model.name}")
-        selections = [OWN_METRICS[task], "valid_loss", "last"]
+        selections = selections_of(task)
         require(self.training.select in selections, "training.select", f"one of {', '.join(selections)} for {task}")
         require(self.crossfit == 0 or self.crossfit >= 2, "crossfit", "0, or 2 and more")
         require(self.extract or not self.crossfit, "crossfit", "0, without extract")

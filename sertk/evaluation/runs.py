@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
 from sertk.experiments.layout import DECODED, part_folders, predictions_path, read_config, read_epochs, run_folders
 from sertk.kaldi.datadir import read_table
@@ -119,8 +120,8 @@ def _best_epoch(folder, epochs):
     scored = [epoch for epoch in epochs if epoch.get(select) is not None]
     if select == "last" or not scored:
         return epochs[-1]["epoch"]
-    sign = -1 if select in ("valid_uar", "valid_accuracy") else 1
-    return min(scored, key=lambda epoch: sign * epoch[select])["epoch"]
+    best = max if SELECTIONS[select].higher else min
+    return best(scored, key=lambda epoch: epoch[select])["epoch"]
 
 
 def _check_header(path, line, classes):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from sertk.config.loading import feature_types
 from sertk.config.schema import Normalise
+from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
 from sertk.experiments.layout import CARD
@@ -14,13 +15,6 @@ from sertk.protocols import read_card, without_repeats
 from sertk.text.phones import counted_from
 
 CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
-SELECTIONS = {
-    "valid_uar": "validation UAR",
-    "valid_loss": "validation loss",
-    "valid_reconstruction": "validation reconstruction",
-    "valid_cer": "validation character error rate",
-    "last": "none: the last epoch",
-}
 
 
 def make_card(parts, data_dir, splits_dir, label_set, names):
@@ -39,7 +33,7 @@ def make_card(parts, data_dir, splits_dir, label_set, names):
         "class_counts": labels.counts(),
         "normalisation": "; ".join(dict.fromkeys(map(describe_normalisation, parts.values()))),
         "imbalance": final.training.imbalance,
-        "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select],
+        "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select].words,
         "features": feature_types(parts),
         **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
     }

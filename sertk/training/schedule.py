@@ -1,11 +1,13 @@
 """Which epoch is the best, and the learning rate of the next one."""
 
+from sertk.config.selection import SELECTIONS
+
 
 def is_best(metrics, select, best_value):
     """Whether an epoch's metrics are better than `best_value` (None: the first epoch) by what `select` names."""
     if select == "last" or best_value is None:
         return True
-    return metrics[select] > best_value if select == "valid_uar" else metrics[select] < best_value
+    return metrics[select] > best_value if SELECTIONS[select].higher else metrics[select] < best_value
 
 
 def learning_rate(initial, training, history):

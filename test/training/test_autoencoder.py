@@ -127,7 +127,7 @@ def test_a_collapsed_posterior_is_warned_of(small_corpus, tmp_path, caplog):
         ({"task": "emotion"}, "steps.vae.task is 'emotion', expected autoencoder, for vae"),
         (
             {"training": {"select": "valid_uar"}},
-            "training.select is 'valid_uar', expected one of valid_reconstruction, valid_loss, last for autoencoder",
+            "training.select is 'valid_uar', expected one of valid_loss, valid_reconstruction, last for autoencoder",
         ),
         ({"extract": "ae_latents"}, "steps.vae.extract: vae has no layer 'ae_latents' \\(vae_latents\\)"),
         ({"extract": None, "crossfit": 2}, "steps.vae.crossfit is 2, expected 0, without extract"),

@@ -3,6 +3,8 @@
 import pytest
 
 from sertk.config.schema import Training
+from sertk.config.selection import SELECTIONS, selections_of
+from sertk.evaluation.runs import _best_epoch
 from sertk.training.schedule import is_best, learning_rate, stalls
 
 
@@ -12,6 +14,30 @@ def test_which_value_is_best():
     assert is_best({"valid_loss": 0.4}, "valid_loss", 0.5)
     assert not is_best({"valid_cer": 0.6}, "valid_cer", 0.5)
     assert is_best({}, "last", 0.5)
+
+
+@pytest.mark.parametrize("select", SELECTIONS)
+def test_the_epoch_that_a_report_names_is_the_one_that_training_kept(select, tmp_path):
+    values = [0.3, 0.6, 0.2, 0.6, 0.2, 0.4]
+    kept, best_value = None, None
+    for epoch, value in enumerate(values, 1):
+        if is_best({select: value}, select, best_value):
+            kept, best_value = epoch, value
+    (tmp_path / "config.yaml").write_text(f"training: {{select: {select}}}\n")
+    assert _best_epoch(tmp_path, [{"epoch": epoch, select: value} for epoch, value in enumerate(values, 1)]) == kept
+    assert kept == {"valid_uar": 2, "last": 6}.get(select, 3)
+
+
+@pytest.mark.parametrize(
+    "task, names",
+    [
+        ("emotion", ["valid_uar", "valid_loss", "last"]),
+        ("autoencoder", ["valid_loss", "valid_reconstruction", "last"]),
+        ("asr", ["valid_loss", "valid_cer", "last"]),
+    ],
+)
+def test_every_task_has_its_own_selections(task, names):
+    assert selections_of(task) == names
 
 
 def test_learning_rate_falls_by_tenths_and_by_annealing():
