@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from sertk.config.effects import check_effects
 from sertk.config.schema import Config, to_mapping
 from sertk.config.sources import merge, read_source, settings_source
 from sertk.core.typed import build, mistake, show
@@ -14,13 +15,22 @@ def load_parts(path, settings=(), overlay=None):
 
     `overlay` is a second YAML file laid over the first; `settings` are `key.key=value` strings laid over both, all at
     once. A mapping whose own `name` changes keeps nothing of what stood beside it (see `merge`). Raises SertkError,
-    which names the setting, or the file with the line, for anything unknown, of a wrong type, or impossible.
+    which names the setting, or the file with the line, for anything unknown, of a wrong type, impossible, or without
+    effect; an experiment's own config may hold what has none.
     """
     source = read_source(path)
+    judged = len(source.layers) if is_stored(path) else 0
     if overlay:
         source = source.under(read_source(overlay))
     source = source.under(settings_source(settings))
-    return parse_parts(source.data, source.place)
+    parts = parse_parts(source.data, source.place)
+    check_effects(parts, source, judged)
+    return parts
+
+
+def is_stored(path):
+    """Whether a YAML file is the config of an experiment, which has a protocol card: every default is written out."""
+    return Path(path).with_name("card.yaml").exists()
 
 
 def parse_parts(data, path):

@@ -99,7 +99,6 @@ class Training:
         require(
             0.5 <= self.tempo[0] <= self.tempo[1] <= 2, "tempo", "two numbers between 0.5 and 2, the smaller one first"
         )
-        require(self.plateau == 0 or self.select != "last", "plateau", "0, where the last epoch is taken")
 
 
 def convert_normalise(_, value, path, key):
@@ -198,6 +197,9 @@ class Config:
             not self.on_the_fly or {*scopes} <= {each}, "on_the_fly", f"false, unless normalise has scope {each} alone"
         )
         require(not (self.on_the_fly and model.fitted), "on_the_fly", f"false, for {self.model.name}")
+        others = "none or weights" if "training.imbalance" in model.reads else "none"
+        upsampled = model.fitted and self.training.imbalance == "upsample"
+        require(not upsampled, "training.imbalance", f"{others} for {self.model.name}, which has no epochs")
         in_loop = bool(self.asr and self.asr.in_loop)
         unsuited = "segment" if self.segment else self.model.name if model.fitted else None
         require(not (in_loop and unsuited), "asr.in_loop", f"false, with {unsuited}")

@@ -251,6 +251,10 @@ OUTPUT = {"output": "scores"}
 POOLED = {"pooled": "pooled", **OUTPUT}
 CAPSULES = {"lower": "lower_capsules", "upper": "upper_capsules", **OUTPUT}
 
+# The sections of a training's config that models make use of; settings of others are refused
+AT_ONCE = ("normalise", "segment")
+BY_GRADIENT = (*AT_ONCE, "optimiser", "training", "init")
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -262,6 +266,7 @@ class Entry:
     takes: Literal["windows", "utterances", "either"] = "either"
     fitted: bool = False  # to all training data at once, without gradients; the network is a base.FittedModel
     layers: dict[str, str] = field(default_factory=OUTPUT.copy)
+    reads: tuple[str, ...] = BY_GRADIENT  # sections of a config that it makes use of, wholly or single keys of them
 
 
 MODELS = {
@@ -269,10 +274,14 @@ MODELS = {
     "blstm": Entry(BlstmConfig, "pooled:MeanBlstm", layers=POOLED),
     "blstm_capsule": Entry(BlstmCapsuleConfig, "jalal:BlstmCapsule", takes="windows", layers=CAPSULES),
     "blstm_cnn": Entry(BlstmConvConfig, "jalal:BlstmCnn", takes="windows"),
-    "blstm_ctc": Entry(BlstmCtcConfig, "zhao:BlstmCtc", takes="utterances", layers=POOLED),
+    "blstm_ctc": Entry(
+        BlstmCtcConfig, "zhao:BlstmCtc", takes="utterances", layers=POOLED, reads=(*BY_GRADIENT, "numbers")
+    ),
     "capsule": Entry(CapsuleConfig, "jalal:Capsule", takes="windows", layers=CAPSULES),
     "capsule_blstm": Entry(BlstmConvConfig, "jalal:CapsuleBlstm", takes="windows"),
-    "class_gmms": Entry(GmmConfig, "gmm:ClassGmms", fitted=True, layers={"supervector": "supervectors", **OUTPUT}),
+    "class_gmms": Entry(
+        GmmConfig, "gmm:ClassGmms", fitted=True, layers={"supervector": "supervectors", **OUTPUT}, reads=AT_ONCE
+    ),
     "cnn_attpool": Entry(AttentionCnnConfig, "li:AttentionCnn", takes="windows"),
     "cnn_bilinear": Entry(SpectrogramCnnConfig, "li:BilinearCnn", takes="windows", layers=POOLED),
     "cnn_gap": Entry(SpectrogramCnnConfig, "li:AverageCnn", takes="windows", layers=POOLED),
@@ -282,15 +291,16 @@ MODELS = {
         "autoencoder",
         "windows",
         layers={"cvae_latents": "latents"},
+        reads=(*BY_GRADIENT, "conditions"),
     ),
     "deepspeech": Entry(DeepSpeechConfig, "deepspeech:DeepSpeech", "asr", "utterances", layers={}),
     "gru": Entry(GruConfig, "pooled:Gru", takes="utterances", layers=POOLED),
     "lstm": Entry(LstmConfig, "pooled:Lstm", layers={"last": "last", "posteriors": "posteriors", **OUTPUT}),
     "mean_pool": Entry(PooledConfig, "pooled:MeanPool", takes="utterances", layers=POOLED),
-    "most_frequent": Entry(ModelConfig, "chance:MostFrequent", fitted=True),
+    "most_frequent": Entry(ModelConfig, "chance:MostFrequent", fitted=True, reads=()),
     "progressive": Entry(GruConfig, "lakomkin:Progressive", takes="utterances", layers=POOLED),
-    "random": Entry(ModelConfig, "chance:Random", takes="utterances", fitted=True),
-    "svm": Entry(SvmConfig, "vectors:Svm", fitted=True),
+    "random": Entry(ModelConfig, "chance:Random", takes="utterances", fitted=True, reads=AT_ONCE),
+    "svm": Entry(SvmConfig, "vectors:Svm", fitted=True, reads=(*AT_ONCE, "training.imbalance")),
     "vae": Entry(
         VariationalConfig,
         "latif:VariationalAutoencoder",

@@ -24,7 +24,7 @@ def test_configs_are_read_without_torch(module):
 
 @pytest.mark.parametrize("name", ["ae", "blstm_capsule", "blstm_cnn", "capsule", "capsule_blstm", "cnn_gap", "cvae"])
 def test_models_of_windows_refuse_whole_utterances(name):
-    message = f"model.yaml: steps.last.segment is None, expected a mapping with frames: {name} classifies windows"
+    message = f"model.yaml: steps.last.segment is null, expected a mapping with frames: {name} classifies windows"
     with pytest.raises(SertkError, match=message):
         build_config(name, None)
     assert build_config(name, {"frames": 15}).segment.frames == 15

@@ -228,7 +228,7 @@ def test_what_parts_were_trained_on_is_checked_before_anything_goes_on(small_cor
     assert decode.main(["--data", str(small_corpus), *CPU, str(run_dir), f"ark:{tmp_path}/p.ark"]) == 1
     assert "let sertk-extract --part ... --layer supervector do so" in capsys.readouterr().err
     assert status_of_training(small_corpus, config, tmp_path / "up", "training.imbalance=upsample") == 1
-    assert "class_gmms has no epochs: take weights" in capsys.readouterr().err
+    assert "training.imbalance is 'upsample', expected none for class_gmms" in capsys.readouterr().err
 
 
 def test_a_training_that_was_cut_off_is_not_decoded(small_corpus, toy_config, tmp_path, cut_off_at, capsys):

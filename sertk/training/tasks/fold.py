@@ -7,7 +7,6 @@ from sertk.experiments.layout import own_feats
 from sertk.experiments.pretrained import checkpoint, kept_pretrained
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
-from sertk.models.base import FittedModel
 from sertk.training.checkpoint import read_checkpoint
 from sertk.training.tasks.base import Task
 
@@ -39,7 +38,5 @@ class FoldTask(Task):
         if config.asr and config.asr.in_loop:
             weights = read_checkpoint(checkpoint(kept_pretrained(run.path, config.asr)))["model"]
             self.model.recogniser.load_state_dict(weights)
-        if config.training.imbalance == "upsample" and isinstance(self.model, FittedModel):
-            raise SertkError(f"training.imbalance is upsample, but {config.model.name} has no epochs: take weights")
         if config.training.imbalance == "weights":
             train.weights = balanced_weights(train.labels)
