@@ -139,7 +139,7 @@ def locate_waves(feature_type, data_dir, utterances):
 
 def framewise_extractor(feature_type):
     extractor = load_extractor(feature_type)
-    if not hasattr(extractor, "of_frames"):
+    if extractor.of_frames is None:
         raise SertkError(f"{feature_type} cannot be computed on the fly: leave on_the_fly out of the config")
     return extractor
 

@@ -23,13 +23,16 @@ LEVELS = {"functionals": "Functionals", "lld": "LowLevelDescriptors"}
 class OpenSmile:
     """A feature set of openSMILE: waveform (samples,) float32 in [-1, 1] -> (frames, dims) float32.
 
+    Functionals are one frame in all. Descriptors come each 10 ms: those of frame k are of windows of 20 to 60 ms
+    that begin at k * 10 ms, each averaged with its neighbours, and as many frames as 60 ms fit in, and one more.
     Samples are rounded to 16 bits, and cut at full scale. Raises SertkError where the package cannot be used.
     """
 
     sample_frequency: float = 16000.0  # Hz
     feature_set: Literal["eGeMAPSv02", "eGeMAPSv01b", "GeMAPSv01b", "ComParE_2016"] = "eGeMAPSv02"
-    feature_level: Literal["functionals", "lld"] = "functionals"  # one frame in all, or one each 10 ms
-    context = None  # the whole recording
+    feature_level: Literal["functionals", "lld"] = "functionals"
+    context = None  # F0 and spectral filters depend on all that comes before
+    of_frames = None
 
     def __post_init__(self):
         require(8000 <= self.sample_frequency <= 192000, "sample_frequency", "8000 to 192000 Hz")
@@ -41,6 +44,11 @@ class OpenSmile:
     def shortest(self):
         """The samples of the longest window, the least that a recording needs."""
         return math.ceil(self.sample_frequency * LONGEST_WINDOW / 1000)
+
+    @property
+    def shift(self):
+        """The samples from one window to the next, rounded as openSMILE does; None for functionals."""
+        return int(self.sample_frequency / 100 + 0.5) if self.feature_level == "lld" else None
 
     @property
     def dims(self):

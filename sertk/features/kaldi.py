@@ -23,7 +23,7 @@ EPSILON = torch.finfo(torch.float32).eps
 class MelFrames:
     """Overlapping windows of a waveform and their mel energies; the base of the extractors here.
 
-    Raises config.Impossible for settings that cannot work, such as mel filters that fall
+    Raises typed.Impossible for settings that cannot work, such as mel filters that fall
     between FFT bins.
     """
 
@@ -36,7 +36,8 @@ class MelFrames:
     low_freq: float = 20.0  # Hz
     high_freq: float = 0.0  # Hz; 0 and below count from the Nyquist frequency
     num_mel_bins: int = 40
-    context = 0.0  # seconds on either side of a frame that it depends on, here none
+    context = 0.0
+    of_frames = None
 
     def __post_init__(self):
         nyquist = self.sample_frequency / 2
@@ -68,6 +69,7 @@ class MelFrames:
 
     @property
     def shift(self):
+        """The samples from one window to the next."""
         return int(self.sample_frequency * self.frame_shift * 0.001)
 
     @property

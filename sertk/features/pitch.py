@@ -49,7 +49,7 @@ class MfccPitch(Mfcc):
     smooth: int = 1  # frames over which everything is averaged, those that are there at the edges
     f0_floor: float = 60.0  # Hz
     f0_ceil: float = 600.0  # Hz
-    context = 0.5  # of differences, and of F0, whose track depends on more than this only in pauses
+    context = 0.5  # seconds, of differences, and of F0, whose track depends on more only in pauses
 
     def __post_init__(self):
         super().__post_init__()

@@ -7,13 +7,14 @@ from pathlib import Path
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml, write_yaml
 from sertk.core.typed import build
+from sertk.features.extractor import Extractor
 from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
 from sertk.features.pitch import MfccPitch
 from sertk.features.spectrogram import Spectrogram
 from sertk.kaldi.archives import read_locations, split_location
 
-EXTRACTORS = {
+EXTRACTORS: dict[str, type[Extractor]] = {
     "fbank": Fbank,
     "mfcc": Mfcc,
     "mfcc_pitch": MfccPitch,
@@ -28,13 +29,11 @@ def feature_types():
     return sorted(path.stem for path in TYPES.glob("*.yaml"))
 
 
-def load_extractor(feature_type=None, config=None):
+def load_extractor(feature_type=None, config=None) -> Extractor:
     """The extractor of a shipped feature type, or of a YAML file `extractor: NAME` with its options.
 
-    An extractor has `sample_frequency` (Hz), `shortest` (samples), `dims`, and turns a waveform
-    (samples,) float32 in [-1, 1] into (frames, dims) float32, or raises SertkError for one without finite
-    values. Raises SertkError for an unknown type, a key that the extractor does not have, a value of another
-    kind, or a package that is missing.
+    Raises SertkError for an unknown type, a key that the extractor does not have, a value of another kind, or a
+    package that is missing.
     """
     if config is None:
         config = TYPES / f"{feature_type}.yaml"
@@ -46,7 +45,7 @@ def load_extractor(feature_type=None, config=None):
     return make_extractor(read_yaml(config), config)
 
 
-def make_extractor(options, where):
+def make_extractor(options, where) -> Extractor:
     """The extractor that a mapping `extractor: NAME` with its options describes; `where` is named in errors."""
     if not isinstance(options, dict) or options.get("extractor") not in list(EXTRACTORS):
         raise SertkError(f"{where}: extractor: expected one of {', '.join(EXTRACTORS)}")

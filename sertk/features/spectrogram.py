@@ -22,7 +22,7 @@ class Spectrogram:
     fft_size: int = 1600  # points
     bins: int = 400
     log1p: float = 0.0  # log(1 + log1p * magnitude) takes the magnitude's place; 0: it stays
-    context = 0.0  # as kaldi.MelFrames
+    context = 0.0
 
     def __post_init__(self):
         require(self.sample_frequency >= 100, "sample_frequency", "100 Hz or more")
@@ -41,6 +41,7 @@ class Spectrogram:
 
     @property
     def shift(self):
+        """The samples from one window to the next."""
         return round(self.sample_frequency * self.frame_shift / 1000)
 
     @property

@@ -106,7 +106,8 @@ class Chain:
     def times(self, dataset, pieces):
         """Start and end in seconds of each window of each piece: a list of (windows, 2)."""
         segment, feature_type = self.final.config.segment, self.final.config.features[0]
-        if segment is None or feature_type not in self.extractors:
+        extractor = self.extractors.get(feature_type)
+        if segment is None or extractor is None or extractor.shift is None:
             counts = window_counts(dataset, segment)
             return [
                 np.tile([piece.start, piece.start + piece.seconds], (count, 1)) for piece, count in zip(pieces, counts)
@@ -114,10 +115,7 @@ class Chain:
         windows = make_sampler(dataset, segment, "decode_hop").all_windows()
         items, places = windows.numpy().T
         starts, ends = np.array([(piece.start, piece.seconds) for piece in pieces]).T
-        times = (
-            window_times(places, segment, self.extractors[feature_type]).clip(0, ends[items, None])
-            + starts[items, None]
-        )
+        times = window_times(places, segment, extractor).clip(0, ends[items, None]) + starts[items, None]
         return np.split(times, np.cumsum(np.bincount(items, minlength=len(pieces)))[:-1])
 
 
@@ -131,10 +129,8 @@ def window_counts(dataset, segment):
 def window_times(places, segment, extractor):
     """Start and end in seconds (windows, 2) of the windows at frames `places` (windows,), not cut at any edge."""
     first = places - (0 if segment.pad == "zero" else segment.frames // 2)
-    shift, length = (
-        extractor.shift / extractor.sample_frequency,
-        extractor.shortest / extractor.sample_frequency,
-    )
+    rate = extractor.sample_frequency
+    shift, length = extractor.shift / rate, extractor.shortest / rate
     return np.stack([first * shift, (first + segment.frames - 1) * shift + length], 1)
 
 

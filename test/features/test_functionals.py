@@ -191,6 +191,23 @@ def test_other_sets_and_levels(opensmile, tmp_path, options, shape):
     assert np.isfinite(shortest).all()
 
 
+@pytest.mark.parametrize("rate", [11025, 16000, 22050])  # 110.25, 160 and 220.5 samples in 10 ms
+def test_descriptors_lie_where_shift_says(opensmile, rate):
+    """F0's windows of 60 ms, averaged with their neighbours, hear a click in 8 frames wherever rounding leads."""
+    extractor = OpenSmile(float(rate), "ComParE_2016", "lld")
+    noise = (0.1 * np.random.default_rng(0).standard_normal(10 * rate)).astype(np.float32)
+    place = 9 * rate
+    clicked = noise.copy()
+    clicked[place] += 0.9
+    before, after = extractor(noise), extractor(clicked)
+    assert len(before) == (len(noise) - extractor.shortest) // extractor.shift + 2
+    voicing = extractor._smile.feature_names.index("voicingFinalUnclipped_sma")
+    heard = np.flatnonzero(before[:, voicing] != after[:, voicing])
+    starts = np.arange(len(before)) * extractor.shift
+    inside = np.flatnonzero((starts <= place) & (place < starts + extractor.shortest))
+    assert [heard[0], heard[-1]] == [inside[0] - 1, inside[-1] + 1]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

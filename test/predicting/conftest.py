@@ -3,7 +3,6 @@ import soundfile
 from tone_systems import OWN_TYPE, RATE, Systems, tone
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
-from sertk.bin import compute_feats
 from sertk.kaldi.datadir import write_data_dir
 
 
@@ -27,11 +26,8 @@ def systems(tmp_path_factory):
     write_splits(data, {utterance: speaker for utterance, (speaker, _) in utterances.items()})
     (folder / "own_type.yaml").write_text(OWN_TYPE)
     (data / "feats").mkdir()
-    for name, options in {
-        "own": ["--config", f"{folder}/own_type.yaml"],
-        "mfcc_pitch": ["--type", "mfcc_pitch"],
-        "spectrogram161": ["--type", "spectrogram161"],
-    }.items():
-        archives = f"ark,scp:{data}/feats/{name}.ark,{data}/feats/{name}.scp"
-        assert compute_feats.main([*options, f"scp:{data}/wav.scp", archives]) == 0
-    return Systems(folder)
+    systems = Systems(folder)
+    systems.make_feats("own", "--config", f"{folder}/own_type.yaml")
+    for name in ("mfcc_pitch", "spectrogram161"):
+        systems.make_feats(name, "--type", name)
+    return systems

@@ -7,7 +7,7 @@ import numpy as np
 import soundfile
 from small_experiments import CPU, decode_run, make_experiment_of, train_run
 
-from sertk.bin import extract, train_asr
+from sertk.bin import compute_feats, extract, train_asr
 from sertk.config.loading import load_parts
 from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.archives import open_matrices
@@ -74,11 +74,18 @@ class Systems:
     def wavs(self):
         return {path.stem: path for path in sorted((self.folder / "wav").glob("*.wav"))}
 
-    def run(self, name):
+    def make_feats(self, name, *options):
+        """Archives the features of a type, which the options of sertk-compute-feats say, of all recordings."""
+        archives = f"ark,scp:{self.data}/feats/{name}.ark,{self.data}/feats/{name}.scp"
+        assert compute_feats.main([*options, f"scp:{self.data}/wav.scp", archives]) == 0
+
+    def run(self, name, content=None):
+        """The run folder of a system of CONFIGS, or of the config that is the text `content`."""
+        content = content or CONFIGS[name]
         if name not in self.runs:
             config, exp = self.folder / f"{name}.yaml", self.folder / "exp" / name
-            config.write_text(CONFIGS[name])
-            reused = self.make_with_recogniser(config, exp) if "asr:" in CONFIGS[name] else ()
+            config.write_text(content)
+            reused = self.make_with_recogniser(config, exp) if "asr:" in content else ()
             self.runs[name] = train_run(self.data, config, exp, options=reused)
             decode_run(self.runs[name])
         return self.runs[name]

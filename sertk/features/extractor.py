@@ -1,0 +1,56 @@
+"""What the extractors of registry.py have in common, which all that uses features relies on."""
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+
+
+@runtime_checkable
+class Extractor(Protocol):
+    """Turns a waveform into features; a frozen dataclass, whose fields are the options of a feature type.
+
+    Frame k is what the samples from `k * shift` to `k * shift + shortest` sound like, and up to `context` around
+    them. Equal options give equal features.
+    """
+
+    @property
+    def sample_frequency(self) -> float:
+        """The rate of the waveforms, in Hz; a whole number."""
+        ...
+
+    @property
+    def shortest(self) -> int:
+        """The samples of one frame's window, the least that a waveform needs."""
+        ...
+
+    @property
+    def shift(self) -> int | None:
+        """Samples from the beginning of one frame's window to that of the next; None: one vector for all of it."""
+        ...
+
+    @property
+    def dims(self) -> int:
+        """Values of a frame."""
+        ...
+
+    @property
+    def context(self) -> float | None:
+        """Seconds on either side of its window that a frame depends on; None: on the whole waveform."""
+        ...
+
+    @property
+    def of_frames(self) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """Windows (frames, shortest) on any device -> (frames, dims) there, each by itself; None: not to be had so.
+
+        Where there is one, features can be computed on the fly, in the place of archives.
+        """
+        ...
+
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
+        """Waveform (samples,) float32 in [-1, 1], `shortest` or more -> features (frames, dims) float32.
+
+        Raises SertkError for a waveform whose features are not finite.
+        """
+        ...
