@@ -3,9 +3,8 @@
 import sys
 
 from sertk.core.command import make_parser, run_command
-from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.datadir import DataDir
-from sertk.text.tokens import TYPES, make_tokens
+from sertk.text.tokens import ALPHABET, TYPES, make_tokens
 
 
 def build_parser():

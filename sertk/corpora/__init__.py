@@ -1,4 +1,7 @@
-"""The corpora: one file each, from a release on disk to a data folder."""
+"""The corpora: one file each, from a release on disk to a data folder; commands alone import them.
+
+What comes after preparation knows data folders, and no corpus.
+"""
 
 from sertk.corpora import fau_aibo, iemocap, librispeech, mini, own, ravdess, tedlium, voxforge
 

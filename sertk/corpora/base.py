@@ -1,17 +1,14 @@
 """What the preparation of every corpus shares: the record of an utterance and the pass over the audio."""
 
 import dataclasses
-import hashlib
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.features.audio import cut_segment, load_audio
+from sertk.features.audio import audio_hash, cut_segment, load_audio
 from sertk.kaldi.datadir import DataDir, write_data_dir
 from sertk.text.phones import PHONES, WORDS
 
@@ -64,14 +61,6 @@ def refuse_gaps(gaps, what, root, partial, remedy="get them"):
         raise SertkError(f"{root}: {len(gaps)} {what}, {remedy}:{listed(gaps)}")
     if gaps:
         logger.info("%s: %d %s and are not used", root, len(gaps), what)
-
-
-def audio_hash(samples, rate):
-    """The sha1 of samples (samples,) in [-1, 1] as little-endian int16, followed by the rate in Hz."""
-    integers = np.clip(np.rint(np.asarray(samples) * 32768.0), -32768, 32767).astype("<i2")
-    digest = hashlib.sha1(integers.tobytes())
-    digest.update(str(int(rate)).encode())
-    return digest.hexdigest()
 
 
 def probe_audio(utterances, jobs=None):

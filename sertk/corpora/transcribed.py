@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import re
-import string
 import unicodedata
 from collections import Counter
 
@@ -11,10 +10,10 @@ from sertk.core.errors import SertkError
 from sertk.corpora.base import listed, probe_audio, refuse_gaps, tables_of
 from sertk.kaldi.datadir import by_bytes
 from sertk.kaldi.tools import replace_data_dir
+from sertk.text.tokens import ALPHABET
 
 logger = logging.getLogger(__name__)
 
-ALPHABET = f"{string.ascii_lowercase}' "  # with the blank of CTC the 29 symbols of Lakomkin et al. (2017)
 SHORTEST, LONGEST = 1.0, 15.0  # seconds
 APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u0060\u00b4", "'"))
 PAUSES = re.compile(r"[\s.,;:!?\"()\[\]\u2026\u201c\u201d\u00ab\u00bb\u2010-\u2015-]+")

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import hashlib
 import io
 import math
 import os
@@ -189,6 +190,14 @@ def _loaded_or_error(entry, channel):
 def cut_segment(samples, rate, start, end):
     """The samples from `start` to `end` in seconds (-1: the recording's end); raises SertkError if there are none."""
     return samples[_part_of(len(samples), rate, start, end)]
+
+
+def audio_hash(samples, rate):
+    """The sha1 of samples (samples,) in [-1, 1] as little-endian int16, followed by the rate in Hz."""
+    integers = np.clip(np.rint(np.asarray(samples) * 32768.0), -32768, 32767).astype("<i2")
+    digest = hashlib.sha1(integers.tobytes())
+    digest.update(str(int(rate)).encode())
+    return digest.hexdigest()
 
 
 def _part_of(count, rate, start, end):

@@ -1,8 +1,7 @@
 """The checks that nothing leaks from one part of a fold into another."""
 
 from sertk.core.errors import SertkError
-from sertk.corpora.base import audio_hash
-from sertk.features.audio import read_utterances
+from sertk.features.audio import audio_hash, read_utterances
 from sertk.protocols.rules import TEST_ONLY
 
 

@@ -2,6 +2,7 @@
 
 import io
 import re
+import string
 from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
@@ -9,6 +10,7 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from sertk.core.errors import SertkError
 from sertk.core.files import write_aside
 
+ALPHABET = f"{string.ascii_lowercase}' "  # with the blank of CTC the 29 symbols of Lakomkin et al. (2017)
 TYPES = ("char", "bpe")
 SPACE = "\u2581"  # what sentencepiece writes for it
 UNKNOWN = 1  # pieces at the front of the model that are not tokens: sentencepiece insists on <unk>

@@ -14,9 +14,8 @@ from sertk.batches.waves import locate_waves
 from sertk.bin import compute_feats, decode_asr, make_experiment, train_asr
 from sertk.config.schema import Normalise
 from sertk.core.errors import SertkError
-from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.datadir import write_data_dir
-from sertk.text.tokens import make_tokens
+from sertk.text.tokens import ALPHABET, make_tokens
 from sertk.training import loop
 
 CPU = torch.device("cpu")

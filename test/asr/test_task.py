@@ -15,10 +15,9 @@ from sertk.asr.task import load_transcribed
 from sertk.bin import decode_asr, train_asr
 from sertk.config.loading import load_parts
 from sertk.core.errors import SertkError
-from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.archives import MatrixWriter
 from sertk.kaldi.datadir import write_data_dir
-from sertk.text.tokens import Tokens, make_tokens
+from sertk.text.tokens import ALPHABET, Tokens, make_tokens
 
 BINS = 81
 WORDS = ("ab", "ba", "cab")

@@ -11,7 +11,7 @@ import soundfile
 from sertk.bin import prepare_corpus
 from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA, ravdess
-from sertk.corpora.base import audio_hash
+from sertk.features.audio import audio_hash
 from sertk.kaldi.datadir import DataDir, read_table
 from sertk.protocols import make_splits, read_fold
 
@@ -215,16 +215,6 @@ def test_missing_root_and_empty_root(tmp_path):
         ravdess.read_release(tmp_path / "none")
     with pytest.raises(SertkError, match="no RAVDESS speech recordings"):
         ravdess.read_release(tmp_path)
-
-
-def test_hash_is_of_samples_and_rate():
-    # sha1 of the bytes 01 00 ff ff followed by "16000"
-    import hashlib
-
-    samples = np.array([1, -1], np.float32) / 32768
-    assert audio_hash(samples, 16000) == hashlib.sha1(b"\x01\x00\xff\xff16000").hexdigest()
-    assert audio_hash(samples, 16000) != audio_hash(samples, 8000)
-    assert audio_hash(np.array([2.0, -2.0]), 1) == hashlib.sha1(b"\xff\x7f\x00\x801").hexdigest()
 
 
 def test_command(release, tmp_path, capsys):

@@ -4,12 +4,8 @@ from asr_releases import RATE, noise
 
 from sertk.core.errors import SertkError
 from sertk.corpora.base import Utterance
-from sertk.corpora.transcribed import ALPHABET, normalise, write_transcribed
+from sertk.corpora.transcribed import normalise, write_transcribed
 from sertk.kaldi.datadir import DataDir
-
-
-def test_the_alphabet_has_28_characters():
-    assert len(ALPHABET) == len(set(ALPHABET)) == 28
 
 
 @pytest.mark.parametrize(

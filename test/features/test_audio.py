@@ -1,5 +1,6 @@
 """Odd recordings, each made here."""
 
+import hashlib
 import struct
 
 import numpy as np
@@ -8,6 +9,7 @@ import soundfile
 
 from sertk.core.errors import SertkError
 from sertk.features.audio import (
+    audio_hash,
     load_audio,
     load_segment,
     locate_utterances,
@@ -237,3 +239,10 @@ def test_archives_of_waves(tmp_path):
     ark.write_bytes(b"a " + whole + b"b " + whole[:9000])
     with pytest.raises(SertkError, match=r"b in .*wav\.ark: the archive is cut off"):
         list(read_wave_archive(str(ark)))
+
+
+def test_hash_is_of_samples_and_rate():
+    samples = np.array([1, -1], np.float32) / 32768
+    assert audio_hash(samples, 16000) == hashlib.sha1(b"\x01\x00\xff\xff16000").hexdigest()
+    assert audio_hash(samples, 16000) != audio_hash(samples, 8000)
+    assert audio_hash(np.array([2.0, -2.0]), 1) == hashlib.sha1(b"\xff\x7f\x00\x801").hexdigest()

@@ -9,10 +9,9 @@ from small_experiments import CPU, decode_run, make_experiment_of, train_run
 
 from sertk.bin import compute_feats, extract, train_asr
 from sertk.config.loading import load_parts
-from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import write_table
-from sertk.text.tokens import make_tokens
+from sertk.text.tokens import ALPHABET, make_tokens
 
 RATE = 16000
 OWN_TYPE = "extractor: fbank\nnum_mel_bins: 12\nwindow_type: hamming\n"

@@ -4,9 +4,8 @@ import pytest
 
 from sertk.bin import make_tokens as command
 from sertk.core.errors import SertkError
-from sertk.corpora.transcribed import ALPHABET
 from sertk.kaldi.datadir import write_data_dir
-from sertk.text.tokens import Tokens, make_tokens
+from sertk.text.tokens import ALPHABET, Tokens, make_tokens
 
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "it's", "don't")
 
