@@ -9,6 +9,7 @@ import numpy as np
 from sertk.core.command import progress
 from sertk.core.files import file_digest, read_json, write_json
 from sertk.features.audio import read_data_dir
+from sertk.features.f0 import find_voiced
 from sertk.kaldi.datadir import DataDir, read_counts, require_lines, write_data_dir
 from sertk.text.espeak import load_espeak
 
@@ -59,8 +60,6 @@ def count_in_sound(samples, rate):
 
     Not phonemes: voiced phonemes that follow one another are one stretch.
     """
-    from sertk.features.pitch import find_voiced
-
     voiced = find_voiced(samples, rate, *F0_RANGE, PERIOD)
     edges = np.flatnonzero(np.diff(voiced, prepend=False, append=False))
     return int((edges[1::2] - edges[::2] >= SHORTEST / PERIOD).sum())
