@@ -35,7 +35,7 @@ fi
 
 if [ -z "$protocol" ]; then
   need "$whole/utt2spk" 1
-  protocol=$(sertk-make-splits --choose "$whole")
+  protocol=$(python3 local/choose_protocol.py "$whole")
 fi
 
 . ../common/ser.sh

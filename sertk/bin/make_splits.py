@@ -5,7 +5,7 @@ import sys
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
-from sertk.protocols import choose_protocol, make_splits, protocol_names
+from sertk.protocols import make_splits, protocol_names
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ def build_parser():
     parser.add_argument("--repeats", type=int, metavar="N", help="folds of a random protocol; others have theirs")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a random protocol (default: 0)")
     parser.add_argument("--list", action="store_true", help="print the names of the protocols, and no more")
-    parser.add_argument("--choose", action="store_true", help="print which protocol of egs/own suits DATADIR")
     parser.add_argument("datadir", nargs="?", metavar="DATADIR", help="the data folder")
     parser.add_argument(
         "outdir", nargs="?", metavar="OUTDIR", help="where the lists go; other lists there are never replaced"
@@ -34,13 +33,6 @@ def build_parser():
 def execute(args):
     if args.list:
         print("\n".join(protocol_names(args.config)))
-        return
-    if args.choose:
-        if not args.datadir:
-            raise UsageError("--choose takes DATADIR")
-        name, reason = choose_protocol(args.datadir)
-        logger.info("protocol %s: %s", name, reason)
-        print(name)
         return
     if not (args.protocol and args.datadir and args.outdir):
         raise UsageError("--protocol NAME DATADIR OUTDIR are needed (or --list)")

@@ -1,16 +1,20 @@
+import importlib.util
 import itertools
 
 import pytest
 from protocol_corpora import EGS, actors, write_corpus
 
-from sertk.bin import make_splits as command
 from sertk.core.errors import SertkError
 from sertk.evaluation.results import _warnings
 from sertk.kaldi.datadir import DataDir, write_data_dir
-from sertk.protocols import choose_protocol, make_splits, read_fold
+from sertk.protocols import make_splits, read_fold
 from sertk.protocols.rules import Corpus, balanced
 
 OWN = EGS / "own/conf/protocols.yaml"
+SPEC = importlib.util.spec_from_file_location("choose_protocol", EGS / "own/local/choose_protocol.py")
+SCRIPT = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(SCRIPT)
+choose_protocol = SCRIPT.choose_protocol
 
 
 @pytest.fixture
@@ -99,7 +103,7 @@ def test_unknown_speakers_are_told_on_the_card_whatever_the_protocol(tmp_path, c
     caplog.set_level("INFO")
     utts = {f"u{i:02}": f"u{i:02}" for i in range(20)}
     write_data_dir(tmp_path / "own", {"utt2spk": utts, "wav.scp": utts, "utt2hash": utts})
-    assert command.main(["--choose", str(tmp_path / "own")]) == 0
+    assert SCRIPT.main([str(tmp_path / "own")]) == 0
     assert capsys.readouterr().out == "random75\n"
     assert "protocol random75: the speakers are not known" in caplog.text
     for protocol in ("random75", "speakers"):

@@ -1,7 +1,14 @@
-"""Which protocol of egs/own/conf/protocols.yaml suits a data folder."""
+#!/usr/bin/env python3
+"""Prints which protocol of conf/protocols.yaml suits a data folder, and why."""
 
+import logging
+import sys
+
+from sertk.core.command import make_parser, run_command
 from sertk.kaldi.datadir import DataDir
-from sertk.protocols.rules import Corpus
+from sertk.protocols import Corpus
+
+logger = logging.getLogger(__name__)
 
 
 def choose_protocol(datadir):
@@ -20,3 +27,27 @@ def choose_protocol(datadir):
     if number > 1:
         return ("speakers" if number > 2 else "one_speaker"), f"{aside}there are {number} {what}"
     return "random75", f"{aside}there is one speaker alone"
+
+
+def build_parser():
+    parser = make_parser(
+        "local/choose_protocol.py",
+        "Prints the name of the protocol of conf/protocols.yaml that suits a data folder, and says why.",
+        "python3 local/choose_protocol.py data/my",
+    )
+    parser.add_argument("datadir", metavar="DATADIR", help="the data folder")
+    return parser
+
+
+def run(args):
+    name, reason = choose_protocol(args.datadir)
+    logger.info("protocol %s: %s", name, reason)
+    print(name)
+
+
+def main(argv=None):
+    return run_command(build_parser(), run, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
