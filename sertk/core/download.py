@@ -1,7 +1,6 @@
 """Downloads that survive a cut connection, with checksums, and safe unpacking."""
 
 import contextlib
-import fcntl
 import html
 import http.client
 import logging
@@ -24,7 +23,8 @@ from tqdm import tqdm
 
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.core.files import file_digest
+from sertk.core.files import file_digest, folder_aside, remove_leftovers
+from sertk.core.locks import try_lock
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,8 @@ def fetch(url, destination, digest, attempts=5, pause=2.0, timeout=60.0):
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with open(part, "ab", buffering=0) as handle:
-            lock(handle, part)
+            if not try_lock(handle, part):
+                raise SertkError(f"{part}: another process is downloading this file, wait for it")
             receive(url, handle, part, attempts, pause, timeout)
             os.fsync(handle.fileno())
             verify(part, digest, destination)
@@ -63,13 +64,6 @@ def fetch(url, destination, digest, attempts=5, pause=2.0, timeout=60.0):
     except OSError as error:
         raise SertkError(f"{error.filename or part}: {error.strerror or error}") from error
     logger.info("%s: downloaded, %s", destination, verdict)
-
-
-def lock(handle, part):
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise SertkError(f"{part}: another process is downloading this file, wait for it") from None
 
 
 def receive(url, handle, part, attempts, pause, timeout):
@@ -211,7 +205,8 @@ def fetch_listed(url, suffix, folder, **settings):
 def extract(archive, folder):
     """Unpacks a zip or tar file to `folder`, which appears only when everything is unpacked.
 
-    A folder that is there already is left as it is. Raises SertkError for a damaged archive and for
+    A folder that is there already is left as it is. No two processes may unpack to one folder at once: a lock would
+    leave a file for each of the thousands of archives of some corpora. Raises SertkError for a damaged archive and for
     members that would lie outside the folder, or are links.
     """
     archive, folder = Path(archive), Path(folder)
@@ -219,11 +214,10 @@ def extract(archive, folder):
         logger.info("%s is there already, not unpacked again", folder)
         return
     kind, unpack = ("zip", unpack_zip) if archive.suffix == ".zip" else ("tar", unpack_tar)
-    aside = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
     try:
-        unpack(archive, aside)
-        os.replace(aside, folder)
+        remove_leftovers(folder)
+        with folder_aside(folder) as aside:
+            unpack(archive, aside)
     except (
         zipfile.BadZipFile,
         tarfile.TarError,
@@ -236,8 +230,6 @@ def extract(archive, folder):
         raise SertkError(f"{archive}: not a {kind} file that can be unpacked: {error}") from error
     except OSError as error:
         raise SertkError(f"{error.filename or archive}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
     logger.info("%s: unpacked", folder)
 
 
@@ -245,7 +237,6 @@ def unpack_zip(archive, folder):
     with zipfile.ZipFile(archive) as members:
         for member in members.infolist():
             refuse_unsafe(member.filename, stat.S_ISLNK(member.external_attr >> 16), archive)
-        folder.mkdir(parents=True)
         for member in progress(members.infolist(), f"unpacking {archive.name}"):
             members.extract(member, folder)
 

@@ -1,10 +1,12 @@
-"""Files that are either whole or absent: everything is written aside and renamed."""
+"""Files and folders that are either whole or absent: everything is written aside and renamed."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import platform
+import shutil
 from pathlib import Path
 
 import yaml
@@ -35,6 +37,51 @@ def write_aside(path, mode="w"):
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def folder_aside(path):
+    """Yields a new folder beside `path`, which takes the place of `path` when the block ends well.
+
+    A folder that was there is replaced whole; it stays, and the new one goes, when anything fails.
+    """
+    with scratch_folder(path) as aside:
+        yield aside
+        replace_folder(aside, path)
+
+
+@contextlib.contextmanager
+def scratch_folder(path):
+    """Yields a new folder beside `path`, on its disk, which is gone after the block unless it was renamed there."""
+    aside = aside_of(path)
+    shutil.rmtree(aside, ignore_errors=True)  # of a killed process that had the same number
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def replace_folder(aside, path):
+    """Renames the folder `aside` to `path`; a folder that was there goes, or comes back when this fails."""
+    path, old = Path(path), aside_of(path, "old")
+    try:
+        if path.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(path, old)
+        os.replace(aside, path)
+    finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def remove_leftovers(path):
+    """Removes what killed processes left of writing `path` aside; nobody may be writing it now."""
+    path = Path(path)
+    for kind in ("tmp", "old"):
+        for left in path.parent.glob(f".{glob.escape(path.name)}.*{kind}"):
+            shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
 @contextlib.contextmanager

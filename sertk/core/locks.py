@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from sertk.core.errors import SertkError
+from sertk.core.files import remove_leftovers
 
 # Seconds after which a file server has let go of the locks of a machine that is gone (NFS leases last 90).
 LEASE = 120
@@ -41,21 +42,37 @@ def locked(path, patience=0.0):
             handle.truncate(0)
 
 
+@contextlib.contextmanager
+def locked_folder(path, patience=0.0):
+    """Holds the lock of a folder that is written aside, a file beside it; what killed holders left aside goes."""
+    path = Path(path)
+    with locked(path.with_name(f".{path.name}.lock"), patience):
+        remove_leftovers(path)
+        yield
+
+
+def try_lock(handle, path):
+    """Whether this process has the lock of the open file `path` now; it keeps it until the file is closed.
+
+    Where the file system has no locks, it warns and says yes.
+    """
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        log.warning("%s: no locks here (%s): let no two processes write here", path, error.strerror)
+    return True
+
+
 def _acquire(handle, path, patience):
     # A holder that has not written its name yet does so in a moment.
     limits = {platform.node(): patience, "?": max(patience, PAUSE)}
     begun, waiting = time.monotonic(), False
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            host, process, since = _holder(handle)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
-            log.warning("%s: no locks here (%s): let no two processes write here", path, error.strerror)
-            return
+    while not try_lock(handle, path):
+        host, process, since = _holder(handle)
         holder = f"process {process} on {host} since {since}"
         if time.monotonic() - begun >= limits.get(host, max(patience, LEASE)):
             raise SertkError(f"{path.parent}: in use by {holder} ({path.name}); let it end, or stop it")

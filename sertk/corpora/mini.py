@@ -4,16 +4,14 @@ Its scores mean nothing: nobody felt anything, and the emotions are settings of 
 """
 
 import logging
-import os
 import random
-import shutil
 from pathlib import Path
 
 import soundfile
 
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.core.files import aside_of, read_yaml, write_text, write_yaml
+from sertk.core.files import folder_aside, read_yaml, write_text, write_yaml
 from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
 from sertk.features.audio import resample
 from sertk.text.espeak import load_espeak
@@ -88,13 +86,9 @@ def write_release(root, settings, write):
             logger.info("%s is there already", root)
             return
         raise SertkError(f"{root}: there is something else in this folder; remove it or name another one")
-    aside = aside_of(root)
-    try:
+    with folder_aside(root) as aside:
         write(aside)
         write_yaml(aside / "release.yaml", settings)
-        os.replace(aside, root)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def speak_all(folder, sentences, seed):

@@ -6,7 +6,7 @@ import shutil
 import sys
 
 from sertk.core.errors import SertkError
-from sertk.core.files import write_text
+from sertk.core.files import folder_aside, write_text
 from sertk.kaldi.datadir import (
     SPLITS,
     DataDir,
@@ -267,10 +267,9 @@ def _is_as_fixed(folder, fixed, lists):
 
 
 def _back_up(folder, lists, protocols):
-    backup = folder.path / ".backup"
-    shutil.rmtree(backup, ignore_errors=True)
     cards = [path / "card.yaml" for path in protocols if (path / "card.yaml").is_file()]
-    for file in [*(folder.path / name for name in folder.table_names()), *lists, *cards]:
-        target = backup / file.relative_to(folder.path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(file, target)
+    with folder_aside(folder.path / ".backup") as backup:
+        for file in [*(folder.path / name for name in folder.table_names()), *lists, *cards]:
+            target = backup / file.relative_to(folder.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, target)

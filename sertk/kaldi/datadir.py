@@ -2,11 +2,10 @@
 
 import os
 import re
-import shutil
 from pathlib import Path
 
 from sertk.core.errors import SertkError
-from sertk.core.files import aside_of, write_text
+from sertk.core.files import scratch_folder, write_text
 
 SPLITS = ("train", "valid", "test")
 _SEPARATOR = re.compile("[ \t]+")
@@ -191,8 +190,7 @@ def write_data_dir(path, tables):
     path = Path(os.path.abspath(path))
     if "utt2spk" in tables:
         tables = {**tables, "spk2utt": invert_utt2spk(tables["utt2spk"])}
-    aside = aside_of(path)
-    try:
+    with scratch_folder(path) as aside:
         for name, table in tables.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
             (aside / name).write_text(_format_table(path / name, table), encoding="utf-8")
@@ -202,5 +200,3 @@ def write_data_dir(path, tables):
                 os.replace(aside / name, path / name)
         elif tables:
             os.rename(aside, path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)

@@ -1,8 +1,5 @@
 """Data folders made from data folders: subset, split, combine, copy."""
 
-import contextlib
-import fcntl
-import os
 import random
 import shutil
 import sys
@@ -10,7 +7,8 @@ from collections import deque
 from pathlib import Path
 
 from sertk.core.errors import SertkError
-from sertk.core.files import aside_of, write_text
+from sertk.core.files import folder_aside, write_text
+from sertk.core.locks import LEASE, locked_folder
 from sertk.kaldi.datadir import (
     DataDir,
     by_bytes,
@@ -23,6 +21,7 @@ from sertk.kaldi.datadir import (
 
 # Describe the matrices of one feats.scp, so that they mean nothing beside those of another.
 FEATURE_TABLES = ("feats.scp", "cmvn.scp", "vad.scp", "utt2num_frames")
+STAMP = ".source"  # in a folder of parts: what it was made of
 
 
 def read_tables(folder):
@@ -167,12 +166,12 @@ def split(source, parts, per_utterance=False):
     """
     folder = DataDir(source)
     target = folder.path / f"split{parts}{'utt' if per_utterance else ''}"
-    with locked(folder.path):
-        state = _fingerprint(folder)
-        stamp = target / ".source"
-        if stamp.is_file() and stamp.read_text(encoding="utf-8") == state:
+    if _is_split(folder, target):  # others' folders that nobody may write can be used so
+        return target
+    with locked_folder(target, patience=LEASE):
+        if _is_split(folder, target):
             return target
-        tables = read_tables(folder)
+        state, tables = _fingerprint(folder), read_tables(folder)
         if per_utterance:
             groups = [[utt] for utt in tables["utt2spk"]]
         else:
@@ -180,25 +179,19 @@ def split(source, parts, per_utterance=False):
         if not 1 <= parts <= len(groups):
             unit = "utterances" if per_utterance else "speakers"
             raise SertkError(f"{source}: cannot split {len(groups)} {unit} into {parts} parts")
-        aside = target.with_name(f".{target.name}.tmp")
-        shutil.rmtree(aside, ignore_errors=True)
-        for number, utterances in enumerate(partition(groups, parts), start=1):
-            write_data_dir(aside / str(number), restrict(tables, utterances))
-        write_text(aside / stamp.name, state)
-        shutil.rmtree(target, ignore_errors=True)
-        os.rename(aside, target)
+        with folder_aside(target) as aside:
+            for number, utterances in enumerate(partition(groups, parts), start=1):
+                write_data_dir(aside / str(number), restrict(tables, utterances))
+            write_text(aside / STAMP, state)
     return target
 
 
-@contextlib.contextmanager
-def locked(path):
-    """Lets one process at a time into the block for the folder `path`."""
-    descriptor = os.open(path, os.O_RDONLY)
+def _is_split(folder, target):
+    """Whether the parts in `target` are of the tables as they are."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+        return (target / STAMP).read_text(encoding="utf-8") == _fingerprint(folder)
+    except FileNotFoundError:
+        return False
 
 
 def _fingerprint(folder):
@@ -291,14 +284,8 @@ def copy(source, destination, utt_prefix="", spk_prefix="", feature_type=None):
 
 def _copy_splits(folder, destination):
     for protocol in {path.parents[1] for path in folder.split_lists()}:
-        target = destination / "splits" / protocol.name
-        aside = aside_of(target)
-        try:
-            shutil.copytree(protocol, aside)
-            shutil.rmtree(target, ignore_errors=True)
-            os.rename(aside, target)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
+        with folder_aside(destination / "splits" / protocol.name) as aside:
+            shutil.copytree(protocol, aside, dirs_exist_ok=True)
 
 
 def _plain_kaldi(folder, tables, feature_type):

@@ -1,13 +1,11 @@
 """Folders of fold lists, foldF/{train,valid,test}, and the card beside them."""
 
-import os
 import re
-import shutil
 from pathlib import Path
 
 from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
-from sertk.core.files import aside_of, file_digest, read_yaml, write_text, write_yaml
+from sertk.core.files import file_digest, read_yaml, replace_folder, scratch_folder, write_text, write_yaml
 from sertk.kaldi.datadir import SPLITS, by_bytes, read_lines
 from sertk.protocols.rules import Fold
 
@@ -21,8 +19,7 @@ def write_splits(outdir, folds, corpus, card):
     """
     if outdir.exists() and not (outdir / "card.yaml").exists() and any(outdir.iterdir()):
         raise SertkError(f"{outdir}: not a folder of fold lists (no card.yaml), name another one")
-    aside, old = aside_of(outdir), aside_of(outdir, "old")
-    try:
+    with scratch_folder(outdir) as aside:
         described = []
         for number, fold in enumerate(folds, 1):
             for part, utterances in zip(SPLITS, fold):
@@ -34,14 +31,7 @@ def write_splits(outdir, folds, corpus, card):
             if holds_folds(there, new):
                 return
             check_replaceable(outdir, there, new)
-        if outdir.exists():
-            os.replace(outdir, old)
-        os.replace(aside, outdir)
-    finally:
-        if old.exists() and not outdir.exists():
-            os.replace(old, outdir)
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        replace_folder(aside, outdir)
 
 
 def check_replaceable(outdir, there, new):
