@@ -8,7 +8,7 @@ from sertk.asr.scoring import ErrorRates
 from sertk.batches.means import batches
 from sertk.core.files import write_json
 from sertk.inference.inputs import read_data_dir
-from sertk.kaldi.datadir import DataDir, require_lines, write_table
+from sertk.kaldi.datadir import DataDir, require_all, write_table
 from sertk.text.tokens import text_of
 
 
@@ -36,7 +36,7 @@ def decode_asr(trained, data_dir):
     if not data.has("text"):
         return None
     texts, durations, rates = data.table("text"), data.table("utt2dur"), ErrorRates()
-    require_lines(Path(data_dir) / "text", texts, recognised)
+    require_all(Path(data_dir) / "text", texts, recognised)
     for utterance, hypothesis in recognised.items():
         rates.add(texts[utterance], hypothesis)
     hours = sum(float(durations[utterance]) for utterance in recognised) / 3600

@@ -10,6 +10,7 @@ from torch.nn.utils.rnn import pad_sequence
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.kaldi.archives import load_matrix, read_locations, split_location
+from sertk.kaldi.datadir import require_all
 from sertk.layers.recurrent import length_mask
 from sertk.models.base import Batch, Padded
 
@@ -80,9 +81,7 @@ def load_stream(scp, utterances):
     Raises SertkError if an utterance is missing there.
     """
     table = read_locations(scp)
-    missing = [utterance for utterance in utterances if utterance not in table]
-    if missing:
-        raise SertkError(f"{scp}: {len(missing)} utterances are missing, the first is {missing[0]}; run stage 1 again")
+    require_all(scp, table, utterances, "run stage 1 again")
 
     def place(utterance):  # archives are read from front to back
         name, offset, _ = split_location(table[utterance])

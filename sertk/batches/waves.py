@@ -11,7 +11,7 @@ from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.features.audio import OVERSHOOT, load_segment, locate_utterances, read_data_dir, resample
 from sertk.features.registry import load_extractor
-from sertk.kaldi.datadir import DataDir, require_lines
+from sertk.kaldi.datadir import DataDir, require_all
 
 READERS = 4  # threads that read recordings
 
@@ -117,10 +117,10 @@ def load_waves(feature_type, data_dir, utterances):
     Raises SertkError for a recording that is missing or broken, and for a type that archives alone can bring.
     """
     extractor = framewise_extractor(feature_type)
-    wav_scp, waves = Path(data_dir) / "wav.scp", dict.fromkeys(utterances)
-    for utterance, samples, rate in progress(read_data_dir(data_dir, waves), f"reading {wav_scp}", len(utterances)):
+    locate_utterances(data_dir, utterances)
+    waves, what = dict.fromkeys(utterances), f"reading {data_dir}/wav.scp"
+    for utterance, samples, rate in progress(read_data_dir(data_dir, waves), what, len(utterances)):
         waves[utterance] = resample(samples, rate, int(extractor.sample_frequency))
-    refuse_missing(wav_scp, waves, utterances)
     return WaveStream(waves, extractor)
 
 
@@ -129,10 +129,9 @@ def locate_waves(feature_type, data_dir, utterances):
 
     Raises SertkError for utterances that these lack, and for a type that archives alone can bring.
     """
-    extractor, places = framewise_extractor(feature_type), locate_utterances(data_dir)
-    refuse_missing(Path(data_dir) / "wav.scp", places, utterances)
+    extractor, places = framewise_extractor(feature_type), locate_utterances(data_dir, utterances)
     durations = DataDir(data_dir).table("utt2dur")
-    require_lines(Path(data_dir) / "utt2dur", durations, utterances)
+    require_all(Path(data_dir) / "utt2dur", durations, utterances)
     seconds = [float(durations[utterance]) for utterance in utterances]
     return RecordedStream(utterances, [places[utterance] for utterance in utterances], seconds, extractor)
 
@@ -142,9 +141,3 @@ def framewise_extractor(feature_type):
     if extractor.of_frames is None:
         raise SertkError(f"{feature_type} cannot be computed on the fly: leave on_the_fly out of the config")
     return extractor
-
-
-def refuse_missing(wav_scp, found, utterances):
-    missing = [utterance for utterance in utterances if found.get(utterance) is None]
-    if missing:
-        raise SertkError(f"{wav_scp}: {len(missing)} utterances have no recording, the first is {missing[0]}")

@@ -12,9 +12,9 @@ from sertk.core.errors import SertkError
 from sertk.core.files import write_aside
 from sertk.features import cmvn
 from sertk.kaldi import archives
+from sertk.kaldi.datadir import require_all
 
 SPECIFIER = re.compile(r"(ark|scp)(,\w+)*:")
-NAMED = 5  # missing utterances that a message names
 
 LOGGER = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def execute(args):
         return
     with archives.MatrixWriter(args.wspecifier) as writer:
         if args.spk2utt:
-            named_stats = speaker_stats(SPECIFIER.sub("", args.spk2utt, count=1), features)
+            named_stats = speaker_stats(SPECIFIER.sub("", args.spk2utt, count=1), features, args.rspecifier)
         else:
             named_stats = ((utterance, accumulate(utterance, matrix)) for utterance, matrix in features)
         for name, stats in named_stats:
@@ -58,22 +58,18 @@ def write_global(path, features):
         write_array(stream, stats.astype(np.float64))
 
 
-def speaker_stats(path, features):
-    """`(speaker, statistics)` in the order of the spk2utt file `path`."""
+def speaker_stats(path, features, rspecifier):
+    """`(speaker, statistics)` of the features that `rspecifier` names, in the order of the spk2utt file `path`."""
     spk2utt = {speaker: utterances.split() for speaker, utterances in archives.read_scp(path).items()}
     speakers = {utterance: speaker for speaker, utterances in spk2utt.items() for utterance in utterances}
-    missing = dict.fromkeys(speakers)
-    stats = {}
-    ignored = 0
+    stats, seen, ignored = {}, set(), 0
     for utterance, matrix in features:
         if (speaker := speakers.get(utterance)) is None:
             ignored += 1
             continue
-        missing.pop(utterance)
+        seen.add(utterance)
         stats[speaker] = accumulate(utterance, matrix, stats.get(speaker))
-    if missing:
-        names = ", ".join(list(missing)[:NAMED]) + (" ..." if len(missing) > NAMED else "")
-        raise SertkError(f"{path}: {len(missing)} of {len(speakers)} utterances have no features: {names}")
+    require_all(rspecifier, seen, speakers, f"compute them, or take them out of {path}")
     if ignored:
         LOGGER.warning("%d utterances are not in %s and are left out", ignored, path)
     return [(speaker, stats[speaker]) for speaker in spk2utt]

@@ -17,6 +17,7 @@ import soundfile
 
 from sertk.core.errors import SertkError
 from sertk.kaldi import archives
+from sertk.kaldi.datadir import require_all
 
 OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
 # How libsndfile's log speaks of a size that is more than the file holds (WAV, AIFF, AU, W64, RF64).
@@ -130,9 +131,14 @@ def read_data_dir(path, wanted=None, on_error=None):
     return read_utterances(*_tables_of(path), None, on_error, wanted)
 
 
-def locate_utterances(path):
-    """`{utterance: (entry of wav.scp, start, end)}` of a data folder, as `load_segment` takes them."""
-    entries, cuts = _read_cuts(*_tables_of(path))
+def locate_utterances(path, wanted=()):
+    """`{utterance: (entry of wav.scp, start, end)}` of a data folder, as `load_segment` takes them.
+
+    Raises SertkError where some of the utterances `wanted` are not there.
+    """
+    wav_scp, segments = _tables_of(path)
+    entries, cuts = _read_cuts(wav_scp, segments)
+    require_all(segments or wav_scp, cuts, wanted, "run fix_data_dir.sh")
     return {utterance: (entries[name], start, end) for utterance, (name, start, end) in cuts.items()}
 
 

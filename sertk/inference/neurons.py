@@ -8,7 +8,7 @@ import numpy as np
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import write_text
-from sertk.features.audio import read_data_dir, resample
+from sertk.features.audio import locate_utterances, read_data_dir, resample
 from sertk.kaldi.archives import load_matrix
 from sertk.models.deepspeech import SHORTEST, input_frame, output_lengths
 
@@ -73,9 +73,8 @@ def read_heard(table, data_dir, wanted, extractor):
     the middle of those that the network's convolutions make it of; an utterance too short for one has no frames.
     Raises SertkError for an utterance without recording, and for archives that are no layer of these recordings.
     """
-    missing = dict.fromkeys(wanted)
+    locate_utterances(data_dir, wanted)
     for utterance, samples, rate in read_data_dir(data_dir, wanted):
-        del missing[utterance]
         activations = np.atleast_2d(load_matrix(table[utterance]))
         waveform = resample(samples, rate, int(extractor.sample_frequency))
         windows = max(0, (len(waveform) - extractor.shortest) // extractor.shift + 1)
@@ -92,9 +91,6 @@ def read_heard(table, data_dir, wanted, extractor):
             loudness = frame_loudness(waveform, extractor)[centres]
         times = (centres * extractor.shift + extractor.shortest / 2) / extractor.sample_frequency
         yield Heard(utterance, samples, rate, activations, loudness, times)
-    if missing:
-        first = next(iter(missing))
-        raise SertkError(f"{data_dir}: {len(missing)} utterances have no recording, the first is {first}")
 
 
 def loudness_correlations(table, data_dir, extractor):

@@ -8,6 +8,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import scratch_folder, write_text
 
 SPLITS = ("train", "valid", "test")
+NAMED = 5  # of many that are missing, in a message
 _SEPARATOR = re.compile("[ \t]+")
 
 
@@ -78,13 +79,14 @@ def is_count(text):
     return text.isascii() and text.isdecimal() and int(text) > 0
 
 
-def require_lines(path, table, utterances):
-    """Raises SertkError, naming the first one, where the table read from `path` lacks some of `utterances`."""
-    if missing := [utterance for utterance in utterances if utterance not in table]:
-        raise SertkError(
-            f"{path}: no line for {len(missing)} utterances, such as '{missing[0]}'; "
-            "run fix_data_dir.sh, or remove the file"
-        )
+def require_all(path, found, wanted, remedy="run fix_data_dir.sh, or remove the file", kind="utterances"):
+    """Raises SertkError, naming the first few, where `found`, which was read from `path`, lacks some of `wanted`.
+
+    `remedy` is what to do about it, `kind` what they are.
+    """
+    if missing := [name for name in wanted if name not in found]:
+        some = ", ".join(missing[:NAMED]) + (" ..." if len(missing) > NAMED else "")
+        raise SertkError(f"{path}: lacks {len(missing)} of {len(wanted)} {kind}: {some}; {remedy}")
 
 
 def read_counts(path, utterances):
@@ -93,7 +95,7 @@ def read_counts(path, utterances):
     Raises SertkError naming an utterance that is missing, or has something else.
     """
     table = read_table(path)
-    require_lines(path, table, utterances)
+    require_all(path, table, utterances)
     for utterance in utterances:
         if not is_count(table[utterance]):
             raise SertkError(

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from sertk.core.errors import SertkError
-from sertk.kaldi.datadir import read_lines
+from sertk.kaldi.datadir import read_lines, require_all
 
 SUFFIXES = {
     ".aac",
@@ -74,7 +74,6 @@ def find_speakers(paths, spk):
         if len(fields) != 2:
             raise SertkError(f"{spk}:{number}: expected a file and its speaker, got '{line}'")
         table[os.path.abspath(fields[0])] = fields[1]
-    for path in paths:
-        if os.path.abspath(path) not in table:
-            raise SertkError(f"{spk}: no line for {path}")
-    return {path: table[os.path.abspath(path)] for path in paths}
+    speakers = {path: table[os.path.abspath(path)] for path in paths if os.path.abspath(path) in table}
+    require_all(spk, speakers, paths, "add lines with their speakers", "recordings")
+    return speakers

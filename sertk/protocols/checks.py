@@ -14,7 +14,7 @@ def audio_hashes(corpus):
         segments = datadir.path / "segments"
         audio = read_utterances(datadir.path / "wav.scp", segments if segments.exists() else None)
         source, hashes = "wav.scp", {utt: audio_hash(samples, rate) for utt, samples, rate in audio}
-    return corpus.complete(source, hashes, "utterance", corpus.utterances)
+    return corpus.complete(source, hashes, corpus.utterances)
 
 
 def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):

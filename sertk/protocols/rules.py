@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple, TypedDict
 
 from sertk.core.errors import SertkError
-from sertk.kaldi.datadir import by_bytes
+from sertk.kaldi.datadir import by_bytes, require_all
 
 
 class Fold(NamedTuple):
@@ -34,22 +34,20 @@ class Corpus:
 
     def genders(self):
         """spk2gender; raises SertkError for a speaker without one."""
-        return self.complete("spk2gender", self.datadir.table("spk2gender"), "speaker", self.speakers)
+        return self.complete("spk2gender", self.datadir.table("spk2gender"), self.speakers, "speakers")
 
     def groups(self):
         """utt2group; raises SertkError for an utterance without one."""
-        return self.complete("utt2group", self.datadir.table("utt2group"), "utterance", self.utterances)
+        return self.complete("utt2group", self.datadir.table("utt2group"), self.utterances)
 
     def knows_speakers(self):
         """Whether utt2spk says more than which recording an utterance is of, as where speakers are not known."""
         segments = self.datadir.table("segments") if self.datadir.has("segments") else {}
         return any(spk != segments.get(utt, utt).split()[0] for utt, spk in self.utt2spk.items())
 
-    def complete(self, name, table, kind, keys):
-        """`table`, which the file `name` gave; raises SertkError for one of `keys` that it lacks."""
-        for key in keys:
-            if key not in table:
-                raise SertkError(f"{self.datadir.path}/{name}: no line for the {kind} {key}")
+    def complete(self, name, table, keys, kind="utterances"):
+        """`table`, which the file `name` gave; raises SertkError where it lacks some of `keys`."""
+        require_all(self.datadir.path / name, table, keys, "add them", kind)
         return table
 
     def divide(self, part_of):

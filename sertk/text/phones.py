@@ -10,7 +10,7 @@ from sertk.core.command import progress
 from sertk.core.files import file_digest, read_json, write_json
 from sertk.features.audio import read_data_dir
 from sertk.features.f0 import find_voiced
-from sertk.kaldi.datadir import DataDir, read_counts, require_lines, write_data_dir
+from sertk.kaldi.datadir import DataDir, read_counts, require_all, write_data_dir
 from sertk.text.espeak import load_espeak
 
 logger = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ def state_of(folder, source):
 def table_of_all(folder, name):
     """A table; raises SertkError if it has no line for some of the folder's utterances."""
     table = folder.table(name)
-    require_lines(folder.path / name, table, folder.utterances)
+    require_all(folder.path / name, table, folder.utterances)
     return table
 
 

@@ -198,7 +198,7 @@ def test_streams_are_read_in_the_order_asked_for(tmp_path):
     assert stream.lengths.tolist() == [3, 1]
     assert stream.rows(0).tolist() == [[2, 2]] * 3
     assert stream.rows(1).tolist() == [[0, 0]]
-    with pytest.raises(SertkError, match="1 utterances are missing, the first is d"):
+    with pytest.raises(SertkError, match="x.scp: lacks 1 of 2 utterances: d; run stage 1 again"):
         load_stream(tmp_path / "x.scp", ["a", "d"])
 
 

@@ -159,7 +159,7 @@ def test_a_type_that_needs_whole_recordings_is_refused(corpus):
 
 
 def test_utterances_without_or_with_too_short_recordings_are_named(corpus):
-    with pytest.raises(SertkError, match="wav.scp: 1 utterances have no recording, the first is s9-sad"):
+    with pytest.raises(SertkError, match="segments: lacks 1 of 2 utterances: s9-sad; run fix_data_dir.sh"):
         load_waves("spectrogram400", corpus, ["s1-sad", "s9-sad"])
     segments = (corpus / "segments").read_text().replace("s1-angry rec-s1 0 0.15", "s1-angry rec-s1 0 0.03")
     (corpus / "segments").write_text(segments)

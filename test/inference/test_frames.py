@@ -57,7 +57,7 @@ def test_decoding_writes_posteriors_of_frames_and_the_labels_on_their_best_path(
     "wrong, message",
     [
         ("many", "utt2num_phones: 's1-angry-1' needs a positive whole number, not 'many'"),
-        (None, "utt2num_phones: no line for 1 utterances, such as 's1-angry-1'"),
+        (None, "utterances: s1-angry-1; run fix_data_dir.sh, or remove the file"),
         ("no table", "blstm_ctc needs the number of words or phonemes of each utterance"),
     ],
 )

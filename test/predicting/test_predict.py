@@ -230,7 +230,7 @@ def test_speakers(run_predict, systems, tmp_path):
         assert run_predict("--format", "tsv", "--spk", spk, *paths, kind="speaker")[1] == pooled
     table.write_text(f"{paths[0]} one\n")
     status, _, err = run_predict("--spk", table, *paths, kind="speaker")
-    assert status == 1 and "no line for" in err
+    assert status == 1 and "utt2spk: lacks 2 of 3 recordings: " in err
 
 
 def test_pictures_and_wrong_calls(run_predict, systems, tmp_path):

@@ -50,5 +50,5 @@ def test_hash_of_every_utterance_is_needed(tmp_path):
     data = write_corpus(tmp_path / "d", actors(8), 1)
     lines = (data / "utt2hash").read_text().splitlines(keepends=True)
     (data / "utt2hash").write_text("".join(lines[1:]))
-    with pytest.raises(SertkError, match="utt2hash: no line for the utterance actor01-00"):
+    with pytest.raises(SertkError, match="utt2hash: lacks 1 of 8 utterances: actor01-00; add them"):
         make_splits(data, tmp_path / "out", COMMON, "si")

@@ -112,7 +112,7 @@ def test_wrong_files_are_explained(tmp_path):
         make_splits(tmp_path / "none", tmp_path / "out", COMMON, "si")
     data = write_corpus(tmp_path / "d", actors(24), 1)
     (data / "spk2gender").write_text("actor01 m\n")
-    with pytest.raises(SertkError, match="spk2gender: no line for the speaker actor02"):
+    with pytest.raises(SertkError, match=r"spk2gender: lacks 23 of 24 speakers: actor02, .*, actor06 \.\.\.; add them"):
         make_splits(data, tmp_path / "out", RAVDESS, "emobox")
 
 

@@ -156,7 +156,7 @@ def test_every_utterance_needs_a_group(tmp_path):
     data = schools(tmp_path / "d")
     lines = (data / "utt2group").read_text().splitlines(keepends=True)
     (data / "utt2group").write_text("".join(lines[1:]))
-    with pytest.raises(SertkError, match="utt2group: no line for the utterance Mont_01-00"):
+    with pytest.raises(SertkError, match=r"utt2group: lacks 1 of \d+ utterances: Mont_01-00; add them"):
         make_splits(data, tmp_path / "out", FAU_AIBO, "mont_ohm")
     (data / "utt2group").unlink()
     with pytest.raises(SertkError, match="utt2group: the data folder has no such table"):

@@ -244,7 +244,7 @@ def refusal(folder, capsys, *options):
 def test_errors(folder, tmp_path, capsys):
     assert refusal(tmp_path / "none", capsys) == f"{tmp_path}/none: no such data folder"
     write_table(folder / "text", {"s1-a": "Kids"})
-    message = f"{folder}/text: no line for 3 utterances, such as 's1-b'; run fix_data_dir.sh, or remove the file"
+    message = f"{folder}/text: lacks 3 of 4 utterances: s1-b, s2-a, s2-b; run fix_data_dir.sh, or remove the file"
     assert refusal(folder, capsys) == message
     (folder / "text").unlink()
     (tmp_path / "s2-a.wav").write_bytes(b"RIFF")

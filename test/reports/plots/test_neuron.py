@@ -122,7 +122,7 @@ def test_the_picture_shows_the_unit_over_the_recording():
         (["--utt=u1", "--unit=6", "scp:layer.scp"], 1, "--unit 6: the layer has the units 1 to 5"),
         (["--utt=u1", "--feats_config=fbank.yaml", "scp:layer.scp"], 1, "fbank.yaml is no spectrogram"),
         (["--utt=u1", "scp:other.scp"], 1, "has 37 rows, a speech recogniser's layer 50 for the 129 windows"),
-        (["--utt=u1", "scp:more.scp"], 1, "1 utterances have no recording, the first is u9"),
+        (["--utt=u1", "scp:more.scp"], 1, "wav.scp: lacks 1 of 5 utterances: u9; run fix_data_dir.sh"),
     ],
 )
 def test_what_is_wrong_is_said(layer, capsys, monkeypatch, options, status, message):
