@@ -1,11 +1,9 @@
 """Decoding to posterior archives and tables of predictions."""
 
-import shutil
-
 import numpy as np
 
-from sertk.core.files import write_text, write_yaml
-from sertk.core.locks import locked
+from sertk.core.files import folder_aside, write_text, write_yaml
+from sertk.core.locks import locked_folder
 from sertk.experiments.environment import write_command
 from sertk.inference.frames import write_frames
 from sertk.kaldi.archives import MatrixWriter
@@ -16,15 +14,15 @@ def write_decoded(trained, seen, out_dir, card=None):
 
     It appears whole or not at all.
     """
-    with locked(out_dir.with_name(f".{out_dir.name}.lock")):
-        _write_decoded(trained, seen, out_dir, card)
-
-
-def _write_decoded(trained, seen, out_dir, card):
     posteriors = trained.posteriors(seen.dataset).numpy()
-    aside = out_dir.with_name(f".{out_dir.name}.tmp")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
+    with locked_folder(out_dir), folder_aside(out_dir) as aside:
+        _write_decoded(trained, seen, posteriors, aside, out_dir)
+        if card:
+            write_yaml(aside / "card.yaml", card)
+        write_command(aside)
+
+
+def _write_decoded(trained, seen, posteriors, aside, out_dir):
     utterances = seen.dataset.utterances
     write_posteriors(f"ark,scp:{aside}/posteriors.ark,{aside}/posteriors.scp", utterances, posteriors)
     if hasattr(trained.model, "frame_posteriors"):
@@ -32,11 +30,6 @@ def _write_decoded(trained, seen, out_dir, card):
     for scp in aside.glob("*.scp"):
         write_text(scp, scp.read_text(encoding="utf-8").replace(f" {aside}/", f" {out_dir}/"))
     write_text(aside / "predictions.tsv", predictions(seen, trained.classes, posteriors))
-    if card:
-        write_yaml(aside / "card.yaml", card)
-    write_command(aside)
-    shutil.rmtree(out_dir, ignore_errors=True)
-    aside.rename(out_dir)
 
 
 def predictions(seen, classes, posteriors):

@@ -8,7 +8,7 @@ from sertk.batches.dataset import dataset_of_rspecifiers, is_own, load_dataset
 from sertk.batches.streams import Dataset
 from sertk.core.errors import SertkError
 from sertk.kaldi.archives import open_matrices, read_scp
-from sertk.kaldi.datadir import DataDir
+from sertk.kaldi.datadir import DataDir, require_all
 from sertk.kaldi.labels import Labels
 from sertk.protocols import read_fold
 
@@ -69,8 +69,7 @@ def read_archives(trained, feats, utt2spk, cmvn):
         raise SertkError("the model normalises per speaker: give --utt2spk")
     dataset = dataset_of_rspecifiers(trained.config, feats)
     table = read_scp(utt2spk.removeprefix("ark:")) if utt2spk else {}
-    missing = [utterance for utterance in dataset.utterances if utt2spk and utterance not in table]
-    if missing:
-        raise SertkError(f"{utt2spk}: no speaker for {missing[0]}")
+    if utt2spk:
+        require_all(utt2spk, table, dataset.utterances, "add their speakers")
     speakers = [table.get(utterance) for utterance in dataset.utterances]
     return Input(trained.normalise(dataset, speakers, cmvn), speakers)
