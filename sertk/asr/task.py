@@ -75,7 +75,7 @@ def load_transcribed(config, data_dir, tokens):
         except SertkError:
             left_out[utterance] = "characters that no token has"
     if not encoded:
-        report_left_out(data_dir, left_out, len(folder.utterances))
+        log_left_out(data_dir, left_out, len(folder.utterances))
     dataset = load_dataset(config, data_dir, list(encoded))
     frames = dict(zip(dataset.utterances, dataset.lengths().tolist()))
     for utterance, ids in encoded.items():
@@ -85,14 +85,14 @@ def load_transcribed(config, data_dir, tokens):
             left_out[utterance] = f"fewer than {SHORTEST} frames"
         elif output_lengths(frames[utterance]) < shortest_input(ids):
             left_out[utterance] = "more text than CTC can align with its frames"
-    report_left_out(data_dir, left_out, len(folder.utterances))
+    log_left_out(data_dir, left_out, len(folder.utterances))
     places = [place for place, utterance in enumerate(dataset.utterances) if utterance not in left_out]
     kept = dataset.select(sorted(places, key=dataset.lengths().tolist().__getitem__))
     kept.tokens = [encoded[utterance] for utterance in kept.utterances]
     return kept, left_out
 
 
-def report_left_out(data_dir, left_out, total):
+def log_left_out(data_dir, left_out, total):
     for reason in sorted(set(left_out.values())):
         names = sorted(utterance for utterance, each in left_out.items() if each == reason)
         log.warning(

@@ -61,7 +61,7 @@ def write_transcribed(utterances, datadir, *, dropped=(), lengths=(SHORTEST, LON
         broken(list(dict.fromkeys(map(str, errors.values()))))
     dropped |= {utt: f"unreadable: {' '.join(str(error).split())}" for utt, error in errors.items()}
     kept = usable([utterance for utterance in written if utterance.utt not in errors], audio, lengths, dropped)
-    report(datadir, kept, audio, dropped)
+    log_kept(datadir, kept, audio, dropped)
     replace_data_dir((), datadir, {**tables_of(settle_genders(kept), audio), "dropped": dropped})
 
 
@@ -103,7 +103,7 @@ def settle_genders(utterances):
     return utterances
 
 
-def report(datadir, kept, audio, dropped):
+def log_kept(datadir, kept, audio, dropped):
     """Logs what is used and why the rest is not; raises SertkError if nothing is left."""
     counts = Counter(reason.partition(":")[0] for reason in dropped.values())
     reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(counts.items()))

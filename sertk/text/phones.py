@@ -89,7 +89,7 @@ def count_phones(path, language="en-us", f0=False):
     else:
         in_text = {text: count_in_text(text, language) for text in set(texts.values())}
         phones = tables[PHONES] = {utt: in_text[texts[utt]] for utt in utterances}
-    report(path, tables, phones, source)
+    log_counts(path, tables, phones, source)
     if PHONES in tables:  # cut off before its end, this is counted again instead of being taken for somebody else's
         write_json(folder.path / STAMP, {"source": source, "unfinished": True})
     write_data_dir(path, {name: {utt: max(1, n) for utt, n in table.items()} for name, table in tables.items()})
@@ -135,7 +135,7 @@ def count_in_recordings(folder):
     return {utt: count_in_sound(*sound) for utt, *sound in recordings}
 
 
-def report(path, tables, phones, source):
+def log_counts(path, tables, phones, source):
     """Logs one line: where the numbers come from, their sums, and how many utterances have none."""
     what = "voiced stretches" if source == "F0" else "voiced phonemes"
     found = [f"{sum(phones.values())} {what} from {source}"]
