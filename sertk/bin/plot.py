@@ -96,7 +96,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     from sertk.reports.plots.pictures import check_pictures, save_figure
 
     check_pictures(args.out)
@@ -219,7 +219,7 @@ FIGURES = {
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":

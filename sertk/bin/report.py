@@ -33,7 +33,7 @@ def build_parser():
     return parser
 
 
-def run(args):
+def execute(args):
     if not args.html and (args.data or args.mistakes is not None):
         raise UsageError("--data and --mistakes are for the page of --html")
     if args.mistakes is not None and args.mistakes < 0:
@@ -77,7 +77,7 @@ def _write_html(args, page, experiments):
 
 
 def main(argv=None):
-    return run_command(build_parser(), run, argv)
+    return run_command(build_parser(), execute, argv)
 
 
 if __name__ == "__main__":
