@@ -8,6 +8,7 @@ import numpy as np
 
 from sertk.core.errors import SertkError
 from sertk.core.files import read_json
+from sertk.evaluation.cross import cross_card
 from sertk.evaluation.intervals import speaker_intervals
 from sertk.evaluation.metrics import (
     METRICS,
@@ -25,21 +26,20 @@ COLLAPSED = 0.95  # share of the predictions in one class that no working system
 REPORTED = ("experiment", "card", "folds", "repeats", "mean_sd", "intervals", "folds_scored", "warnings")
 
 
-def score(experiment, draws=2000, seed=0, decoded=DECODED, card_of=None):
+def score(experiment, draws=2000, seed=0, decoded=DECODED):
     """The results of a decoded experiment folder as a dict for results.json; all metrics in 0..1.
 
     The top-level metrics and `confusion` pool all folds and seeds. A repeat is one seed with its folds
     pooled or, of a random protocol, one split; `repeats` lists them, and `mean_sd` has mean and sample
     standard deviation over them (`repeats`) and over all runs (`runs`). `intervals` resamples speakers, each
     with all utterances of all folds and seeds. Runs that are not decoded are left out with a warning; raises
-    SertkError for one that is not decoded well. Of another corpus, `decoded` is the folder that runs left, and
-    `card_of` makes its card of the experiment's and of the paths of theirs.
+    SertkError for one that is not decoded well. Of another corpus, `decoded` is the folder that runs left.
     """
     card = read_experiment_card(experiment)
     labels = card["classes"]
     runs = read_runs(experiment, labels, decoded)
-    if card_of:
-        card = card_of(card, [run.path / decoded / "card.yaml" for run in runs])
+    if decoded != DECODED:
+        card = cross_card(card, [run.path / decoded / "card.yaml" for run in runs])
     confusions = [run_confusion(run, len(labels)) for run in runs]
     pooled = np.sum(confusions, axis=0)
     folds = [_run_facts(run) | _metrics(confusion) for run, confusion in zip(runs, confusions)]

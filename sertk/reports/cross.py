@@ -1,7 +1,5 @@
-"""Results on other corpora than a system was trained on: their cards, and who was tested where."""
+"""Results on other corpora than a system was trained on: who was tested where."""
 
-from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
 from sertk.evaluation.results import is_scored, read_results
 from sertk.reports.pages import Heading, Table, Text
 from sertk.reports.tables import NOTHING, percent
@@ -11,49 +9,6 @@ LEGEND = (
     "*Slanted*: within the corpus, by the protocol of the training. In brackets: of how many of the system's "
     "classes there are utterances, where not of all; UAR is over these alone, so that chance is not the same."
 )
-OF_TRAINING = (
-    "model",
-    "test_labels",
-    "numbers",
-    "classes",
-    "normalisation",
-    "imbalance",
-    "selection",
-    "features",
-)
-PROTOCOL = "cross-corpus"
-
-
-def cross_card(card, paths):
-    """The card of a result on another corpus, of the experiment's `card` and those of its runs (`paths`).
-
-    Raises SertkError unless all runs were decoded with the same labels and map.
-    """
-    cards = [read_yaml(path) for path in paths]
-    for path, other in zip(paths, cards):
-        if other != cards[0]:
-            raise SertkError(f"{path}: other labels or another map than {paths[0]}; decode all runs again")
-    counts = cards[0]["class_counts"]
-    absent = [name for name, number in counts.items() if not number]
-    there = [name for name in counts if name not in absent]
-    subset = f" {card['subset']}" if card.get("subset") else ""
-    return {
-        **cards[0],
-        "protocol": PROTOCOL,
-        "trained_on": f"{card['corpus']}{subset}, labels {card['label_set']}, protocol {card['protocol']}",
-        "speaker_disjoint": "not checked: another corpus",
-        **{key: card[key] for key in OF_TRAINING if key in card},
-        **(
-            {
-                "warning": (
-                    f"{cards[0]['corpus']} has no utterance of {', '.join(absent)}: UAR is over the other classes "
-                    f"alone ({', '.join(there)}), and each prediction of a class that is not there is an error"
-                )
-            }
-            if absent
-            else {}
-        ),
-    }
 
 
 def cross_section(experiments):

@@ -10,7 +10,6 @@ from sertk.evaluation.results import read_results, score
 from sertk.evaluation.runs import read_runs
 from sertk.experiments.layout import DECODED, part_folders, read_config, run_folders
 from sertk.kaldi.datadir import read_lines
-from sertk.reports.cross import cross_card
 from sertk.reports.pages import markdown
 from sertk.reports.plots.confusion import confusion_figure
 from sertk.reports.plots.curves import curves_figure
@@ -31,7 +30,7 @@ def write_results(experiment, draws=2000, seed=0, decoded=DECODED):
     """
     experiment = Path(experiment)
     own = decoded == DECODED
-    results = score(experiment, draws, seed, decoded, None if own else cross_card)
+    results = score(experiment, draws, seed, decoded)
     has_curves = own and any(run["epochs"] for run in results["folds"])
     page = results_page(results, read_commands(experiment, decoded), curves=has_curves)
     runs = read_runs(experiment, results["labels"], decoded)
