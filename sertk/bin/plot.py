@@ -177,8 +177,8 @@ def _spectrogram(feature_type, feats_config):
 
 
 def _timeline(args):
+    from sertk.inference.timeline import read_timeline
     from sertk.reports.plots.timeline import timeline_figure
-    from sertk.reports.timeline import read_timeline
 
     return timeline_figure(read_timeline(args.run_dir, args.data, args.utt, args.feats_config))
 

@@ -10,11 +10,11 @@ from decoded_experiments import CLASSES, make_experiment
 from small_experiments import decode_run, status_of_training, train_run
 
 from sertk.bin import plot
+from sertk.inference.timeline import read_timeline
 from sertk.kaldi.archives import MatrixWriter, open_matrices
 from sertk.kaldi.datadir import read_table, write_data_dir, write_table
 from sertk.reports.outputs import write_results
 from sertk.reports.plots.timeline import analyser
-from sertk.reports.timeline import read_timeline
 
 CONFIG = """features: [toy]
 normalise: [{how: minmax, scope: utterance}]
@@ -117,7 +117,7 @@ def test_timelines_have_seconds_and_the_blank_last(decoded_run, tmp_path):
     data, run_dir = decoded_run
     timeline = read_timeline(run_dir, data, "u1")
     assert timeline.classes == ["angry", "sad", "(blank)"] and timeline.title == "u1\nsad sad"
-    assert (timeline.step, timeline.rate, len(timeline.samples)) == (0.01, 22050, 22050)
+    assert (timeline.shift, timeline.rate, len(timeline.samples)) == (0.01, 22050, 22050)
     assert read_timeline(run_dir, data, "u2").title == "u2\n(blank)"
     picture = tmp_path / "timeline.svg"
     assert 0 == plot.main(["timeline", "--data", str(data), "--utt", "u1", "--out", str(picture), str(run_dir)])

@@ -1,25 +1,12 @@
 """Emotion over time: a recording and what a system makes of each of its frames."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.features.spectrogram import Spectrogram
 from sertk.reports.plots.pictures import DASHES, SMALL, decibels, draw_wave, set_title, shades
-
-
-@dataclass(frozen=True)
-class Timeline:
-    """An utterance: its waveform (samples,) at `rate` Hz, and posteriors (frames, classes), `step` seconds apart."""
-
-    title: str
-    samples: np.ndarray
-    rate: int
-    classes: list[str]
-    posteriors: np.ndarray
-    step: float
 
 
 def analyser(rate):
@@ -39,7 +26,7 @@ def timeline_figure(timeline):
     extent = (0, len(spectrum) * analysis.shift / timeline.rate, 0, analysis.bins * analysis.bin_hertz)
     picture.imshow(decibels(spectrum).T, cmap="gray_r", origin="lower", aspect="auto", extent=extent)
     picture.set_ylabel("frequency (Hz)")
-    times = (np.arange(len(timeline.posteriors)) + 0.5) * timeline.step
+    times = (np.arange(len(timeline.posteriors)) + 0.5) * timeline.shift
     looks = zip(shades(len(timeline.classes)), (DASHES[place % len(DASHES)] for place in range(len(timeline.classes))))
     for name, column, (shade, dashes) in zip(timeline.classes, timeline.posteriors.T, looks):
         curves.plot(times, column, color=shade, linestyle=dashes, linewidth=1.4, label=name)

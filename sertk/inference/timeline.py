@@ -1,6 +1,9 @@
 """What a run's decoding wrote of one utterance, frame by frame, beside the recording."""
 
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
@@ -8,9 +11,20 @@ from sertk.features.audio import read_data_dir
 from sertk.features.registry import load_extractor
 from sertk.kaldi.archives import load_matrix, read_scp
 from sertk.kaldi.datadir import read_lines, read_table
-from sertk.reports.plots.timeline import Timeline
 
 BLANK = "(blank)"
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """An utterance: its waveform (samples,) at `rate` Hz, and posteriors (frames, classes), `shift` seconds apart."""
+
+    title: str
+    samples: np.ndarray
+    rate: int
+    classes: list[str]
+    posteriors: np.ndarray
+    shift: float
 
 
 def read_timeline(run_dir, data_dir, utterance, feats_config=None):
@@ -35,5 +49,5 @@ def read_timeline(run_dir, data_dir, utterance, feats_config=None):
     if found is None:
         raise SertkError(f"{data_dir}/wav.scp: no recording of {utterance}")
     _, samples, rate = found
-    step = extractor.shift / extractor.sample_frequency
-    return Timeline(f"{utterance}\n{paths[utterance] or BLANK}", samples, rate, [*classes, BLANK], posteriors, step)
+    shift = extractor.shift / extractor.sample_frequency
+    return Timeline(f"{utterance}\n{paths[utterance] or BLANK}", samples, rate, [*classes, BLANK], posteriors, shift)
