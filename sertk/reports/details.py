@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import matplotlib
 import numpy as np
 
 from sertk.evaluation.metrics import class_metrics, scores
@@ -33,13 +32,12 @@ def details(experiments, mistakes, recordings):
         task = (*card_task(experiment.card), *experiment.results["labels"])
         groups.setdefault(task, []).append(experiment)
     blocks = []
-    with matplotlib.rc_context({"text.parse_math": False}):  # a $ in a name is a $
-        for group in groups.values():
-            blocks.append(Heading(f"Systems: {task_name(group[0].results['experiment'])}"))
-            if 1 < len(group) <= len(HATCHES):
-                folders = [experiment.folder for experiment in group]
-                blocks.append(Drawing("Recall of each class", draw_recalls(folders)))
-            blocks += [_system(experiment, mistakes, recordings) for experiment in group]
+    for group in groups.values():
+        blocks.append(Heading(f"Systems: {task_name(group[0].results['experiment'])}"))
+        if 1 < len(group) <= len(HATCHES):
+            folders = [experiment.folder for experiment in group]
+            blocks.append(Drawing("Recall of each class", draw_recalls(folders)))
+        blocks += [_system(experiment, mistakes, recordings) for experiment in group]
     return blocks
 
 

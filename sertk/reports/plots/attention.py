@@ -3,9 +3,10 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from sertk.reports.plots.pictures import SMALL, decibels, set_title
+from sertk.reports.plots.pictures import SMALL, decibels, plain_texts, set_title
 
 
+@plain_texts
 def attention_figure(maps, frame_seconds, bin_hertz):
     """AttentionMaps as three panels: the spectrogram, and the top-down and bottom-up map laid over it.
 

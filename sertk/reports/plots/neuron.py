@@ -2,13 +2,14 @@
 
 from matplotlib.figure import Figure
 
-from sertk.reports.plots.pictures import draw_wave, set_title
+from sertk.reports.plots.pictures import draw_wave, plain_texts, set_title
 
 
+@plain_texts
 def neuron_figure(heard, unit, correlation, frames):
     """Activation of a unit, from 1, waveform and loudness, one below the other over seconds.
 
-    `heard` is a decoding.neurons.Heard, `correlation` the unit's with the loudness over so many `frames`.
+    `heard` is an inference.neurons.Heard, `correlation` the unit's with the loudness over so many `frames`.
     """
     figure = Figure(figsize=(9, 6), layout="constrained")
     activation, wave, loudness = figure.subplots(3, 1, sharex=True)

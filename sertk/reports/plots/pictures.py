@@ -21,6 +21,9 @@ MARKERS = "osD^vP*X<>"
 DASHES = ["-", "--", "-.", ":", (0, (9, 2)), (0, (6, 2, 1, 2, 1, 2)), (0, (3, 3)), (0, (1, 4)), (0, (12, 6))]
 SMALL = 8  # points, the font of legends
 
+# Decorates whatever draws a figure: $ in a name is a $, and begins no formula.
+plain_texts = matplotlib.rc_context({"text.parse_math": False})
+
 
 def shades(count):
     """`count` colours from dark to light, so that they differ in grey too."""

@@ -2,9 +2,10 @@
 
 from matplotlib.figure import Figure
 
-from sertk.reports.plots.pictures import DASHES, SMALL, set_title, shades
+from sertk.reports.plots.pictures import DASHES, SMALL, plain_texts, set_title, shades
 
 
+@plain_texts
 def prediction_figure(title, overview, result):
     """Waveform, log mel energies and posteriors, one below the other over seconds.
 
@@ -26,14 +27,14 @@ def prediction_figure(title, overview, result):
     )
     picture.set_ylabel("mel bin")
     middles = result.times.mean(1)
-    for place, (name, shade) in enumerate(zip(result.classes, shades(len(result.classes)))):
+    for place, shade in enumerate(shades(len(result.classes))):
         if len(middles) == 1:
             level, where = [result.rows[0, place]] * 2, result.times[0]
         else:
             level, where = result.rows[:, place], middles
-        curves.plot(where, level, color=shade, linestyle=DASHES[place % len(DASHES)], linewidth=1.4, label=name)
+        curves.plot(where, level, color=shade, linestyle=DASHES[place % len(DASHES)], linewidth=1.4)
     curves.set(xlabel="time (s)", ylabel="posterior", ylim=(-0.02, 1.02), xlim=(0, overview.seconds))
     curves.grid(alpha=0.3)
-    figure.legend(fontsize=SMALL, handlelength=4, loc="outside right lower")
+    figure.legend(curves.lines, result.classes, fontsize=SMALL, handlelength=4, loc="outside right lower")
     set_title(figure, f"{title}\n{result.label} {max(result.posteriors.values()):.2f}")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.core.errors import SertkError
-from sertk.reports.plots.pictures import MARKERS, SMALL, shades
+from sertk.reports.plots.pictures import MARKERS, SMALL, plain_texts, shades
 
 MOST_GROUPS = 3 * len(MARKERS)
 
@@ -27,6 +27,7 @@ def group_points(points, by):
     return {f"row {key}" if by == "row" else key: np.array(members[key]) for key in order}
 
 
+@plain_texts
 def scatter_figure(coordinates, panels, groups):
     """One panel per archive, all on the same axes and with one legend, as they were embedded together.
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.core.errors import SertkError
-from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, set_title, shades
+from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, plain_texts, set_title, shades
 
 WIDE = 8  # numbers that span more than this factor are on a logarithmic axis, beside which 0 has its place
 
@@ -28,6 +28,7 @@ def swept_number(config, key, path):
     return number
 
 
+@plain_texts
 def sweep_figure(numbers, lines, key, title):
     """Lines over ascending `numbers`, the values of `key`.
 
@@ -48,6 +49,6 @@ def sweep_figure(numbers, lines, key, title):
     axes.set_xticks([], minor=True)
     axes.set(xlabel=key, ylabel=f"{lines[0][0]} and recall of each class %", ylim=(-2, 102))
     axes.grid(alpha=0.3)
-    figure.legend(fontsize=SMALL, handlelength=4, loc="outside right center")
+    figure.legend(axes.lines, [name for name, _ in lines], fontsize=SMALL, handlelength=4, loc="outside right center")
     set_title(figure, title)
     return figure

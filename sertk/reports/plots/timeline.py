@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.features.spectrogram import Spectrogram
-from sertk.reports.plots.pictures import DASHES, SMALL, decibels, draw_wave, set_title, shades
+from sertk.reports.plots.pictures import DASHES, SMALL, decibels, draw_wave, plain_texts, set_title, shades
 
 
 def analyser(rate):
@@ -15,6 +15,7 @@ def analyser(rate):
     return Spectrogram(float(rate), frame_length=25.0, fft_size=points, bins=round(min(8000, rate / 2) * points / rate))
 
 
+@plain_texts
 def timeline_figure(timeline):
     """Waveform, spectrogram and posteriors of a Timeline, one below the other over seconds."""
     figure = Figure(figsize=(9, 7), layout="constrained")
@@ -27,11 +28,10 @@ def timeline_figure(timeline):
     picture.imshow(decibels(spectrum).T, cmap="gray_r", origin="lower", aspect="auto", extent=extent)
     picture.set_ylabel("frequency (Hz)")
     times = (np.arange(len(timeline.posteriors)) + 0.5) * timeline.shift
-    looks = zip(shades(len(timeline.classes)), (DASHES[place % len(DASHES)] for place in range(len(timeline.classes))))
-    for name, column, (shade, dashes) in zip(timeline.classes, timeline.posteriors.T, looks):
-        curves.plot(times, column, color=shade, linestyle=dashes, linewidth=1.4, label=name)
+    for place, (column, shade) in enumerate(zip(timeline.posteriors.T, shades(len(timeline.classes)))):
+        curves.plot(times, column, color=shade, linestyle=DASHES[place % len(DASHES)], linewidth=1.4)
     curves.set(xlabel="time (s)", ylabel="posterior", ylim=(-0.02, 1.02), xlim=(0, duration))
     curves.grid(alpha=0.3)
-    figure.legend(fontsize=SMALL, handlelength=4, loc="outside right lower")
+    figure.legend(curves.lines, timeline.classes, fontsize=SMALL, handlelength=4, loc="outside right lower")
     set_title(figure, timeline.title)
     return figure
