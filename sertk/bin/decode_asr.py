@@ -22,7 +22,7 @@ def build_parser():
 def execute(args):
     from sertk.asr.decoding import decode_asr
     from sertk.inference.trained import TrainedModel
-    from sertk.reports.asr import write_asr_page
+    from sertk.reports.asr_page import write_asr_page
 
     results = decode_asr(TrainedModel(args.exp_dir, choose_device(args)), args.data)
     if results:

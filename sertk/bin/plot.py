@@ -105,19 +105,19 @@ def execute(args):
 
 def _confusion(args):
     from sertk.evaluation.results import read_results
-    from sertk.reports.outputs import draw_confusion
+    from sertk.reports.figures import draw_confusion
 
     return draw_confusion(read_results(args.experiment))
 
 
 def _curves(args):
-    from sertk.reports.outputs import draw_curves
+    from sertk.reports.figures import draw_curves
 
     return draw_curves(args.experiment)
 
 
 def _recall(args):
-    from sertk.reports.outputs import draw_recalls
+    from sertk.reports.figures import draw_recalls
 
     return draw_recalls(args.experiments)
 
@@ -125,7 +125,7 @@ def _recall(args):
 def _sweep(args):
     if len(args.experiments) < 2:
         raise UsageError("a sweep takes two experiments or more")
-    from sertk.reports.outputs import draw_sweep
+    from sertk.reports.figures import draw_sweep
 
     return draw_sweep(args.experiments, args.key, args.metric)
 

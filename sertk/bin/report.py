@@ -41,9 +41,9 @@ def execute(args):
     from sertk.core.files import write_text
     from sertk.evaluation.results import is_scored
     from sertk.reports.baseline import Baseline
-    from sertk.reports.pages import markdown
+    from sertk.reports.markdown import markdown
     from sertk.reports.published import read_published
-    from sertk.reports.report import Scored, report
+    from sertk.reports.report_page import Scored, report_page
 
     published = read_published(args.published) if args.published else []
     scored = [experiment for experiment in args.experiments if is_scored(experiment)]
@@ -56,7 +56,7 @@ def execute(args):
     if against and not against.candidates(experiments):
         known = ", ".join(sorted({experiment.folder.name for experiment in experiments}))
         raise UsageError(f"--against {args.against}: no such experiment or model here (there are: {known})")
-    page = report(experiments, args.title, published, against)
+    page = report_page(experiments, args.title, published, against)
     if args.html:
         _write_html(args, page, experiments)
     if args.out:
@@ -67,12 +67,12 @@ def execute(args):
 
 def _write_html(args, page, experiments):
     from sertk.core.files import write_text
-    from sertk.reports.details import details
     from sertk.reports.html import html_page
     from sertk.reports.recordings import Recordings
+    from sertk.reports.systems import system_sections
 
     mistakes = MISTAKES if args.mistakes is None else args.mistakes
-    page = page + details(experiments, mistakes, Recordings(args.data))
+    page = page + system_sections(experiments, mistakes, Recordings(args.data))
     write_text(args.html, html_page(args.title, page))
 
 

@@ -44,8 +44,8 @@ def execute(args):
 
 def _score(experiment, args):
     from sertk.experiments.layout import DECODED
-    from sertk.reports.outputs import write_results
-    from sertk.reports.tables import extent, interval, percent
+    from sertk.reports.formatting import extent, interval, percent
+    from sertk.reports.writing import write_results
 
     decoded = f"decode_{args.decoded}" if args.decoded else DECODED
     results = write_results(experiment, args.draws, args.seed, decoded)
@@ -61,7 +61,7 @@ def _score(experiment, args):
 
 def _compare(args):
     from sertk.evaluation.comparison import compare
-    from sertk.reports.tables import comparison_page
+    from sertk.reports.comparison_page import comparison_page
 
     print(comparison_page(compare(*args.compare, args.draws, args.seed)), end="")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.evaluation.comparison import compare
-from sertk.reports.tables import NOTHING, difference, p_value
+from sertk.reports.formatting import NOTHING, difference, p_value
 
 HEADER = ["UAR - baseline [95 %]", "p (z-test)"]
 LEGEND = (

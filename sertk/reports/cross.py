@@ -1,8 +1,8 @@
 """Results on other corpora than a system was trained on: who was tested where."""
 
 from sertk.evaluation.results import is_scored, read_results
-from sertk.reports.pages import Heading, Table, Text
-from sertk.reports.tables import NOTHING, percent
+from sertk.reports.blocks import Heading, Table, Text
+from sertk.reports.formatting import NOTHING, percent
 
 LEGEND = (
     "UAR %, all runs pooled, and its standard deviation over runs, by the corpus and label set that is tested. "

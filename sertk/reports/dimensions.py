@@ -1,7 +1,7 @@
 """Levels of emotional dimensions, each a task of its own, side by side: the table of papers on them."""
 
-from sertk.reports.pages import Heading, Table, Text
-from sertk.reports.tables import NOTHING
+from sertk.reports.blocks import Heading, Table, Text
+from sertk.reports.formatting import NOTHING
 
 DIMENSIONS = {"activation3": "activation", "dominance3": "dominance", "valence3": "valence"}
 HEADER = ["system", *DIMENSIONS.values(), "mean"]
@@ -9,9 +9,10 @@ LEGEND = "Weighted F1 in %, all folds and seeds pooled; the mean where all three
 
 
 def dimensions_section(experiments, published):
-    """A table per corpus and subset: weighted F1 of the `Scored` experiments and `Figure`s on DIMENSIONS, and means.
+    """A table per corpus and subset: weighted F1 on DIMENSIONS, and their mean.
 
-    Systems of one name are one row; published ones follow under their source. Nothing without such experiments.
+    `experiments` are `Scored`, `published` are `PublishedFigure`s. Systems of one name are one row; published ones
+    follow under their source. Nothing without such experiments.
     """
     blocks = []
     corpora = dict.fromkeys(_corpus(each.card) for each in experiments if each.card["label_set"] in DIMENSIONS)

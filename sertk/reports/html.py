@@ -4,11 +4,8 @@ import base64
 import hashlib
 import html
 import re
-from dataclasses import dataclass
 
-from matplotlib.figure import Figure
-
-from sertk.reports.pages import Code, Heading, Listing, Table, Text
+from sertk.reports.blocks import Code, Drawing, Folded, Heading, Image, Listing, Sound, Table, Text
 from sertk.reports.plots.inline import inline_svg
 
 STYLE = """
@@ -40,37 +37,6 @@ POLICY = "default-src 'none'; style-src '{}'; img-src data:; media-src data:; ba
 LONG = 40  # characters from which on a cell's text may be broken
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """A figure that is part of the page."""
-
-    title: str
-    figure: Figure
-
-
-@dataclass(frozen=True)
-class Image:
-    """A PNG picture that is part of the page."""
-
-    title: str
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Sound:
-    """A recording as FLAC, which is the cell of a table."""
-
-    content: bytes
-
-
-@dataclass(frozen=True)
-class Folded:
-    """Blocks that show when their title is clicked."""
-
-    title: str
-    blocks: list
-
-
 def html_page(title, blocks):
     """The page as HTML; whatever is text in the blocks is text in it."""
     digest = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -89,7 +55,7 @@ def _html(blocks):
 
 
 def _marked(text):
-    """Escaped text, with elements for the inline markup that pages.py describes."""
+    """Escaped text, with elements for the inline markup that blocks.py describes."""
     text = html.escape(str(text)).replace("\\*", "&#42;")
     text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
     return re.sub(r"(?<![\w*])\*(\w[^*]*)\*(?!\w)", r"<em>\1</em>", text)

@@ -9,7 +9,7 @@ from sertk.core.typed import build, require
 
 
 @dataclass(frozen=True)
-class Figure:
+class PublishedFigure:
     """One published figure, and which experiments stand beside it."""
 
     system: str  # as the paper prints it
@@ -46,12 +46,12 @@ class Figure:
 
 
 def card_task(card):
-    """The `Figure.task` of an experiment's protocol card."""
+    """The `PublishedFigure.task` of an experiment's protocol card."""
     return card["corpus"], card.get("subset"), card["label_set"], card["protocol"]
 
 
 def read_published(path):
-    """The `Figure`s of a YAML list of tables, in order; what a table says beside its `rows` holds for each.
+    """The `PublishedFigure`s of a YAML list of tables, in order; what a table says beside its `rows` holds for each.
 
     Raises SertkError with the file and the row for anything unknown, missing, of a wrong type or impossible,
     and for two figures of one system in one source and task.
@@ -69,7 +69,7 @@ def read_published(path):
             place = f"table {table_number}, row {number}"
             if not isinstance(row, dict):
                 raise SertkError(f"{path}: {place}: expected a mapping, got {row!r}")
-            figure = build(Figure, shared | row, f"{path}: {place}")
+            figure = build(PublishedFigure, shared | row, f"{path}: {place}")
             first = known.setdefault((figure.source, figure.system, figure.task), place)
             if first != place:
                 raise SertkError(f"{path}: {place}: {figure.system} is there already: {first}")

@@ -20,7 +20,8 @@ from sertk.evaluation.intervals import speaker_intervals
 from sertk.evaluation.results import protocol_folds, read_results, score
 from sertk.evaluation.runs import read_predictions
 from sertk.experiments.layout import read_epochs
-from sertk.reports.outputs import read_commands, write_results
+from sertk.reports.experiment_page import read_commands
+from sertk.reports.writing import write_results
 
 
 def rows_of(experiment, fold, seed):

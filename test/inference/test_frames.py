@@ -13,8 +13,8 @@ from sertk.bin import plot
 from sertk.inference.timeline import read_timeline
 from sertk.kaldi.archives import MatrixWriter, open_matrices
 from sertk.kaldi.datadir import read_table, write_data_dir, write_table
-from sertk.reports.outputs import write_results
 from sertk.reports.plots.timeline import analyser
+from sertk.reports.writing import write_results
 
 CONFIG = """features: [toy]
 normalise: [{how: minmax, scope: utterance}]

@@ -17,8 +17,9 @@ from sertk.core.files import write_json
 from sertk.evaluation.mistakes import confident_mistakes
 from sertk.evaluation.results import score
 from sertk.evaluation.runs import read_runs
+from sertk.reports.blocks import Code, Heading, Listing, Table, Text
 from sertk.reports.html import html_page
-from sertk.reports.pages import Code, Heading, Listing, Table, Text, markdown
+from sertk.reports.markdown import markdown
 from sertk.reports.plots.inline import inline_svg
 from sertk.reports.recordings import LONGEST, MOST_BYTES, RATE, Recordings, flac
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from sertk.core.errors import SertkError
-from sertk.reports.published import Figure, read_published
+from sertk.reports.published import PublishedFigure, read_published
 
 RECIPES = Path(__file__).resolve().parents[2] / "egs"
 TABLE = {
@@ -25,7 +25,7 @@ CARD = {
 
 
 def figure(**changes):
-    return Figure(**{**TABLE, "system": "Proposed", "value": 69.4, "model": "blstm_capsule"} | changes)
+    return PublishedFigure(**{**TABLE, "system": "Proposed", "value": 69.4, "model": "blstm_capsule"} | changes)
 
 
 def test_matching():

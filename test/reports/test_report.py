@@ -8,7 +8,7 @@ from sertk.bin import report
 from sertk.core.files import write_json
 from sertk.evaluation.comparison import compare
 from sertk.evaluation.results import score
-from sertk.reports.tables import difference, extent, p_value
+from sertk.reports.formatting import difference, extent, p_value
 
 EMOBOX, RANDOM = "ravdess, labels 8, protocol emobox", "ravdess, labels 8, protocol random75"
 SPLITS = {"protocol": "random75", "rule": "random", "speaker_disjoint": False}

@@ -16,8 +16,9 @@ from scipy import stats
 
 from sertk.bin import score
 from sertk.evaluation.comparison import compare
-from sertk.reports.pages import markdown, markdown_table
-from sertk.reports.tables import card_section, interval, mean_sd
+from sertk.reports.experiment_page import card_section
+from sertk.reports.formatting import interval, mean_sd
+from sertk.reports.markdown import markdown, markdown_table
 
 PICTURES = [f"{kind}.{suffix}" for kind in ("confusion", "curves", "recall") for suffix in ("png", "svg")]
 OUTPUTS = ("results.json", "RESULTS.md", *PICTURES)
@@ -141,5 +142,5 @@ def test_card_section_of_nested_counts_and_unknown_keys(tmp_path):
 
 
 def test_scoring_starts_without_torch():
-    check = "import sys, sertk.reports.outputs, sertk.reports.report; sys.exit('torch' in sys.modules)"
+    check = "import sys, sertk.reports.writing, sertk.reports.report_page; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

@@ -13,13 +13,13 @@ from sklearn.metrics import recall_score
 from sertk.bin import plot
 from sertk.core.errors import SertkError
 from sertk.evaluation.runs import read_predictions, read_runs
-from sertk.reports.outputs import write_results
 from sertk.reports.plots.confusion import confusion_figure
 from sertk.reports.plots.curves import curves_figure
 from sertk.reports.plots.embedding import draw_points, embed, read_points
 from sertk.reports.plots.pictures import fitted
 from sertk.reports.plots.recall import class_recalls, recall_figure
 from sertk.reports.plots.scatter import group_points, scatter_figure
+from sertk.reports.writing import write_results
 
 EMOTIONS = ["angry", "calm", "disgust", "fearful", "happy", "neutral", "sad", "surprised"]
 LONG_NAME = "blstm_capsule features_fbank128_model.capsules4_training.max_epochs30"

@@ -11,7 +11,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import write_json
 from sertk.evaluation.results import score
 from sertk.evaluation.runs import read_runs
-from sertk.reports.outputs import draw_sweep
+from sertk.reports.figures import draw_sweep
 from sertk.reports.plots.sweep import sweep_figure, swept_number
 
 KEY = "steps.encoder.model.units"

@@ -5,8 +5,8 @@ from pathlib import Path
 from sertk.core.files import read_yaml, write_text
 from sertk.experiments.layout import read_epochs
 from sertk.experiments.pretrained import decoded_parts
-from sertk.reports.pages import markdown_table
-from sertk.reports.tables import percent
+from sertk.reports.formatting import percent
+from sertk.reports.markdown import markdown_table
 
 
 def write_asr_page(exp_dir):

@@ -1,15 +1,14 @@
-"""One page of several experiments' results, beside published figures and against a baseline."""
+"""The page of a report: several experiments' results, beside published figures and against a baseline."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.evaluation.results import is_random, read_results
 from sertk.reports import baseline
+from sertk.reports.blocks import Heading, Listing, Table, Text, listed
 from sertk.reports.cross import cross_section
 from sertk.reports.dimensions import dimensions_section
-from sertk.reports.pages import Heading, Listing, Table, Text, listed
-from sertk.reports.published import card_task
-from sertk.reports.tables import (
+from sertk.reports.formatting import (
     FEW_SPEAKERS_NOTE,
     NAMES,
     NOTHING,
@@ -22,6 +21,7 @@ from sertk.reports.tables import (
     system_name,
     task_name,
 )
+from sertk.reports.published import card_task
 
 HEADER = [
     "system",
@@ -69,10 +69,10 @@ class Scored:
         return system_name(self.results["experiment"])
 
 
-def report(experiments, title="Results", published=(), against=None):
+def report_page(experiments, title="Results", published=(), against=None):
     """The page of `Scored` experiments: a section per corpus, label set and protocol, in their order.
 
-    `published` are `Figure`s, shown beside the experiments they match, and by themselves where they match
+    `published` are `PublishedFigure`s, shown beside the experiments they match, and by themselves where they match
     none; they order the rows. `against` is the `Baseline` that every other experiment is compared with.
     """
     groups = {}

@@ -1,6 +1,7 @@
-"""What a page can show of each system beside its tables: figures, speakers, mistakes to hear."""
+"""What a report in HTML shows of each system: its page and figures, its speakers, its mistakes to hear."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -8,12 +9,12 @@ from sertk.evaluation.metrics import class_metrics, scores
 from sertk.evaluation.mistakes import confident_mistakes
 from sertk.evaluation.results import speaker_confusions
 from sertk.evaluation.runs import read_runs
-from sertk.reports.html import Drawing, Folded, Image, Sound
-from sertk.reports.outputs import draw_confusion, draw_curves, draw_recalls, read_commands
-from sertk.reports.pages import Heading, Picture, Table, Text
+from sertk.reports.blocks import Drawing, Folded, Heading, Image, Picture, Sound, Table, Text
+from sertk.reports.experiment_page import experiment_page, read_commands
+from sertk.reports.figures import draw_recalls, page_figures
+from sertk.reports.formatting import NOTHING, percent, task_name
 from sertk.reports.plots.recall import HATCHES
 from sertk.reports.published import card_task
-from sertk.reports.tables import NOTHING, percent, results_page, task_name
 
 LARGEST_PICTURE = 1_000_000  # bytes
 MISTAKES = (
@@ -22,7 +23,7 @@ MISTAKES = (
 )
 
 
-def details(experiments, mistakes, recordings):
+def system_sections(experiments, mistakes, recordings):
     """Blocks for `Scored` experiments, those of a task together, each system's folded.
 
     `mistakes` is how many utterances are listed of each, and `recordings` the `Recordings` to hear them.
@@ -45,12 +46,10 @@ def _system(experiment, mistakes, recordings):
     folder, results = experiment.folder, experiment.results
     runs = read_runs(folder, results["labels"])
     has_curves = any(run.epochs for run in runs)
-    figures = {"confusion.png": draw_confusion(results), "recall.png": draw_recalls([folder])}
-    if has_curves:
-        figures["curves.png"] = draw_curves(folder)
+    figures = page_figures(results, runs, has_curves)
     blocks = [
-        Drawing(block.title, figures[block.file]) if isinstance(block, Picture) else block
-        for block in results_page(results, read_commands(folder), has_curves)[1:]
+        Drawing(block.title, figures[Path(block.file).stem]) if isinstance(block, Picture) else block
+        for block in experiment_page(results, read_commands(folder), has_curves)[1:]
     ]
     blocks += [Heading("Speakers"), _speakers_table(runs, results["labels"])]
     if mistakes:

@@ -1,0 +1,84 @@
+"""What a page is made of: blocks, which markdown.py and html.py write.
+
+The texts of all blocks are Markdown's inline markup as far as **strong**, *emphasis* and \\* (a star) go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Heading:
+    text: str
+    level: int = 2  # 1 is the page's
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True)
+class Listing:
+    items: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    header: list
+    rows: list[list]
+    left: int = 1  # columns that are aligned left; the others right
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture beside the page."""
+
+    title: str
+    file: str
+
+
+@dataclass(frozen=True)
+class Code:
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure that is part of the page."""
+
+    title: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
+class Image:
+    """A PNG picture that is part of the page."""
+
+    title: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A recording as FLAC, which is the cell of a table."""
+
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Blocks that show when their title is clicked."""
+
+    title: str
+    blocks: list
+
+
+def listed(heading, items):
+    """A list under its heading, and nothing where there are no items."""
+    return [Text(f"{heading}:"), Listing(list(items))] if items else []
