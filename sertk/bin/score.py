@@ -62,8 +62,9 @@ def _score(experiment, args):
 def _compare(args):
     from sertk.evaluation.comparison import compare
     from sertk.reports.comparison_page import comparison_page
+    from sertk.reports.markdown import markdown
 
-    print(comparison_page(compare(*args.compare, args.draws, args.seed)), end="")
+    print(markdown(comparison_page(compare(*args.compare, args.draws, args.seed))), end="")
 
 
 def main(argv=None):

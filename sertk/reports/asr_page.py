@@ -1,12 +1,13 @@
-"""The page of a speech recogniser's results."""
+"""The page of a speech network: how well it recognises words."""
 
 from pathlib import Path
 
 from sertk.core.files import read_yaml, write_text
 from sertk.experiments.layout import read_epochs
 from sertk.experiments.pretrained import decoded_parts
+from sertk.reports.blocks import Heading, Listing, Table
 from sertk.reports.formatting import percent
-from sertk.reports.markdown import markdown_table
+from sertk.reports.markdown import markdown
 
 
 def write_asr_page(exp_dir):
@@ -29,15 +30,9 @@ def write_asr_page(exp_dir):
         f"chosen: epoch {best['epoch']}, by the CER on the dev part, which is {percent(best['valid_cer'])} %",
         "decoding: best path, no language model",
     ]
-    write_text(
-        exp_dir / "RESULTS.md",
-        "\n".join(
-            [
-                f"# {exp_dir.name}: speech recognition",
-                "",
-                markdown_table(("part", "utterances", "hours", "CER %", "WER %"), rows),
-                *(f"- {fact}" for fact in facts),
-                "",
-            ]
-        ),
-    )
+    page = [
+        Heading(f"{exp_dir.name}: speech recognition", 1),
+        Table(("part", "utterances", "hours", "CER %", "WER %"), rows),
+        Listing(facts),
+    ]
+    write_text(exp_dir / "RESULTS.md", markdown(page))

@@ -1,6 +1,6 @@
 """What a page is made of: blocks, which markdown.py and html.py write.
 
-The texts of all blocks are Markdown's inline markup as far as **strong**, *emphasis* and \\* (a star) go.
+All texts show as they are, whatever their characters, but for those of markdown.Marked.
 """
 
 from __future__ import annotations

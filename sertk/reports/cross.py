@@ -3,8 +3,9 @@
 from sertk.evaluation.results import is_scored, read_results
 from sertk.reports.blocks import Heading, Table, Text
 from sertk.reports.formatting import NOTHING, percent
+from sertk.reports.markdown import Marked
 
-LEGEND = (
+LEGEND = Marked(
     "UAR %, all runs pooled, and its standard deviation over runs, by the corpus and label set that is tested. "
     "*Slanted*: within the corpus, by the protocol of the training. In brackets: of how many of the system's "
     "classes there are utterances, where not of all; UAR is over these alone, so that chance is not the same."
@@ -20,7 +21,7 @@ def cross_section(experiments):
     for experiment in experiments:
         others = [folder for folder in sorted(experiment.folder.glob("decode_*")) if is_scored(folder)]
         if others:
-            cells = {_tested_on(experiment.card): f"*{_cell(experiment.results)}*"}
+            cells = {_tested_on(experiment.card): Marked("*{}*").format(_cell(experiment.results))}
             for results in map(read_results, others):
                 cells[_tested_on(results["card"])] = _cell(results)
             trained_on = f"{_tested_on(experiment.card)}, protocol {experiment.card['protocol']}"

@@ -21,13 +21,14 @@ from sertk.reports.formatting import (
     task_name,
     words,
 )
+from sertk.reports.markdown import Marked
 
 
 def experiment_page(results, commands=(), curves=False):
     """The page of one experiment; `commands` are the command lines that made it."""
     identity = results["experiment"]
     page = [Heading(f"{system_name(identity)}: {task_name(identity)}", 1)]
-    page += [Text(f"**Warning:** {warning}.") for warning in results["warnings"]]
+    page += [Text(Marked("**Warning:** {}.").format(warning)) for warning in results["warnings"]]
     page += [Heading("Result"), *_metrics_section(results)]
     page += [Heading("Protocol card"), *card_section(results["card"], results["labels"])]
     page += [Heading("Folds and seeds"), _runs_table(results)]
@@ -58,7 +59,7 @@ def card_section(card, labels):
     apart = [key for key, value in card.items() if key.endswith("counts") and _are_counts(value)]
     apart += ["folds"] * has_fold_table
     keys = [*CARD_KEYS, *(key for key in card if key not in CARD_KEYS)]
-    blocks = [Listing([f"{words(key)}: {plain(card[key])}" for key in keys if key not in apart])]
+    blocks = [Listing([Marked("{}: {}").format(words(key), plain(card[key])) for key in keys if key not in apart])]
     blocks += [_counts_table(key, card[key], labels) for key in apart if key != "folds"]
     if has_fold_table:
         columns = [key for key in dict.fromkeys(key for fold in folds for key in fold) if key != "sha256"]
@@ -89,7 +90,7 @@ def _metrics_section(results):
         f"Interval: by bootstrap, {intervals['draws']} draws of {intervals['speakers']} speakers, each "
         "with all utterances of all runs; it covers the choice of speakers, not that of seeds."
     )
-    blocks = [Table(["%", "pooled", "95 % interval", *columns.values()], rows), Text(text)]
+    blocks = [Table(["%", "pooled", "95 % interval", *columns.values()], rows), Text(Marked(text))]
     return blocks + [Text(FEW_SPEAKERS_NOTE)] * intervals["descriptive"]
 
 
@@ -175,7 +176,7 @@ def _count_rows(counts, path=""):
 def _shortened(value):
     """As `plain`, with more than eight items of a list as their number and the ends."""
     if isinstance(value, list) and len(value) > 8:
-        return f"{len(value)}: {plain(value[0])} ... {plain(value[-1])}"
+        return Marked("{}: {} ... {}").format(len(value), plain(value[0]), plain(value[-1]))
     return plain(value)
 
 

@@ -1,10 +1,11 @@
 """Figures and facts of results as text: percent with one decimal, nothing typed by hand."""
 
 from sertk.evaluation.results import is_random
+from sertk.reports.markdown import Marked
 
 NAMES = {"uar": "UAR", "accuracy": "accuracy", "macro_f1": "macro-F1", "weighted_f1": "weighted F1"}
 NOTHING = "-"
-FEW_SPEAKERS_NOTE = "\\* fewer than ten speakers: the interval describes these speakers and no others."
+FEW_SPEAKERS_NOTE = "* fewer than ten speakers: the interval describes these speakers and no others."
 
 
 def percent(fraction):
@@ -84,12 +85,13 @@ def folds_text(results):
 def plain(value):
     """A value of a card, nested or not, on one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{words(key)} {plain(item)}" for key, item in value.items()) or NOTHING
+        items = (Marked("{} {}").format(words(key), plain(item)) for key, item in value.items())
+        return Marked(", ").join(items) or NOTHING
     if isinstance(value, list):
         items = [plain(item) for item in value]
-        return ("; " if any("," in item for item in items) else ", ").join(items) or NOTHING
+        return Marked("; " if any("," in item for item in items) else ", ").join(items) or NOTHING
     if isinstance(value, bool):
-        return "yes" if value else "**no**"
+        return "yes" if value else Marked("**no**")
     return "not stated" if value is None else " ".join(str(value).split())
 
 

@@ -3,9 +3,11 @@
 import base64
 import hashlib
 import html
-import re
+
+from markdown_it import MarkdownIt
 
 from sertk.reports.blocks import Code, Drawing, Folded, Heading, Image, Listing, Sound, Table, Text
+from sertk.reports.markdown import inline
 from sertk.reports.plots.inline import inline_svg
 
 STYLE = """
@@ -34,6 +36,7 @@ pre { background: var(--shade); overflow-x: auto; padding: .75rem; overflow-wrap
 audio { display: block; width: 16rem; height: 2rem }
 """
 POLICY = "default-src 'none'; style-src '{}'; img-src data:; media-src data:; base-uri 'none'; form-action 'none'"
+MARKDOWN = MarkdownIt("zero").enable(["emphasis", "escape"])  # all the markup that a text may have
 LONG = 40  # characters from which on a cell's text may be broken
 
 
@@ -55,10 +58,8 @@ def _html(blocks):
 
 
 def _marked(text):
-    """Escaped text, with elements for the inline markup that blocks.py describes."""
-    text = html.escape(str(text)).replace("\\*", "&#42;")
-    text = re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", text)
-    return re.sub(r"(?<![\w*])\*(\w[^*]*)\*(?!\w)", r"<em>\1</em>", text)
+    """A text of a block, its markup as elements."""
+    return MARKDOWN.renderInline(inline(text))
 
 
 def _table(table):

@@ -1,6 +1,53 @@
-"""Pages as Markdown."""
+"""Pages as Markdown. A text shows as it is, whatever its characters; only one that is Marked has markup."""
+
+import re
 
 from sertk.reports.blocks import Code, Heading, Listing, Picture, Table, Text
+
+MARKUP = re.compile(  # what would begin markup anywhere in a line; what could only end it is left as it is
+    r"""
+    \\ (?= [!-/:-@\[-`{-~] | $ )                # an escape
+    | `+                                        # code
+    | \*+ (?= [^\s*!-/:-@\[-`{-~] )             # emphasis, before a letter
+    | (?<! [^\W_] ) (?<! \* ) \*+ (?= [^\s*] )  # emphasis, after no letter
+    | (?<! \w ) _+ (?= [^\s_] )                 # emphasis, which is none inside a word
+    | ~~+                                       # a line through the text
+    | < (?= \S )                                # an element
+    | & (?= \#? \w+ ; )                         # a character's name
+    | \] (?= \( )                               # a link
+    | \$ (?= [^$]+ \$ )                         # a formula, on some sites
+    """,
+    re.VERBOSE,
+)
+START = re.compile(  # what would begin something else than a paragraph; a list's number stands before its mark
+    r"""
+    ^ ( \d{1,9} (?= [.)] (\s|$) )
+      | (?= [-+*] (\s|$)            # a list
+          | \#{1,6} (\s|$)          # a heading
+          | >                       # a quotation
+          | [-*_] [-*_\s]* $        # a rule
+          | \[ [^\]]+ \] :          # the address of links
+        )
+      )
+    """,
+    re.VERBOSE,
+)
+
+
+class Marked(str):
+    """A text with Markdown's **strong** and *emphasis*; what is put into it shows as it is unless it is Marked too."""
+
+    def format(self, *values):
+        return Marked(str.format(self, *map(inline, values)))
+
+    def join(self, texts):
+        return Marked(str.join(self, map(inline, texts)))
+
+
+def inline(text):
+    """A text, or anything that has one, as a line of Markdown inside another."""
+    line = " ".join(str(text).split())
+    return line if isinstance(text, Marked) else MARKUP.sub(_escaped, line)
 
 
 def markdown(blocks):
@@ -8,22 +55,37 @@ def markdown(blocks):
     return "\n".join(_MARKDOWN[type(block)](block) for block in blocks)
 
 
-def markdown_table(header, rows, left=1):
-    rule = ["-" if number < left else "-:" for number in range(len(header))]
-    lines = [[_cell(value) for value in row] for row in [header, *rows]]
+def _escaped(match):
+    return "".join(f"\\{character}" for character in match[0])
+
+
+def _line(text):
+    return START.sub(r"\1\\", inline(text))
+
+
+def _heading(block):
+    text = re.sub(r"(?<!\S)(#+)$", r"\\\1", inline(block.text))
+    return f"{'#' * block.level} {text}\n"
+
+
+def _table(block):
+    rule = ["-" if number < block.left else "-:" for number in range(len(block.header))]
+    lines = [[inline(value).replace("|", "\\|") for value in row] for row in [block.header, *block.rows]]
     lines.insert(1, rule)
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _cell(value):
-    return " ".join(str(value).split()).replace("|", "\\|")
+def _code(block):
+    text = "\n".join(block.lines)
+    fence = "`" * max([4, *(1 + len(run) for run in re.findall("`+", text))])
+    return f"{fence}\n{text}\n{fence}\n"
 
 
 _MARKDOWN = {
-    Heading: lambda block: f"{'#' * block.level} {block.text}\n",
-    Text: lambda block: f"{block.text}\n",
-    Listing: lambda block: "".join(f"- {item}\n" for item in block.items),
-    Table: lambda block: markdown_table(block.header, block.rows, block.left),
-    Picture: lambda block: f"![{block.title}]({block.file})\n",
-    Code: lambda block: "````\n" + "\n".join(block.lines) + "\n````\n",
+    Heading: _heading,
+    Text: lambda block: f"{_line(block.text)}\n",
+    Listing: lambda block: "".join(f"- {_line(item)}\n" for item in block.items),
+    Table: _table,
+    Picture: lambda block: f"![{inline(block.title)}]({block.file})\n",
+    Code: _code,
 }

@@ -21,6 +21,7 @@ from sertk.reports.formatting import (
     system_name,
     task_name,
 )
+from sertk.reports.markdown import Marked
 from sertk.reports.published import card_task
 
 HEADER = [
@@ -40,7 +41,9 @@ KEY_FACTS = {  # of a card: what it is called, and what it is where the card lac
     "rule": ("split rule", None),
     "source": ("split", None),
 }
-SHARED_SPEAKERS = "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**"
+SHARED_SPEAKERS = Marked(
+    "**The same speakers are trained on and tested: these scores do not carry over to new speakers.**"
+)
 LEGEND = (
     "UAR, accuracy, F1: mean ± standard deviation over the repeats, which are the seeds, each with its folds "
     "pooled, or the splits of a random protocol; UAR with the 95 % bootstrap interval over speakers, all "
@@ -180,7 +183,7 @@ def _facts(group):
         if not any(key in experiment.card for experiment in group):
             continue
         values = [plain(experiment.card.get(key, absent)) for experiment in group]
-        lines.append(f"{name}: {_shared(group, values)}")
+        lines.append(Marked("{}: {}").format(name, _shared(group, values)))
     if any(experiment.results["folds_scored"]["missing"] for experiment in group):
         what = "splits" if is_random(group[0].card) else "folds"
         values = [folds_text(experiment.results) for experiment in group]
@@ -195,7 +198,8 @@ def _shared(group, values):
         holders.setdefault(value, []).append(experiment.name)
     if len(holders) == 1:
         return next(iter(holders))
-    return "; ".join(f"{value} for {', '.join(systems)}" for value, systems in holders.items())
+    shared = (Marked("{} for {}").format(value, ", ".join(systems)) for value, systems in holders.items())
+    return Marked("; ").join(shared)
 
 
 def _warnings(group):

@@ -19,7 +19,7 @@ from sertk.evaluation.results import score
 from sertk.evaluation.runs import read_runs
 from sertk.reports.blocks import Code, Heading, Listing, Table, Text
 from sertk.reports.html import html_page
-from sertk.reports.markdown import markdown
+from sertk.reports.markdown import Marked, markdown
 from sertk.reports.plots.inline import inline_svg
 from sertk.reports.recordings import LONGEST, MOST_BYTES, RATE, Recordings, flac
 
@@ -138,17 +138,19 @@ def test_text_stays_text_whatever_its_characters(tmp_path):
 def test_both_renderings_hold_the_same_text():
     blocks = [
         Heading("A & B", 1),
-        Text("**no**, *Seeds*: 2 * 3, Feature* + x; Feature* + y \\* few"),
+        Text(Marked("**no**, *Seeds*: 2 * 3, Feature* + x; {}").format("Feature* + *y*")),
+        Text("* few"),
         Listing(["<x>"]),
         Table(["a", "b"], [["[1, 2]*", 3]]),
         Code(["a <b>"]),
     ]
     page = html_page("T", blocks)
     assert "<h1>A &amp; B</h1>" in page and "<li>&lt;x&gt;</li>" in page and ">a &lt;b&gt;</pre>" in page
-    assert "<strong>no</strong>, <em>Seeds</em>: 2 * 3, Feature* + x; Feature* + y &#42; few</p>" in page
+    assert "<strong>no</strong>, <em>Seeds</em>: 2 * 3, Feature* + x; Feature* + *y*</p>" in page
+    assert "<p>* few</p>" in page
     assert '<td class="left">[1, 2]*</td><td>3</td>' in page
     assert markdown(blocks) == (
-        "# A & B\n\n**no**, *Seeds*: 2 * 3, Feature* + x; Feature* + y \\* few\n\n- <x>\n\n"
+        "# A & B\n\n**no**, *Seeds*: 2 * 3, Feature* + x; Feature* + \\*y*\n\n\\* few\n\n- \\<x>\n\n"
         "| a | b |\n| - | -: |\n| [1, 2]* | 3 |\n\n````\na <b>\n````\n"
     )
 

@@ -16,9 +16,10 @@ from scipy import stats
 
 from sertk.bin import score
 from sertk.evaluation.comparison import compare
+from sertk.reports.blocks import Table
 from sertk.reports.experiment_page import card_section
 from sertk.reports.formatting import interval, mean_sd
-from sertk.reports.markdown import markdown, markdown_table
+from sertk.reports.markdown import markdown
 
 PICTURES = [f"{kind}.{suffix}" for kind in ("confusion", "curves", "recall") for suffix in ("png", "svg")]
 OUTPUTS = ("results.json", "RESULTS.md", *PICTURES)
@@ -117,7 +118,7 @@ def test_compare_refuses_what_is_not_paired(tmp_path, capsys):
 
 
 def test_table_cells():
-    assert markdown_table(["a", "b"], [["x|y\nz", 1]]) == "| a | b |\n| - | -: |\n| x\\|y z | 1 |\n"
+    assert markdown([Table(["a", "b"], [["x|y\nz", 1]])]) == "| a | b |\n| - | -: |\n| x\\|y z | 1 |\n"
     assert mean_sd({"mean": 0.5624, "sd": 0.0126}) == "56.2 ± 1.3"
     assert mean_sd({"mean": 0.5624, "sd": None}) == "56.2"
     assert interval({"uar": [0.5, 0.62], "descriptive": True}, "uar") == "[50.0, 62.0]*"
