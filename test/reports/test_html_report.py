@@ -24,7 +24,7 @@ from sertk.reports.plots.inline import inline_svg
 from sertk.reports.recordings import LONGEST, MOST_BYTES, RATE, Recordings, flac
 
 VOID = {"meta", "img", "br"}
-HOSTILE = '<script>alert("x")</script>&\'$\\frac$'
+HOSTILE = '<script>alert("x")</script>&\'$\\frac$*a*_b_ `c`|&lt;'
 ROWS = [
     ("a-1", "a", "sad", "happy"),
     ("a-2", "a", "sad", "sad"),
