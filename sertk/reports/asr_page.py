@@ -17,7 +17,7 @@ def write_asr_page(exp_dir):
     model = ", ".join(f"{key} {value}" for key, value in config["model"].items() if key != "name")
     best = min(read_epochs(exp_dir), key=lambda line: line["valid_cer"])
     rows = [
-        (name, each["utterances"], f"{each['hours']:.2f}", percent(each["cer"]), percent(each["wer"]))
+        [name, each["utterances"], f"{each['hours']:.2f}", percent(each["cer"]), percent(each["wer"])]
         for name, each in decoded_parts(exp_dir).items()
     ]
     facts = [
@@ -32,7 +32,7 @@ def write_asr_page(exp_dir):
     ]
     page = [
         Heading(f"{exp_dir.name}: speech recognition", 1),
-        Table(("part", "utterances", "hours", "CER %", "WER %"), rows),
+        Table(["part", "utterances", "hours", "CER %", "WER %"], rows),
         Listing(facts),
     ]
     write_text(exp_dir / "RESULTS.md", markdown(page))

@@ -21,7 +21,7 @@ def cross_section(experiments):
     for experiment in experiments:
         others = [folder for folder in sorted(experiment.folder.glob("decode_*")) if is_scored(folder)]
         if others:
-            cells = {_tested_on(experiment.card): Marked("*{}*").format(_cell(experiment.results))}
+            cells: dict[str, str] = {_tested_on(experiment.card): Marked("*{}*").format(_cell(experiment.results))}
             for results in map(read_results, others):
                 cells[_tested_on(results["card"])] = _cell(results)
             trained_on = f"{_tested_on(experiment.card)}, protocol {experiment.card['protocol']}"

@@ -21,12 +21,12 @@ def inline_svg(figure, title):
     written = io.StringIO()
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    with matplotlib.rc_context(STABLE_IDS | {"svg.fonttype": "none"}):
+    with matplotlib.rc_context({**STABLE_IDS, "svg.fonttype": "none"}):
         figure.savefig(written, format="svg", metadata=METADATA[".svg"])
     text = NO_XML.sub("\ufffd", written.getvalue())
     root = ElementTree.fromstring(text)
-    root.remove(root.find(f"{SVG}metadata"))
-    root.remove(root.find(f"{SVG}defs"))  # the first, which holds the style of all elements
+    for name in ("metadata", "defs"):  # the first defs holds the style of all elements
+        root.remove(next(root.iterfind(f"{SVG}{name}")))
     prefix = hashlib.sha256(text.encode()).hexdigest()[:8]
     for element in root.iter():
         element.tag = element.tag.removeprefix(SVG)

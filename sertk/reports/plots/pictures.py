@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -15,7 +16,7 @@ METADATA = {
     ".svg": {"Creator": None, "Date": None},
     ".pdf": {"CreationDate": None, "Producer": None, "Creator": None},
 }
-STABLE_IDS = {"svg.hashsalt": "sertk"}
+STABLE_IDS: dict[Any, str] = {"svg.hashsalt": "sertk"}
 
 MARKERS = "osD^vP*X<>"
 DASHES = ["-", "--", "-.", ":", (0, (9, 2)), (0, (6, 2, 1, 2, 1, 2)), (0, (3, 3)), (0, (1, 4)), (0, (12, 6))]
