@@ -21,7 +21,7 @@ from sertk.inference.inputs import read_split
 from sertk.inference.trained import TrainedModel
 from sertk.inference.vectors import extract_features
 from sertk.predicting.load import load_recognizer
-from sertk.reports.outputs import write_results
+from sertk.reports.writing import write_results
 from sertk.training.part import logging_to, train_part
 
 log = logging.getLogger(__name__)
