@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from sertk.bin import synthesise_mini
-
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(r"^```(?:python|yaml|bash)\n# (?P<head>[^\n]+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINES = re.compile(r"(?P<file>\S+), (?P<where>in|before) (?P<name>\w+)")
@@ -20,7 +18,7 @@ LINES = re.compile(r"(?P<file>\S+), (?P<where>in|before) (?P<name>\w+)")
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of the project, with two sentences of each voice of the mini corpus."""
+    """A copy of the project."""
     pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
     tree = tmp_path_factory.mktemp("tree")
     ignored = shutil.ignore_patterns("data", "exp", "downloads", "log", "__pycache__")
@@ -28,7 +26,6 @@ def tree(tmp_path_factory):
         shutil.copytree(ROOT / name, tree / name, symlinks=True, ignore=ignored)
     shutil.copytree(ROOT / "test", tree / "test", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", tree)
-    assert synthesise_mini.main(["--sentences", "2", str(tree / "egs/mini/downloads/mini")]) == 0
     return tree
 
 
