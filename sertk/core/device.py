@@ -28,10 +28,10 @@ def find_device(name):
 
 
 def keep_freed_memory():
-    """Lets the process keep large freed buffers for the next step, where the C library is glibc.
+    """Lets the process keep large freed buffers for the next update, where the C library is glibc.
 
-    Otherwise they go back to the system and are mapped anew, page by page, in every training step and for every
-    recording: a tenth of a large step's time, half of a small one's, a third of an F0 track's.
+    Otherwise they go back to the system and are mapped anew, page by page, in every update of a training and for every
+    recording: a tenth of a large update's time, half of a small one's, a third of an F0 track's.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:

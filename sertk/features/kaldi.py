@@ -190,8 +190,8 @@ def add_differences(features, order=2, window=2):
 @functools.lru_cache
 def _difference_kernels(order, window):
     """(2 * order * window + 1, order + 1): column n is the centred kernel of order n."""
-    steps = torch.arange(-window, window + 1, dtype=torch.float64)
-    weights = steps / steps.square().sum()
+    offsets = torch.arange(-window, window + 1, dtype=torch.float64)
+    weights = offsets / offsets.square().sum()
     size = 2 * order * window + 1
     kernel = torch.ones(1, dtype=torch.float64)
     kernels = torch.zeros(size, order + 1, dtype=torch.float64)

@@ -45,12 +45,12 @@ class Correlation:
     def add(self, values):
         values = values.astype(np.float64)
         means = values.mean(0)
-        own, step = values - means, means - self.means
+        own, difference = values - means, means - self.means
         rows = self.rows + len(values)
         weight = self.rows * len(values) / rows
-        self.squares = self.squares + np.square(own).sum(0) + weight * step**2
-        self.products = self.products + own[:, -1] @ own + weight * step[-1] * step
-        self.means = self.means + step * len(values) / rows
+        self.squares = self.squares + np.square(own).sum(0) + weight * difference**2
+        self.products = self.products + own[:, -1] @ own + weight * difference[-1] * difference
+        self.means = self.means + difference * len(values) / rows
         self.rows = rows
 
     def values(self):

@@ -78,6 +78,6 @@ class TrainedModel(LoadedModel):
 
 def load_pretrained(run_dir, asr, device):
     """The TrainedModel of a run's recogniser, as an earlier part that extracts the layer."""
-    recogniser = TrainedModel(kept_pretrained(run_dir, asr), device)
-    recogniser.config = dataclasses.replace(recogniser.config, extract=recogniser.model.layers[asr.layer - 1])
-    return recogniser
+    pretrained = TrainedModel(kept_pretrained(run_dir, asr), device)
+    pretrained.config = dataclasses.replace(pretrained.config, extract=pretrained.model.layers[asr.layer - 1])
+    return pretrained

@@ -23,7 +23,7 @@ class AttentionPool(nn.Module):
     """Scores as sums over all places of a map per class (top-down) times one that all share (bottom-up).
 
     forward: (batch, channels, height, width) to (batch, classes); Li et al. 2018, Eq. 8. The bottom-up map is
-    a softmax over the places unless `softmax` is false. `pooling` is the last step over the places: their sum,
+    a softmax over the places unless `softmax` is false. `pooling` is what is done last over the places: their sum,
     or their mean, which the paper writes and which after a softmax divides the scores by the number of places.
     """
 

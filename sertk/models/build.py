@@ -24,6 +24,6 @@ def build_model(config, dims, classes):
         return build_network(config.model, Shape(dims, classes, frames))
     (stream,) = filter(is_asr, dims)
     own = config.asr.pretrained
-    recogniser = build_model(own, {own.features[0]: dims[stream]}, config.asr.tokens)
-    model = build_network(config.model, Shape({**dims, stream: recogniser.width}, classes, frames))
-    return Transfer(model, recogniser, stream, config.asr.unfreeze)
+    pretrained = build_model(own, {own.features[0]: dims[stream]}, config.asr.tokens)
+    model = build_network(config.model, Shape({**dims, stream: pretrained.width}, classes, frames))
+    return Transfer(model, pretrained, stream, config.asr.unfreeze)

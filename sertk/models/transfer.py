@@ -14,27 +14,27 @@ class Transfer(nn.Module):
     it trains: batch normalisation keeps its statistics, and only the recurrent layers `unfreeze`, from 1, learn.
     """
 
-    def __init__(self, model, recogniser, stream, unfreeze=()):
+    def __init__(self, model, pretrained, stream, unfreeze=()):
         super().__init__()
         for name in ("layers", "sequences", "framewise", "needs_labels", "needs_numbers"):
             setattr(self, name, getattr(model, name))
-        self.model, self.recogniser, self.stream = model, recogniser, stream
-        for parameter in recogniser.parameters():
+        self.model, self.pretrained, self.stream = model, pretrained, stream
+        for parameter in pretrained.parameters():
             parameter.requires_grad = False
         for layer in unfreeze:
-            for parameter in recogniser.grus[layer - 1].parameters():
+            for parameter in pretrained.grus[layer - 1].parameters():
                 parameter.requires_grad = True
 
     def train(self, mode=True):
         super().train(mode)
-        self.recogniser.eval()
-        self.recogniser.grus.train(mode)  # the same without dropout, but cuDNN has no gradients in evaluation
+        self.pretrained.eval()
+        self.pretrained.grus.train(mode)  # the same without dropout, but cuDNN has no gradients in evaluation
         return self
 
     def seen(self, batch):
         """The Batch as the model takes it."""
-        layer = self.recogniser.layers.index(self.stream) + 1
-        values = Padded(*self.recogniser.hidden(batch.streams[self.stream], layer))
+        layer = self.pretrained.layers.index(self.stream) + 1
+        values = Padded(*self.pretrained.hidden(batch.streams[self.stream], layer))
         return dataclasses.replace(batch, streams={**batch.streams, self.stream: values})
 
     def forward(self, batch):

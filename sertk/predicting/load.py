@@ -57,8 +57,8 @@ def load_run(run_dir, device):
 
     load()
     reused = [model.config.asr for model in models.values() if model.config.asr and not model.config.asr.in_loop]
-    recogniser = {"asr": load_pretrained(run_dir, reused[0], device)} if reused else {}
-    return recogniser | {f"steps/{name}" if name else "model": model for name, model in models.items()}
+    pretrained = {"asr": load_pretrained(run_dir, reused[0], device)} if reused else {}
+    return pretrained | {f"steps/{name}" if name else "model": model for name, model in models.items()}
 
 
 def run_card(run_dir):

@@ -23,6 +23,7 @@ from sertk.core.files import write_aside
 from sertk.core.typed import build
 from sertk.inference.trained import LoadedModel
 from sertk.models.build import build_model
+from sertk.training.checkpoint import current_names
 
 FORMAT = 1
 MANIFEST = "model.json"
@@ -144,7 +145,7 @@ def load_part(where, description, content, device):
         raise SertkError(f"{where}: not readable weights: {' '.join(str(error).split())[:200]}") from error
     with refused(where):
         checkpoint = {
-            "model": weights["model"],
+            "model": current_names(weights["model"]),
             "task": {**description, "normalisers": weights["normalisers"]},
         }
         check_sizes(checkpoint, where)

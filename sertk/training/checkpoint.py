@@ -1,5 +1,6 @@
 """Checkpoints: everything needed to go on, loadable with weights_only."""
 
+import re
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -72,11 +73,17 @@ def load_checkpoint(path, task, optimiser, average):
 def read_checkpoint(path):
     """A checkpoint's content on the CPU; raises SertkError when it is damaged."""
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        return content | {key: current_names(content[key]) for key in ("model", "average") if content.get(key)}
     except FileNotFoundError as error:
         raise SertkError(f"{path}: no trained model; stage 3 trains it") from error
     except Exception as error:
         raise SertkError(f"{path}: not a readable checkpoint: {' '.join(str(error).split())[:200]}") from error
+
+
+def current_names(weights):
+    """{name: weight} as networks call them now; a pretrained one in the loop was a `recogniser` before version 0.2."""
+    return {re.sub(r"^(module\.)?recogniser\.", r"\1pretrained.", name): value for name, value in weights.items()}
 
 
 def load_matching(model, path):

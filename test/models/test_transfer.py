@@ -35,7 +35,7 @@ def test_the_model_sees_the_layer_as_it_is_archived():
     transfer, batch = make_transfer(), make_batch()
     transfer.train()
     spectrogram = Batch(batch.items, {"spectrogram161": batch.streams["asr:2"]})
-    archived = transfer.recogniser.eval().vectors(spectrogram, "asr:2")
+    archived = transfer.pretrained.eval().vectors(spectrogram, "asr:2")
     assert archived.lengths.tolist() == output_lengths(LENGTHS).tolist()
     expected = transfer.model(Batch(batch.items, {"toy": batch.streams["toy"], "asr:2": archived}))
     torch.testing.assert_close(transfer(batch).scores, expected.scores)
@@ -45,9 +45,9 @@ def test_the_model_sees_the_layer_as_it_is_archived():
 
 def test_gradients_reach_the_layers_on_a_gpu_too():
     transfer = make_transfer((1,)).train()
-    grus = [each for each in transfer.recogniser.modules() if isinstance(each, torch.nn.GRU)]
+    grus = [each for each in transfer.pretrained.modules() if isinstance(each, torch.nn.GRU)]
     assert len(grus) == 3 and all(each.training and not each.dropout for each in grus)  # as cuDNN wants it
-    assert not any(each.training for each in transfer.recogniser.modules() if isinstance(each, MaskedBatchNorm))
+    assert not any(each.training for each in transfer.pretrained.modules() if isinstance(each, MaskedBatchNorm))
     assert not any(each.training for each in transfer.eval().modules())
 
 
@@ -60,7 +60,7 @@ def test_only_unfrozen_layers_learn_and_statistics_stay(unfreeze):
     transfer.loss(batch)[0].backward()
     optimiser.step()
     changed = {name for name, value in transfer.state_dict().items() if not torch.equal(value, before[name])}
-    learnt = {name.split(".")[2] for name in changed if name.startswith("recogniser.grus.")}
+    learnt = {name.split(".")[2] for name in changed if name.startswith("pretrained.grus.")}
     assert learnt == {str(layer - 1) for layer in unfreeze}
     assert not [name for name in changed if name.startswith("recogniser.") and ".grus." not in name]
     assert any(name.startswith("model.") for name in changed)

@@ -37,6 +37,6 @@ class FoldTask(Task):
         super().__init__(config, train, valid, DataDir(inputs.data).table("utt2spk"), labels.classes, device)
         if config.asr and config.asr.in_loop:
             weights = read_checkpoint(checkpoint(kept_pretrained(run.path, config.asr)))["model"]
-            self.model.recogniser.load_state_dict(weights)
+            self.model.pretrained.load_state_dict(weights)
         if config.training.imbalance == "weights":
             train.weights = balanced_weights(train.labels)
