@@ -62,5 +62,5 @@ def test_only_unfrozen_layers_learn_and_statistics_stay(unfreeze):
     changed = {name for name, value in transfer.state_dict().items() if not torch.equal(value, before[name])}
     learnt = {name.split(".")[2] for name in changed if name.startswith("pretrained.grus.")}
     assert learnt == {str(layer - 1) for layer in unfreeze}
-    assert not [name for name in changed if name.startswith("recogniser.") and ".grus." not in name]
+    assert not [name for name in changed if name.startswith("pretrained.") and ".grus." not in name]
     assert any(name.startswith("model.") for name in changed)
