@@ -29,7 +29,7 @@ from sertk.training.loop import autocast, choose_precision, make_optimiser, mean
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
 ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of a real one's
-CLASSES, UTTERANCES, FRAMES = 8, 1080, 370  # of RAVDESS's training parts
+CLASSES, UTTERANCES, FRAMES = 8, 1080, 370  # of RAVDESS's training splits
 MODELS_MEASURED = {  # title: config, settings, dims of the features, steps in the place of one
     "8 units": ("blstm", ["model.lstm_units=8"], 70, 20),
     "blstm_capsule": ("blstm_capsule", [], 70, 1),
@@ -72,7 +72,7 @@ def main():
 
 
 def random_dataset(config, dims):
-    """As many frames, or seconds of waveforms, as a training part of RAVDESS."""
+    """As many frames, or seconds of waveforms, as a training split of RAVDESS."""
     random = np.random.default_rng(0)
     names = [str(number) for number in range(UTTERANCES)]
     labels = torch.from_numpy(random.integers(CLASSES, size=UTTERANCES))

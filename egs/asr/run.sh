@@ -5,7 +5,7 @@
 #         1 data folders
 #         2 features
 #         3 tokens, training
-#         4 decoding of the dev and test parts, error rates
+#         4 decoding of the dev and test splits, error rates
 # With --download true stage 0 downloads what the sets name (all: 110 GB); --CORPUS_root DIR takes a copy on disk.
 # ./run.sh --help lists the options.
 set -euo pipefail
@@ -36,7 +36,7 @@ help_message="Usage: $0 [--stage N] [--stop_stage N] [--train_sets \"SET ...\"] 
        [--nj N] [--num_nodes N] [--ngpu N] [--num_threads N] [--mem 8G]
        [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true]
 models: $(list_names "$(basename -s .yaml conf/*.yaml)")
-SET: librispeech/PART, tedlium/PART or voxforge; PART is a folder of the release, such as train-clean-100"
+SET: librispeech/SUBSET, tedlium/SUBSET or voxforge; SUBSET is a folder of the release, such as train-clean-100"
 
 . utils/parse_options.sh
 
@@ -79,7 +79,7 @@ prepare_set() {  # SET: $data/sets/CORPUS_PART, unless it was made with the same
   local corpus=${1%%/*} folder=$data/sets/${1//\//_} given made options
   given=${corpus}_root
   options=(--min_seconds "$min_seconds" --max_seconds "$max_seconds")
-  [ "$corpus" = "$1" ] || options+=(--part "${1#*/}")
+  [ "$corpus" = "$1" ] || options+=(--subset "${1#*/}")
   [ "$partial" = false ] || options+=(--partial)
   options+=("$corpus" "${!given:-downloads/$corpus}")
   need "${!given:-downloads/$corpus}" 0

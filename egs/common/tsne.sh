@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Draws layers of a trained network in the plane, by t-SNE: the output layer for the training and the test part,
-# what each convolutional capsule gives for the test part (Jalal et al. 2019, Figs. 3 and 2), and, averaged over
+# Draws layers of a trained network in the plane, by t-SNE: the output layer for the training and the test split,
+# what each convolutional capsule gives for the test split (Jalal et al. 2019, Figs. 3 and 2), and, averaged over
 # frames, each layer of a speech recogniser that the network builds on (Lakomkin et al. 2017, Fig. 4).
 set -euo pipefail
 num_threads=1   # CPU threads
@@ -36,7 +36,7 @@ if grep -qx lower <<< "$layers"; then
   draw lower --by row "test=scp:$run/layers/lower_test.scp"
 fi
 if [ -e "$recogniser" ]; then
-  tested=$(mktemp -d)   # a data folder of the test part
+  tested=$(mktemp -d)   # a data folder of the test split
   trap 'rm -rf "$tested"' EXIT
   filter_scp.pl "$splits/fold$fold/test" "$data/labels/$labels" > "$tested/list"
   utils/subset_data_dir.sh --utt-list "$tested/list" "$data" "$tested/data"

@@ -59,7 +59,7 @@ def affine_of_stats(how, stats):
 
 
 class Normaliser:
-    """The normalisation transforms of one stream; global ones are fitted once, on a fold's training part."""
+    """The normalisation transforms of one stream; global ones are fitted once, on a fold's training split."""
 
     def __init__(self, transforms, fitted=None):
         self.transforms = [transform for transform in transforms if transform.scope != "window"]

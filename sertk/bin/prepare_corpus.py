@@ -8,7 +8,7 @@ from sertk.core.errors import UsageError
 from sertk.corpora import CORPORA
 
 # Options of single corpora: each goes to the functions in CORPORA that have such an argument.
-OWN_OPTIONS = ("transcriptions", "part", "min_seconds", "max_seconds")
+OWN_OPTIONS = ("transcriptions", "subset", "min_seconds", "max_seconds")
 
 
 def build_parser():
@@ -22,7 +22,7 @@ def build_parser():
     parser.add_argument("datadir", metavar="DATADIR", help="the data folder to write")
     parser.add_argument("--partial", action="store_true", help="accept a part of the corpus")
     parser.add_argument("--transcriptions", metavar="FILE", help="lines `utterance words...`, for the text (fau_aibo)")
-    parser.add_argument("--part", help="folder of the release, such as train-clean-100 (librispeech, tedlium)")
+    parser.add_argument("--subset", help="folder of the release, such as train-clean-100 (librispeech, tedlium)")
     parser.add_argument("--min_seconds", type=float, metavar="S", help="drop what is shorter (ASR corpora; default: 1)")
     parser.add_argument("--max_seconds", type=float, metavar="S", help="drop what is longer (ASR corpora; default: 15)")
     parser.add_argument("--nj", type=int, default=None, help="threads that read audio (default: the CPUs)")
@@ -37,8 +37,8 @@ def execute(args):
     parameters = inspect.signature(prepare).parameters
     for name in own.keys() - parameters.keys():
         raise UsageError(f"--{name}: not an option of {args.corpus}")
-    if "part" in parameters and args.part is None:
-        raise UsageError(f"{args.corpus} needs --part")
+    if "subset" in parameters and args.subset is None:
+        raise UsageError(f"{args.corpus} needs --subset")
     prepare(args.root, args.datadir, partial=args.partial, jobs=args.nj, **own)
 
 

@@ -169,7 +169,7 @@ class Config:
     training: Training = field(default_factory=Training)
     init: str | None = None  # an earlier part: weights of equal name and shape start from its best ones
     extract: str | None = None  # a layer: its vectors are a feature type of this name for the parts that follow
-    # Vectors of the training part come from so many trainings, each without the speakers it extracts; 0: from the one
+    # Vectors of the training split come from so many trainings, each without the speakers it extracts; 0: from the one
     crossfit: int = 0
 
     def __post_init__(self):

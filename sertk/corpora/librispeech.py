@@ -1,4 +1,4 @@
-"""LibriSpeech: read books, 1,000 hours in seven parts (Panayotov et al. 2015), and sets in the same layout."""
+"""LibriSpeech: read books, 1,000 hours in seven subsets (Panayotov et al. 2015), and sets in the same layout."""
 
 import logging
 import re
@@ -23,27 +23,27 @@ PUBLISHED = {
 NAME = re.compile(r"(\d+)-(\d+)-\d+")  # speaker, chapter, number
 
 
-def prepare(root, datadir, part, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
-    """Writes the data folder of the part `part` (a folder, such as train-clean-100) of the release under `root`.
+def prepare(root, datadir, subset, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
+    """Writes the data folder of the subset `subset` (a folder, such as train-clean-100) of the release under `root`.
 
     Speakers and utterances are named `librispeech-...`. Raises SertkError naming wrong lines, and unless
     `partial` for utterances without a recording or a text, unreadable ones and other than the published count.
     """
-    utterances = read_part(root, part, partial)
-    if part not in PUBLISHED:
-        logger.info("%s: not a part of LibriSpeech, whose number of utterances is published", Path(root) / part)
+    utterances = read_subset(root, subset, partial)
+    if subset not in PUBLISHED:
+        logger.info("%s: not a subset of LibriSpeech, whose number of utterances is published", Path(root) / subset)
     elif not partial:
-        check_counts({part: len(utterances)}, {part: PUBLISHED[part]}, root)
+        check_counts({subset: len(utterances)}, {subset: PUBLISHED[subset]}, root)
     lengths = min_seconds, max_seconds
     write_transcribed(utterances, datadir, lengths=lengths, jobs=jobs, broken=refuse_broken(root, partial))
 
 
-def read_part(root, part, partial=False):
-    """The list of Utterance of a part that have a text and a recording."""
-    folder = Path(root) / part
+def read_subset(root, subset, partial=False):
+    """The list of Utterance of a subset that have a text and a recording."""
+    folder = Path(root) / subset
     if not folder.is_dir():
         there = ", ".join(sorted(path.name for path in Path(root).glob("*-*") if path.is_dir())) or "none"
-        raise SertkError(f"{folder}: no such folder; parts that are there: {there}")
+        raise SertkError(f"{folder}: no such folder; subsets that are there: {there}")
     texts, recordings = read_texts(folder), {path.stem: path for path in folder.glob("*/*/*.flac")}
     if not texts.keys() & recordings.keys():
         raise SertkError(f"{folder}: no SPEAKER/CHAPTER/*.flac with a line in a .trans.txt beside it")
@@ -86,7 +86,7 @@ def read_texts(folder):
             else:
                 texts[name] = text
     if problems:
-        raise SertkError(f"{folder}: {len(problems)} wrong lines, get the part again:{listed(problems)}")
+        raise SertkError(f"{folder}: {len(problems)} wrong lines, get the subset again:{listed(problems)}")
     return texts
 
 

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 RATE = 16000  # Hz
 
-# Sexes and languages alternate, so that neighbouring speakers make a mixed test part.
+# Sexes and languages alternate, so that neighbouring speakers make a mixed test split.
 SPEAKERS = (
     ("spk01", "f", "en-us+f1"),
     ("spk02", "m", "de+m1"),

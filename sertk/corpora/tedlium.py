@@ -22,22 +22,22 @@ MARKUP = re.compile(r"\(\d+\)|<[^>]*>|\{[^}]*\}|\[[^]]*\]")
 CLITIC = re.compile(r"(?<=[a-z]) +('(?:s|t|re|ve|ll|d|m)|n't)\b")
 
 
-def prepare(root, datadir, part, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
-    """Writes the data folder of the part `part` (train, dev or test) of the release under `root`, with segments.
+def prepare(root, datadir, subset, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
+    """Writes the data folder of the subset `subset` (train, dev or test) of the release under `root`, with segments.
 
     Speakers, utterances and talks are named `tedlium-...`. Raises SertkError naming wrong lines, and unless
     `partial` for talks without a recording or segments and unreadable ones.
     """
-    utterances = read_part(root, part, partial)
-    published = f" ({REPORTED[part]} published)" if part in REPORTED else ""
-    logger.info("%s: %d segments with words%s", Path(root) / part, len(utterances), published)
+    utterances = read_subset(root, subset, partial)
+    published = f" ({REPORTED[subset]} published)" if subset in REPORTED else ""
+    logger.info("%s: %d segments with words%s", Path(root) / subset, len(utterances), published)
     lengths = min_seconds, max_seconds
     write_transcribed(utterances, datadir, lengths=lengths, jobs=jobs, broken=refuse_broken(root, partial))
 
 
-def read_part(root, part, partial=False):
-    """The list of Utterance of the segments with words of a part's talks."""
-    folder = Path(root) / part
+def read_subset(root, subset, partial=False):
+    """The list of Utterance of the segments with words of a subset's talks."""
+    folder = Path(root) / subset
     if not (folder / "stm").is_dir():
         raise SertkError(f"{folder}/stm: no such folder; give the release's, which holds train, dev and test")
     stms = {path.stem: path for path in sorted((folder / "stm").glob("*.stm"))}

@@ -14,7 +14,7 @@ class Mistake:
     posterior: float  # of the predicted class, 0..1
     of_reference: float  # posterior of the reference class
     wrong: int  # runs that did not recognise it
-    decoded: int  # runs that had it in their test part
+    decoded: int  # runs that had it in their test split
 
 
 def confident_mistakes(runs, classes, most):

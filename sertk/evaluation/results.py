@@ -186,7 +186,7 @@ def _undecoded_warnings(experiment, decoded):
 def _warnings(card, runs, confusions):
     warnings = [card["warning"]] if "warning" in card else []
     if "test_labels" in card:
-        warnings.append(f"the labels of the test part were {card['test_labels']}: this is no fair result")
+        warnings.append(f"the labels of the test split were {card['test_labels']}: this is no fair result")
     for run, confusion in zip(runs, confusions):
         total = confusion.sum()
         top = int(confusion.sum(0).argmax())

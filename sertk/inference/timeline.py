@@ -28,7 +28,7 @@ class Timeline:
 
 
 def read_timeline(run_dir, data_dir, utterance, feats_config=None):
-    """The Timeline of an utterance of the decoded test part of a run; raises SertkError for one that is not there.
+    """The Timeline of an utterance of the decoded test split of a run; raises SertkError for one that is not there.
 
     `feats_config` describes the run's feature type where it is not a shipped one.
     """

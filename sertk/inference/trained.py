@@ -72,7 +72,7 @@ class TrainedModel(LoadedModel):
         super().__init__(read_checkpoint(path), path, device)
 
     def crossfit(self, number):
-        """The model that the same part trained without a part of the training part."""
+        """The model that the same part trained without a part of the training split."""
         return TrainedModel(self.run_dir, self.device, f"{self.part}/crossfit{number}")
 
 

@@ -167,12 +167,12 @@ def _check_values(path, tables):
 
 def _check_fold(fold, utt2spk):
     seen = {}
-    for part in SPLITS:
-        if not (fold / part).is_file():
-            raise SertkError(f"{fold / part}: no such list; make the splits again")
-        listed = read_table(fold / part, allow_empty=True)
-        if not listed and part != "valid":
-            raise SertkError(f"{fold / part}: the list is empty; make the splits again")
+    for split in SPLITS:
+        if not (fold / split).is_file():
+            raise SertkError(f"{fold / split}: no such list; make the splits again")
+        listed = read_table(fold / split, allow_empty=True)
+        if not listed and split != "valid":
+            raise SertkError(f"{fold / split}: the list is empty; make the splits again")
         for utterance, rest in listed.items():
             problem = None
             if rest:
@@ -182,8 +182,8 @@ def _check_fold(fold, utt2spk):
             elif utterance in seen:
                 problem = f"is in {seen[utterance]} too; make the splits again"
             if problem:
-                raise _fault(fold, part, listed, utterance, problem)
-            seen[utterance] = part
+                raise _fault(fold, split, listed, utterance, problem)
+            seen[utterance] = split
 
 
 def fix(path):

@@ -165,7 +165,7 @@ class DataDir:
 
     def split_lists(self):
         """The paths of the utterance lists of all protocols and folds."""
-        return sorted(path for part in SPLITS for path in self.path.glob(f"splits/*/fold*/{part}"))
+        return sorted(path for split in SPLITS for path in self.path.glob(f"splits/*/fold*/{split}"))
 
 
 def table_kind(name):

@@ -133,7 +133,7 @@ class WindowModel(EmotionModel):
 
 
 class FittedModel(EmotionModel):
-    """A model that is fitted to the whole training part at once, without gradients; buffers hold what it learnt."""
+    """A model that is fitted to the whole training split at once, without gradients; buffers hold what it learnt."""
 
     def fit(self, train, valid, seed):
         """Learns from the Datasets `train`, which has every class, and `valid`, both normalised and labelled."""

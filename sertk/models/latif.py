@@ -101,7 +101,7 @@ class ConditionalAutoencoder(VariationalAutoencoder):
     """Encoder and decoder are also given the utterance's label, one-hot, in training.
 
     The label is unknown when an utterance is to be recognised, so that `condition` says what stands for it in the
-    extraction of latents, for training, validation and test part alike: all classes alike, the posteriors of
+    extraction of latents, for training, validation and test split alike: all classes alike, the posteriors of
     another recogniser, or, as in the paper, the label itself.
     """
 

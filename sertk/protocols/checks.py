@@ -1,4 +1,4 @@
-"""The checks that nothing leaks from one part of a fold into another."""
+"""The checks that nothing leaks from one split of a fold into another."""
 
 from sertk.core.errors import SertkError
 from sertk.features.audio import audio_hash, read_utterances
@@ -18,7 +18,7 @@ def audio_hashes(corpus):
 
 
 def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
-    """Raises SertkError if a part is empty or shares utterances, audio or speakers.
+    """Raises SertkError if a split is empty or shares utterances, audio or speakers.
 
     `speaker_disjoint` is as in RULES. The parts are gone through in their order.
     """
@@ -26,14 +26,14 @@ def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
     kinds = [("utterance", {}, lambda utt: utt), ("audio", {}, hashes.get)]
     if speaker_disjoint:
         kinds.insert(1, ("speaker", {}, utt2spk.get))
-    for part, utterances in fold._asdict().items():
+    for split, utterances in fold._asdict().items():
         if not utterances:
-            raise SertkError(f"{where}: no utterances in the {part} part; use more data or other options")
+            raise SertkError(f"{where}: no utterances in the {split} split; use more data or other options")
         for utt in utterances:
             for kind, seen, key_of in kinds:
-                other_part, other = seen.setdefault(key_of(utt), (part, utt))
-                if other_part != part and (kind, other_part, part) != allowed:
+                other_split, other = seen.setdefault(key_of(utt), (split, utt))
+                if other_split != split and (kind, other_split, split) != allowed:
                     raise SertkError(
-                        f"{where}: the same {kind} in {other_part} and {part}: {other} and {utt}; "
+                        f"{where}: the same {kind} in {other_split} and {split}: {other} and {utt}; "
                         "correct the data folder, or remove one of them from it"
                     )

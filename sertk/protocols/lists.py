@@ -22,8 +22,8 @@ def write_splits(outdir, folds, corpus, card):
     with scratch_folder(outdir) as aside:
         described = []
         for number, fold in enumerate(folds, 1):
-            for part, utterances in zip(SPLITS, fold):
-                write_text(aside / f"fold{number}" / part, "".join(f"{utt}\n" for utt in utterances))
+            for split, utterances in zip(SPLITS, fold):
+                write_text(aside / f"fold{number}" / split, "".join(f"{utt}\n" for utt in utterances))
             described.append(describe_fold(aside, number, fold, corpus))
         write_yaml(aside / "card.yaml", {**card, "folds": described})
         if (outdir / "card.yaml").exists():
@@ -61,21 +61,21 @@ def without_repeats(card):
 def describe_fold(folder, number, fold, corpus):
     """The card's entry of a fold whose lists are in `folder`."""
 
-    def speakers(part):
-        return sorted({corpus.utt2spk[utt] for utt in getattr(fold, part)}, key=by_bytes)
+    def speakers(split):
+        return sorted({corpus.utt2spk[utt] for utt in getattr(fold, split)}, key=by_bytes)
 
     return {
         "fold": number,
         "test_speakers": speakers("test"),
         "valid_speakers": speakers("valid"),
-        "utterances": {part: len(utterances) for part, utterances in zip(SPLITS, fold)},
+        "utterances": {split: len(utterances) for split, utterances in zip(SPLITS, fold)},
         "sha256": list_digests(folder, number),
     }
 
 
 def list_digests(splits_dir, fold):
     """The sha256 of each list of a fold."""
-    return {part: file_digest(Path(splits_dir) / f"fold{fold}" / part, "sha256") for part in SPLITS}
+    return {split: file_digest(Path(splits_dir) / f"fold{fold}" / split, "sha256") for split in SPLITS}
 
 
 def list_folds(splits_dir):
@@ -93,7 +93,7 @@ def read_fold(splits_dir, fold):
     if not folder.is_dir():
         there = ", ".join(map(str, list_folds(splits_dir)))
         raise SertkError(f"{folder}: no such fold; there are: {there} (stage 1, sertk-make-splits)")
-    return Fold(*(read_lines(folder / part) for part in SPLITS))
+    return Fold(*(read_lines(folder / split) for split in SPLITS))
 
 
 def read_card(splits_dir):

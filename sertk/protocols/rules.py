@@ -9,7 +9,7 @@ from sertk.kaldi.datadir import by_bytes, require_all
 
 
 class Fold(NamedTuple):
-    """The utterances of the three parts of a fold, sorted."""
+    """The utterances of the three splits of a fold, sorted."""
 
     train: list[str]
     valid: list[str]
@@ -50,21 +50,21 @@ class Corpus:
         require_all(self.datadir.path / name, table, keys, "add them", kind)
         return table
 
-    def divide(self, part_of):
-        """The Fold that puts each utterance into its `part_of(utterance)`; None leaves it out."""
-        parts = {part: [] for part in Fold._fields}
+    def divide(self, split_of):
+        """The Fold that puts each utterance into its `split_of(utterance)`; None leaves it out."""
+        splits = {split: [] for split in Fold._fields}
         for utt in self.utterances:
-            if part := part_of(utt):
-                parts[part].append(utt)
-        return Fold(**parts)
+            if split := split_of(utt):
+                splits[split].append(utt)
+        return Fold(**splits)
 
     def fold_of(self, keys, test, valid):
         """The Fold that tests and validates on whole speakers or groups; `keys` has each utterance's."""
 
-        def part_of(utt):
+        def split_of(utt):
             return "test" if keys[utt] in test else "valid" if keys[utt] in valid else "train"
 
-        return self.divide(part_of)
+        return self.divide(split_of)
 
 
 def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_one_female"]):
@@ -144,10 +144,10 @@ def balanced(corpus, *, by: Literal["speaker", "group"], folds: int):
         members.append(name)
         for key, share in own.items():
             total[key] = total.get(key, 0) + share
-    parts = [sorted(members, key=by_bytes) for _, members in held]
-    parts.sort(key=lambda members: by_bytes(members[0]))
-    for number, test in enumerate(parts):
-        yield corpus.fold_of(keys, test, parts[(number + 1) % len(parts)])
+    blocks = [sorted(members, key=by_bytes) for _, members in held]
+    blocks.sort(key=lambda members: by_bytes(members[0]))
+    for number, test in enumerate(blocks):
+        yield corpus.fold_of(keys, test, blocks[(number + 1) % len(blocks)])
 
 
 def label_shares(corpus, keys):
@@ -188,12 +188,12 @@ def fold_of_groups(fold, corpus, groups, valid_speakers):
         )
     valid = evenly_spread(sorted(speakers, key=by_bytes), valid_speakers)
 
-    def part_of(utt):
+    def split_of(utt):
         if groups[utt] in fold["train"]:
             return "valid" if corpus.utt2spk[utt] in valid else "train"
         return "test" if groups[utt] in fold["test"] else None
 
-    return corpus.divide(part_of)
+    return corpus.divide(split_of)
 
 
 def check_groups(fold, corpus, there):
@@ -238,8 +238,8 @@ def leave_one_out(corpus, *, test: Literal["speaker", "group"], valid_share: flo
     for name in sorted(set(keys.values()), key=by_bytes):
         others = [utt for utt in corpus.utterances if keys[utt] != name]
         valid = set(evenly_spread(others, int(len(others) * valid_share + 0.5)))
-        parts = {utt: "valid" if utt in valid else "train" for utt in others}
-        yield corpus.divide((dict.fromkeys(corpus.utterances, "test") | parts).get)
+        splits = {utt: "valid" if utt in valid else "train" for utt in others}
+        yield corpus.divide((dict.fromkeys(corpus.utterances, "test") | splits).get)
 
 
 def stratified(corpus, *, label_set: str, folds: int):
@@ -259,8 +259,8 @@ def stratified(corpus, *, label_set: str, folds: int):
             raise SertkError(f"labels/{label_set}: {counted} make no {folds} folds")
         stretches |= {utt: place * folds // len(utterances) for place, utt in enumerate(utterances)}
     for tested in range(folds):
-        parts = {tested: "test", (tested + 1) % folds: "valid"}
-        yield corpus.divide({utt: parts.get(place, "train") for utt, place in stretches.items()}.get)
+        splits = {tested: "test", (tested + 1) % folds: "valid"}
+        yield corpus.divide({utt: splits.get(place, "train") for utt, place in stretches.items()}.get)
 
 
 def random_utterances(corpus, *, test_share: float, valid_share: float, repeats: int, seed: int):
@@ -276,10 +276,11 @@ def random_utterances(corpus, *, test_share: float, valid_share: float, repeats:
     for repeat in range(1, repeats + 1):
         drawn = list(corpus.utterances)
         random.Random(f"{seed}/{repeat}").shuffle(drawn)
-        parts = drawn[tested + validated :], drawn[tested : tested + validated], drawn[:tested]
-        yield Fold(*(sorted(part, key=by_bytes) for part in parts))
+        splits = drawn[tested + validated :], drawn[tested : tested + validated], drawn[:tested]
+        yield Fold(*(sorted(split, key=by_bytes) for split in splits))
 
 
+# As cards say it; those of fold lists that are there are compared with it
 TEST_ONLY = "test part only (validation speakers are trained on too)"
 
 # name: (function, whether no speaker is on two sides: of all parts, of none, or TEST_ONLY)

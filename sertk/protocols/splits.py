@@ -23,7 +23,7 @@ UNKNOWN_SPEAKERS = (
 def make_splits(datadir, outdir, config, protocol, repeats=None, seed=0):
     """Writes OUTDIR/foldF/{train,valid,test} and OUTDIR/card.yaml, all or nothing; returns the card.
 
-    The same arguments give the same lists. Raises SertkError if a part is empty, if the same audio is on
+    The same arguments give the same lists. Raises SertkError if a split is empty, if the same audio is on
     two sides, or, for protocols that keep speakers apart, a speaker is.
     """
     rule, options, source = load_protocol(config, protocol, repeats=repeats, seed=seed)

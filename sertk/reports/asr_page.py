@@ -27,7 +27,7 @@ def write_asr_page(exp_dir):
             for part in ("train", "dev")
         ),
         f"tokens: {card['tokens']}, and the blank",
-        f"chosen: epoch {best['epoch']}, by the CER on the dev part, which is {percent(best['valid_cer'])} %",
+        f"chosen: epoch {best['epoch']}, by the CER on the dev split, which is {percent(best['valid_cer'])} %",
         "decoding: best path, no language model",
     ]
     page = [

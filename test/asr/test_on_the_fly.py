@@ -220,7 +220,7 @@ def test_utterances_that_teach_nothing_are_named_counted_and_harmless(asr, caplo
         assert all(math.isfinite(line[name]) for name in ("train_loss", "valid_loss", "valid_cer", "valid_wer"))
     card = (asr / "fly/card.yaml").read_text()
     assert "utterances: 3" in card and "utterances: 1" in card
-    assert decode(asr, "dev", "fly") == 0  # every utterance of a test part counts
+    assert decode(asr, "dev", "fly") == 0  # every utterance of a test split counts
     results = json.loads((asr / "fly/decode_dev/results.json").read_text())
     assert results["utterances"] == 5 and math.isfinite(results["cer"])
 

@@ -26,7 +26,7 @@ def root(tmp_path):
 
 
 def prepare(root, tmp_path, **options):
-    CORPORA["librispeech"](root, tmp_path / "data", part=PART, **{"partial": True, "jobs": 1, **options})
+    CORPORA["librispeech"](root, tmp_path / "data", subset=PART, **{"partial": True, "jobs": 1, **options})
     return DataDir(tmp_path / "data")
 
 
@@ -65,9 +65,9 @@ def test_published_counts_add_up():
 def test_a_set_of_ones_own_is_used(tmp_path, caplog):
     caplog.set_level("INFO")
     write_librispeech(tmp_path, "mine", {"1-1-0000": "Hello, you!"})
-    CORPORA["librispeech"](tmp_path, tmp_path / "data", part="mine", jobs=1)
+    CORPORA["librispeech"](tmp_path, tmp_path / "data", subset="mine", jobs=1)
     assert DataDir(tmp_path / "data").table("text") == {"librispeech-1-1-0000": "hello you"}
-    assert "not a part of LibriSpeech" in caplog.text
+    assert "not a subset of LibriSpeech" in caplog.text
 
 
 def test_gaps(root, tmp_path):
@@ -121,9 +121,9 @@ def test_command(root, tmp_path, capsys):
     def run(*options):
         return prepare_corpus.main(["librispeech", str(root), str(tmp_path / "data"), *options])
 
-    assert run("--partial", "--part", PART, "--min_seconds", "1.4", "--max_seconds", "1.6") == 0
-    assert run("--part", "test-clean") == 1
-    assert f"test-clean: no such folder; parts that are there: {PART}" in capsys.readouterr().err
+    assert run("--partial", "--subset", PART, "--min_seconds", "1.4", "--max_seconds", "1.6") == 0
+    assert run("--subset", "test-clean") == 1
+    assert f"test-clean: no such folder; subsets that are there: {PART}" in capsys.readouterr().err
     assert run("--partial") == 2
-    assert "librispeech needs --part" in capsys.readouterr().err
-    assert prepare_corpus.main(["ravdess", str(root), str(tmp_path / "data"), "--part", "x"]) == 2
+    assert "librispeech needs --subset" in capsys.readouterr().err
+    assert prepare_corpus.main(["ravdess", str(root), str(tmp_path / "data"), "--subset", "x"]) == 2

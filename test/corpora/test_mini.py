@@ -105,7 +105,7 @@ def test_digits_for_asr(tmp_path):
     assert all((tmp_path / "asr" / name).read_bytes() == (tmp_path / "again" / name).read_bytes() for name in names)
     used = {}
     for part, voices in (("train-mini", 8), ("dev-mini", 2), ("test-mini", 2)):
-        CORPORA["librispeech"](tmp_path / "asr", tmp_path / part, part=part)
+        CORPORA["librispeech"](tmp_path / "asr", tmp_path / part, subset=part)
         data = DataDir(tmp_path / part)
         used[part] = set(data.table("spk2utt"))
         assert (len(data.utterances), len(used[part])) == (2 * voices, voices)

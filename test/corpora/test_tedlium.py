@@ -32,7 +32,7 @@ def root(tmp_path):
 
 
 def prepare(root, tmp_path, **options):
-    CORPORA["tedlium"](root, tmp_path / "data", part="train", **{"jobs": 1, **options})
+    CORPORA["tedlium"](root, tmp_path / "data", subset="train", **{"jobs": 1, **options})
     return DataDir(tmp_path / "data")
 
 
@@ -150,4 +150,4 @@ def test_gaps(root, tmp_path):
         prepare(root, tmp_path)
     assert len(prepare(root, tmp_path, partial=True).utterances) == 1
     with pytest.raises(SertkError, match="dev/stm: no such folder"):
-        CORPORA["tedlium"](root, tmp_path / "data", part="dev")
+        CORPORA["tedlium"](root, tmp_path / "data", subset="dev")

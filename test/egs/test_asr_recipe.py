@@ -200,7 +200,7 @@ def test_the_checksums_are_torchaudios():
                 "--test_sets",
                 "",
             ],
-            "mine is not a part of LibriSpeech: ",
+            "mine is not a subset of LibriSpeech: ",
         ),
     ],
 )

@@ -82,13 +82,13 @@ def write_protocol(path, **options):
         ({"rule": "rotating_groups", "test_groups": 0, "valid_groups": 1}, "test_groups and valid_groups must"),
         ({**LEFT_OUT, "test": "school"}, "test is 'school'"),
         ({**LEFT_OUT, "valid_share": 1.0}, "valid_share must lie between 0 and 1"),
-        ({**LEFT_OUT, "valid_share": 0.01}, "fold 1: no utterances in the valid part"),
+        ({**LEFT_OUT, "valid_share": 0.01}, "fold 1: no utterances in the valid split"),
         ({**STRATIFIED, "label_set": "4"}, "d: no label set '4'; there are: 2"),
         ({**STRATIFIED, "folds": 2}, "folds must be at least 3"),
         ({**STRATIFIED, "folds": 7}, "labels/2: 6 utterances of odd make no 7 folds"),
         ({**RANDOM, "test_share": 1.5}, "between 0 and 1"),
         ({**RANDOM, "repeats": 0}, "repeats be at least 1"),
-        ({**RANDOM, "test_share": 0.001}, "no utterances in the test part"),
+        ({**RANDOM, "test_share": 0.001}, "no utterances in the test split"),
     ],
 )
 def test_wrong_protocols_are_explained(tmp_path, options, message):

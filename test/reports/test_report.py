@@ -104,7 +104,7 @@ def write_part(experiment, fold, seed, right):
 
 
 def test_mean_and_deviation_by_hand(tmp_path, capsys):
-    """UAR is (1 + 1 + sad / 4) / 3 of each test part, here 100, 91.7, 83.3, 75 and 66.7 %."""
+    """UAR is (1 + 1 + sad / 4) / 3 of each test split, here 100, 91.7, 83.3, 75 and 66.7 %."""
     fixed, random = tmp_path / "fixed", tmp_path / "random"
     write_card(fixed, model="fixed")
     write_card(random, model="random", **SPLITS, folds=4)

@@ -101,7 +101,7 @@ def test_a_system_that_is_told_the_test_label_is_marked_everywhere(small_corpus,
     assert 0 == score.main([str(exp)])
     page = (exp / "RESULTS.md").read_text()
     assert "(uses the test label)" in page.splitlines()[0]
-    assert "**Warning:** the labels of the test part were given to the model as its condition" in page
+    assert "**Warning:** the labels of the test split were given to the model as its condition" in page
 
     uniform = {**parts, "cvae": {**cvae, "model": {**cvae["model"], "condition": "uniform"}}}
     fair = load_parts(write_config(tmp_path, uniform))

@@ -177,7 +177,7 @@ def test_a_class_without_training_utterances_is_named(small_corpus, toy_config, 
     kept = [line for line in labels.read_text().splitlines(True) if "sad" not in line or line.startswith("s4")]
     labels.write_text("".join(kept))
     assert status_of_training(small_corpus, toy_config, tmp_path / "exp") == 1
-    assert "the fold's training part has no utterance of sad" in capsys.readouterr().err
+    assert "the fold's training split has no utterance of sad" in capsys.readouterr().err
 
 
 SUPERVECTORS = """features: [toy]

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Stage 0: downloads parts of LibriSpeech to RELEASE/PART, those that are not there yet.
+# Stage 0: downloads subsets of LibriSpeech to RELEASE/SUBSET, those that are not there yet.
 
 set -euo pipefail
 
 if [ $# -lt 2 ]; then
-  echo "Usage: $0 RELEASE PART..." >&2
+  echo "Usage: $0 RELEASE SUBSET..." >&2
   echo " e.g.: $0 downloads/librispeech train-clean-100 dev-clean" >&2
   exit 1
 fi
@@ -26,15 +26,15 @@ declare -A sha256=(
 # shellcheck disable=SC1091
 . ./path.sh
 
-for part; do
-  if [ -d "$release/$part" ]; then
-    echo "$0: $release/$part is there"
+for subset; do
+  if [ -d "$release/$subset" ]; then
+    echo "$0: $release/$subset is there"
     continue
   fi
-  [ -n "${sha256[$part]:-}" ] || { echo "$0: $part is not a part of LibriSpeech: ${!sha256[*]}" >&2; exit 1; }
-  sertk-download --extract "$release/$part.unpacked" "$url/$part.tar.gz" "${sha256[$part]}" "$release/$part.tar.gz"
-  # What describes the speakers is the same in all archives; the part comes last, as it marks the end.
-  find "$release/$part.unpacked/LibriSpeech" -maxdepth 1 -type f -exec mv -f {} "$release" \;
-  mv "$release/$part.unpacked/LibriSpeech/$part" "$release"
-  rm -r "$release/$part.unpacked"
+  [ -n "${sha256[$subset]:-}" ] || { echo "$0: $subset is not a subset of LibriSpeech: ${!sha256[*]}" >&2; exit 1; }
+  sertk-download --extract "$release/$subset.unpacked" "$url/$subset.tar.gz" "${sha256[$subset]}" "$release/$subset.tar.gz"
+  # What describes the speakers is the same in all archives; the subset comes last, as it marks the end.
+  find "$release/$subset.unpacked/LibriSpeech" -maxdepth 1 -type f -exec mv -f {} "$release" \;
+  mv "$release/$subset.unpacked/LibriSpeech/$subset" "$release"
+  rm -r "$release/$subset.unpacked"
 done

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Stage 0: downloads TED-LIUM release 2 to RELEASE, unless it is there already. It comes as a whole, whatever PART is used.
+# Stage 0: downloads TED-LIUM release 2 to RELEASE, unless it is there already. It comes as a whole, whatever SUBSET is used.
 
 set -euo pipefail
 
 if [ $# -lt 1 ]; then
-  echo "Usage: $0 RELEASE [PART...]" >&2
+  echo "Usage: $0 RELEASE [SUBSET...]" >&2
   echo " e.g.: $0 downloads/tedlium" >&2
   exit 1
 fi

@@ -17,7 +17,7 @@ def check_classes(dataset, classes):
     lacking = [name for label, name in enumerate(classes) if label not in there]
     if lacking:
         raise SertkError(
-            f"the fold's training part has no utterance of {', '.join(lacking)}: choose another protocol, "
+            f"the fold's training split has no utterance of {', '.join(lacking)}: choose another protocol, "
             "or a label set without this class"
         )
 
