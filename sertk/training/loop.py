@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from sertk.config.schema import Training
 from sertk.core.command import progress as progress_bar
@@ -197,8 +197,8 @@ def mean_of_weights(model, decay):
     """An AveragedModel whose exponential mean starts short and lengthens to 1 / (1 - decay) updates."""
 
     def average(means, values, updates):
-        weight = 1 - min(decay, (1 + float(updates)) / (10 + float(updates)))
-        torch._foreach_lerp_(means, values, weight)
+        longest = (1 + float(updates)) / (10 + float(updates))
+        get_ema_multi_avg_fn(min(decay, longest))(means, values, updates)
 
     return AveragedModel(model, multi_avg_fn=average)
 

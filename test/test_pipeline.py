@@ -1,0 +1,79 @@
+"""What recipes do, done from Python."""
+
+import json
+
+import pytest
+from small_experiments import decode_run, train_run
+
+from sertk import Experiment, load_recognizer
+from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml
+from sertk.experiments import experiment as stored
+
+
+@pytest.fixture
+def experiment(small_corpus, toy_config, tmp_path):
+    return Experiment.create(
+        tmp_path / "exp/toy",
+        toy_config,
+        small_corpus,
+        small_corpus / "splits/toy",
+        "3",
+        settings=["training.max_epochs=2"],
+    )
+
+
+def test_an_experiment_from_its_config_to_results(experiment, small_corpus, toy_config, tmp_path):
+    (run,) = experiment.jobs()
+    assert (run.fold, run.seed, run.state) == (1, 1, "new")
+    run.train("cpu")
+    assert run.state == "trained"
+    folder = run.decode(device="cpu")
+    assert folder == run.path / "decode_test" and run.state == "decoded"
+    results = experiment.score(draws=100)
+    assert results == json.loads((experiment.path / "results.json").read_text())
+    assert [run.path for run in Experiment(experiment.path).runs()] == [run.path]
+    assert experiment.classes == ["angry", "calm", "sad"] and experiment.card["corpus"] == "data"
+
+    by_commands = train_run(small_corpus, toy_config, tmp_path / "other", "training.max_epochs=2")
+    predictions = [(each / "predictions.tsv").read_text() for each in (folder, decode_run(by_commands))]
+    assert predictions[0] == predictions[1]
+
+
+def test_what_is_trained_is_not_trained_again_and_other_splits_decode(experiment):
+    run = experiment.run(1)
+    run.train("cpu")
+    best = run.path / "checkpoints/best.pt"
+    before = best.stat().st_mtime_ns
+    run.train("cpu")
+    assert best.stat().st_mtime_ns == before
+    valid = (run.decode("valid", "cpu") / "predictions.tsv").read_text().splitlines()
+    assert {line.split("\t")[1] for line in valid[1:]} == {"s3"}
+
+
+def test_a_run_is_found_by_its_folder_and_stands_for_nothing_else(experiment, tmp_path):
+    run = experiment.run(1)
+    with pytest.raises(SertkError, match="fold1/seed1: not trained yet; stage 3 trains it"):
+        run.decode(device="cpu")
+    run.train("cpu")
+    assert type(run).of(run.path).path.resolve() == run.path
+    assert type(run).of(experiment.path).path.resolve() == run.path  # it has one alone
+    with pytest.raises(SertkError, match="no fold 2 .there are 1."):
+        experiment.run(2)
+    with pytest.raises(SertkError, match="no experiment there"):
+        Experiment(tmp_path)
+
+
+def test_the_stored_experiment_is_the_same_without_torch(experiment):
+    plain = stored.Experiment(experiment.path)
+    assert plain.inputs == experiment.inputs and plain.parts == experiment.parts
+    assert not hasattr(plain.run(1), "train")
+    assert read_yaml(experiment.path / "data.yaml")["label_set"] == "3"
+
+
+def test_names_that_are_not_there_are_no_attributes():
+    import sertk
+
+    assert sertk.load_recognizer is load_recognizer
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        sertk.nothing  # noqa: B018
