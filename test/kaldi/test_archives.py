@@ -10,6 +10,7 @@ import kaldiio
 import numpy as np
 import pytest
 from faults import die_at, full_disk, run_killed
+from kaldi_reference import reference
 
 from sertk.batches.streams import load_stream
 from sertk.core.errors import SertkError, UsageError
@@ -71,6 +72,17 @@ def test_every_compression_method(tmp_path, method):
     (read,) = dict(open_matrices(f"ark:{path}")).values()
     assert path.stat().st_size < matrix.nbytes
     np.testing.assert_allclose(read, matrix, atol={4: 0.01, 6: 0, 3: 1e-4}.get(method, 0.02))
+
+
+def test_what_kaldi_compressed_is_read():
+    """Of each column a quarter of the values lies in each of 64, 128 and 63 steps."""
+    compressed, whole = reference("fbank40_compressed"), reference("fbank40")
+    assert list(compressed) == list(whole)
+    for utterance, expected in whole.items():
+        error = np.abs(compressed[utterance] - expected)
+        parts = np.diff(np.sort(expected, axis=0)[[0, len(expected) // 4, 3 * (len(expected) // 4), -1]], axis=0)
+        step = (parts / [[64], [128], [63]]).max(axis=0)
+        assert (error <= 0.51 * step + np.ptp(expected) / 65535).all() and error.max() > 0
 
 
 @pytest.mark.parametrize(
