@@ -6,12 +6,14 @@ import os
 import resource
 import signal
 
+from patience import HOUR
+
 
 def run_killed(function, *args):
     """Runs a function in a process of its own, which has to die by `kill_me` or `die_at`."""
     process = multiprocessing.get_context("fork").Process(target=function, args=args)
     process.start()
-    process.join(60)
+    process.join(HOUR)
     assert process.exitcode == -signal.SIGKILL
 
 

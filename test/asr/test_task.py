@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
+from patience import HOUR
 
 from sertk.asr.scoring import ErrorRates
 from sertk.asr.task import load_transcribed
@@ -121,7 +122,7 @@ def test_two_processes_do_what_one_does(asr):
         )
         for rank in ("0", "1")
     ]
-    assert [process.wait(timeout=100) for process in started] == [0, 0]
+    assert [process.wait(HOUR) for process in started] == [0, 0]
     for line, other in zip(metrics(asr / "exp"), metrics(asr / "other"), strict=True):
         for name in ("train_loss", "valid_loss", "valid_cer", "valid_wer"):
             assert other[name] == pytest.approx(line[name], abs=1e-4)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HOUR
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGINES = {"slurm": ["sinfo", "--noheader"], "queue": ["qstat", "-f"]}  # and how to see whether they run
@@ -16,7 +17,7 @@ def skip_without(name):
     command = ENGINES[name]
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HOUR)
     if done.returncode or not done.stdout.strip():
         pytest.skip(f"{command[0]} answers: {' '.join((done.stdout + done.stderr).split())}")
 
@@ -67,7 +68,7 @@ class Cluster:
 
     def end(self, running):
         """Exit status and messages, without the name of the script."""
-        stdout, stderr = running.communicate(timeout=600)
+        stdout, stderr = running.communicate(timeout=HOUR)
         assert stdout == ""
         return running.returncode, stderr.replace(f"{self.name}.pl: ", "")
 
@@ -87,6 +88,6 @@ class Cluster:
 
 
 def ask(*words):
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=HOUR)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

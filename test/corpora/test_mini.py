@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from patience import HOUR
 
 from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA, mini, mini_asr
@@ -17,7 +18,7 @@ pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not instal
 
 def speak(root, *options):
     command = [sys.executable, "-m", "sertk.bin.synthesise_mini", str(root), *options]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=HOUR)
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +75,7 @@ def test_long_path_of_the_wheel(tmp_path):
         "print(len(speaker.say('Guten Tag', 'de+f2', rate=160)) / speaker.rate, speaker.folder.name)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code, str(tmp_path)], check=True, capture_output=True, text=True, timeout=HOUR
     )
     seconds, folder = done.stdout.split()
     assert 0.3 < float(seconds) < 2
@@ -148,7 +149,7 @@ def test_missing_wheel_is_one_line(tmp_path):
         "from sertk.bin.synthesise_mini import main; sys.exit(main([sys.argv[1]]))"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "release")]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HOUR)
     assert done.returncode == 1
     assert done.stderr.strip().endswith("pip install 'sertk[phones]'")
     assert len(done.stderr.splitlines()) == 1

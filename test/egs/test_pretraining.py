@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from patience import HOUR
 
 ROOT = Path(__file__).resolve().parents[2]
 # It takes its time, notes that it ran, and fails where another runs.
@@ -45,7 +46,7 @@ def recipe(egs, settings="", asr_exp="", function="pretrain"):
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=HOUR,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import HOUR
 
 from sertk.bin import synthesise_mini
 from sertk.core.files import read_yaml
@@ -51,7 +52,7 @@ def run_recipe(tree, recipe, *options):
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HOUR,
     )
 
 

@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from patience import HOUR, wait_until
 
 SCRIPT = Path(__file__).resolve().parents[2] / "egs/asr/local/torchrun_nodes.sh"
 FAKES = {
@@ -18,10 +18,15 @@ for node in 0 1; do
 done
 wait -n && wait -n
 """,
-    "scancel": "echo scancel $* >> calls; kill -TERM $(cat tasks); sleep 0.2; kill -TERM $(cat tasks)",
-    "torchrun": """[ $4 = 0 ] || sleep 0.1
+    "scancel": """echo scancel $* >> calls
+kill -TERM $(cat tasks)
+until [ $(grep -c "torchrun is stopped" calls) = 2 ] && [ -e told_twice ]; do sleep 0.05; done
+kill -TERM $(cat tasks)
+touch scancelled
+""",
+    "torchrun": """[ $4 = 0 ] || until [ -e started0 ]; do sleep 0.05; done
 echo "torchrun $*" >> calls
-trap 'echo torchrun is stopped >> calls; sleep 0.5; exit 1' TERM
+trap 'echo torchrun is stopped >> calls; until [ -e scancelled ]; do sleep 0.05; done; exit 1' TERM
 touch started$4
 [ ! -e fast ] || exit $(cat fast)
 while :; do sleep 0.05; done
@@ -51,7 +56,7 @@ def start(tmp_path):
 def test_each_node_knows_its_place_and_the_first_ones_address(start, tmp_path, code):
     (tmp_path / "fast").write_text(str(code))
     running = start()
-    assert running.communicate(timeout=30) == (None, "") and running.returncode == code
+    assert running.communicate(timeout=HOUR) == (None, "") and running.returncode == code
     srun, *calls = (tmp_path / "calls").read_text().splitlines()
     assert srun.startswith("srun --ntasks-per-node=1 --cpus-per-task=3 --kill-on-bad-exit=1 bash ")
     where = "--master_addr 10.0.0.7 --master_port 20345 --nproc_per_node 2 train two  words"
@@ -60,14 +65,12 @@ def test_each_node_knows_its_place_and_the_first_ones_address(start, tmp_path, c
 
 def test_every_torchrun_is_stopped_once_and_waited_for(start, tmp_path):
     running = start()
-    end = time.monotonic() + 30
-    while not ((tmp_path / "started0").exists() and (tmp_path / "started1").exists()):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    wait_until(lambda: (tmp_path / "started0").exists() and (tmp_path / "started1").exists(), running)
     running.terminate()
-    time.sleep(0.1)
+    wait_until(lambda: "scancel" in (tmp_path / "calls").read_text(), running)
     running.terminate()
-    assert running.communicate(timeout=30) == (None, "") and running.returncode == 1
+    (tmp_path / "told_twice").touch()
+    assert running.communicate(timeout=HOUR) == (None, "") and running.returncode == 1
     calls = (tmp_path / "calls").read_text().splitlines()
     assert calls[3:] == ["scancel --quiet --signal=TERM 12345", *2 * ["torchrun is stopped"]]
 

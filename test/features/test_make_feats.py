@@ -7,12 +7,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from patience import wait_until
 
 from sertk.features.registry import load_extractor
 from sertk.kaldi.archives import open_matrices
@@ -186,26 +186,29 @@ def test_the_table_of_somebody_else_is_left(data):
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="the lock needs flock")
 def test_two_runs_take_turns(data):
+    slow = QUICK_STAND_IN.replace("\n", "\nuntil [ -e go ]; do sleep 0.05; done\n", 1)
+    (data.parent / "bin/sertk-compute-feats").write_text(slow)
     options = ["--type", "fbank40", "--nj", "1", "data"]
-    runs = [start_make_feats(data, *options) for _ in range(2)]
-    output = "".join("".join(run.communicate()) for run in runs)
-    assert [run.returncode for run in runs] == [0, 0], output
-    assert output.count("5 of 5 utterances in data/feats/fbank40.scp") == 1
-    assert output.count("data/feats/fbank40.scp is up to date") == 1
-    holder = r"process \d+ on \S+ since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d"
-    assert re.search(f"waiting for another run that makes data/feats/fbank40.scp: {holder}", output)
+    first = start_make_feats(data, *options)
+    lock = data / "feats/.fbank40.lock"
+    wait_until(lambda: lock.exists() and lock.read_text(), first)
+    second = start_make_feats(data, *options)
+    waiting = next(line for line in second.stdout if "waiting" in line)
+    holder = rf"process {first.pid} on \S+ since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d"
+    assert re.search(f"waiting for another run that makes data/feats/fbank40.scp: {holder}", waiting)
+    (data.parent / "go").touch()
+    for run, end in ((first, "5 of 5 utterances in data/feats/fbank40.scp"), (second, "fbank40.scp is up to date")):
+        stdout, stderr = run.communicate()
+        assert run.returncode == 0 and end in stdout, stderr
 
 
 @pytest.mark.skipif(not shutil.which("flock"), reason="the lock needs flock")
 def test_a_killed_run_leaves_no_lock_and_its_pieces_are_removed(data):
     (data.parent / "bin/sertk-compute-feats").write_text(
-        f"#!/bin/sh\ntouch {data}/feats/.fbank40.1.ark.host.1.tmp\nexec sleep 60\n"
+        f"#!/bin/sh\ntouch {data}/feats/.fbank40.1.ark.host.1.tmp\nexec sleep 3600\n"
     )
     run = start_make_feats(data, "--type", "fbank40", "--nj", "1", "data", start_new_session=True)
-    deadline = time.monotonic() + 60
-    while not list((data / "feats").glob(".*.tmp")):
-        assert time.monotonic() < deadline and run.poll() is None
-        time.sleep(0.01)
+    wait_until(lambda: list((data / "feats").glob(".*.tmp")), run)
     for pid in processes_in(run.pid):
         os.kill(pid, signal.SIGKILL)
     run.communicate()

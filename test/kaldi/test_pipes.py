@@ -7,6 +7,7 @@ from pathlib import Path
 import kaldiio
 import numpy as np
 import pytest
+from patience import HOUR
 
 from sertk.kaldi.archives import MatrixWriter
 
@@ -30,7 +31,7 @@ def shell(tmp_path):
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HOUR,
             check=False,
         )
 

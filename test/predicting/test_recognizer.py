@@ -1,13 +1,13 @@
 """Recognition of recordings against sertk-decode, which takes them through archives."""
 
 import functools
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from patience import wait_until
 from tone_systems import RATE, tone
 
 from sertk import load_recognizer
@@ -69,8 +69,9 @@ def test_threads_compute_alone_in_order_and_not_far_ahead():
     before, begun = torch.get_num_threads(), []
 
     def task(number):
-        time.sleep(0.02 * (number % 3 == 0))
         begun.append(number)
+        if number % 3 == 0:
+            wait_until(lambda: number + 1 in begun)  # which ends earlier
         return number, torch.get_num_threads()
 
     torch.set_num_threads(3)

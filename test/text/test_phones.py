@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from patience import HOUR
 
 from sertk.bin import count_phones
 from sertk.core.errors import SertkError
@@ -265,7 +266,7 @@ def test_missing_package_is_said(folder):
         "sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HOUR)
     message = "sertk-count-phones: espeak-ng is missing: pip install 'sertk[phones]'"
     assert (done.returncode, done.stderr.strip()) == (1, message)
 

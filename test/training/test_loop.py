@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from faults import die_at, full_disk, run_killed
+from patience import wait_until
 from small_experiments import CPU, make_experiment_of, status_of_training, train_run
 
 from sertk.bin import train as train_command
@@ -26,8 +27,9 @@ from sertk.training.part import RunLog
 
 # Training that stops before one step and waits as long as the marker is there.
 PAUSING = """
-import sys, time
+import sys
 from pathlib import Path
+import patience
 from sertk.bin import train
 from sertk.training import loop
 
@@ -38,9 +40,7 @@ def epoch_with_pause(trainer, stopped):
     def update_with_pause(*args):
         if (trainer.state.epoch, trainer.state.updates) == place:
             marker.touch()
-            deadline = time.monotonic() + 60
-            while marker.exists() and time.monotonic() < deadline:
-                time.sleep(0.01)
+            patience.wait_until(lambda: not marker.exists())
         return update(*args)
 
     loop.update = update_with_pause
@@ -61,7 +61,7 @@ def start(corpus, config, exp, *settings, pause=NEVER):
         [str(word) for word in command],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": os.pathsep.join(sys.path)},
     )
 
 
@@ -75,7 +75,7 @@ def marker_of(exp):
 
 def send_in_pause(process, exp, number):
     """Sends a signal as soon as training pauses, and ends the pause."""
-    wait_for(marker_of(exp).exists, process)
+    wait_until(marker_of(exp).exists, process)
     process.send_signal(number)
     marker_of(exp).unlink()
 
@@ -83,14 +83,6 @@ def send_in_pause(process, exp, number):
 def progress_of(run_dir):
     progress = torch.load(run_dir / "checkpoints" / "latest.pt", weights_only=True)["progress"]
     return progress["epoch"], progress["updates"]
-
-
-def wait_for(condition, process):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "training did not get there in a minute"
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.01)
 
 
 def weights(run_dir, name="latest.pt"):

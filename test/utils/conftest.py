@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import HOUR
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +23,7 @@ def run_script(tmp_path):
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=HOUR,
             check=False,
         )
 

@@ -5,10 +5,10 @@ import re
 import shlex
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from patience import HOUR, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
@@ -46,12 +46,14 @@ esac
 ENGINES = {
     "slurm": {
         "submit": "sbatch",
+        "look": "squeue",
         "remove": "scancel",
         "queued": "{} None",
         "stuck": "{} launch failed",
     },
     "queue": {
         "submit": "qsub",
+        "look": "qstat",
         "remove": "qdel",
         "queued": "7 0.5 b root r 11/21/2026 14:43:39 all.q 1 {}",
         "stuck": "7 0.5 b root Eqw 11/21/2026 14:43:39 1 {}",
@@ -92,14 +94,20 @@ class Runner:
     def __call__(self, *words, **environment):
         """Exit status and messages, without the name of the script."""
         running = self.start(*words, **environment)
-        stdout, stderr = running.communicate(timeout=30)
+        stdout, stderr = running.communicate(timeout=HOUR)
         assert stdout == ""
         return running.returncode, stderr.replace(f"{self.name}.pl: ", "")
 
     def calls(self, command=None):
         command = command or self.engine["submit"]
-        lines = (self.folder / "calls").read_text().splitlines()
+        path = self.folder / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
         return [words[1:] for words in map(shlex.split, lines) if words[0] == command]
+
+    def wait_for_looks(self, number):
+        """Waits until the last one started has looked into the queue `number` times more and begins to look again."""
+        looks = len(self.calls(self.engine["look"]))
+        wait_until(lambda: len(self.calls(self.engine["look"])) > looks + number, self.started[-1])
 
     def write(self, name, *lines):
         (self.folder / name).write_text("".join(f"{line}\n" for line in lines))
@@ -111,13 +119,6 @@ def runner(request, tmp_path):
     yield runner
     for process in runner.started:
         process.kill()
-
-
-def wait_for(path):
-    end = time.monotonic() + 10
-    while not path.exists():
-        assert time.monotonic() < end, f"{path} does not come"
-        time.sleep(0.02)
 
 
 def body(log):
@@ -270,14 +271,12 @@ def test_a_scheduler_that_does_not_answer_is_waited_for(runner, tmp_path):
     runner.write("lost", "1")
     (tmp_path / "down").touch()
     running = runner.start("J=1:2", "J.log", "true")
-    time.sleep(1)
-    assert running.poll() is None
+    runner.wait_for_looks(1)
     runner.write("queue", runner.engine["queued"].format(1))
     (tmp_path / "down").unlink()
-    time.sleep(1)
-    assert running.poll() is None  # the task is queued
+    runner.wait_for_looks(2)  # the task is queued
     (tmp_path / "queue").unlink()
-    assert running.wait(10) == 1
+    assert running.wait(HOUR) == 1
     running.communicate()
 
 
@@ -286,10 +285,9 @@ def test_a_signal_removes_the_job(runner, tmp_path, number):
     runner.write("lost", "1", "2")
     runner.write("queue", runner.engine["queued"].format(1), runner.engine["queued"].format(2))
     running = runner.start("J=1:2", "log/J.log", "true")
-    wait_for(tmp_path / "calls")
-    time.sleep(0.3)
+    runner.wait_for_looks(0)
     running.send_signal(number)
-    _, messages = running.communicate(timeout=10)
+    _, messages = running.communicate(timeout=HOUR)
     assert running.returncode == 2
     assert messages == f"{runner.name}.pl: stopped by {number.name}, job 7 is removed\n"
     assert runner.calls(runner.engine["remove"]) == [["7"]]
@@ -322,8 +320,8 @@ def test_a_task_that_is_stopped_saves_its_work_and_may_run_again(runner, tmp_pat
     runner.write("lost", "1")
     runner.write("queue", runner.engine["queued"].format(1))
     running = runner.start("J=1:1", "J.log", "bash", "train.sh")
-    wait_for(tmp_path / "calls")
-    wait_for(tmp_path / "q/J.sh")
+    wait_until((tmp_path / "calls").exists)
+    wait_until((tmp_path / "q/J.sh").exists)
     task = {"SGE_TASK_ID": "1", "SLURM_ARRAY_TASK_ID": "1"}
 
     def run_script():
@@ -331,17 +329,16 @@ def test_a_task_that_is_stopped_saves_its_work_and_may_run_again(runner, tmp_pat
         return subprocess.Popen(["bash", "q/J.sh"], cwd=tmp_path, env=environment, start_new_session=True)
 
     script = run_script()
-    wait_for(tmp_path / "started")
+    wait_until((tmp_path / "started").exists)
     (os.killpg if whole_group else os.kill)(script.pid, number)
-    assert script.wait(10) == 1
+    assert script.wait(HOUR) == 1
     assert (tmp_path / "saved").exists()
     log = (tmp_path / "1.log").read_text()
     assert log.endswith("with status 143\n") and "done" not in log
-    time.sleep(0.5)
-    assert running.poll() is None
+    runner.wait_for_looks(2)
 
-    assert run_script().wait(10) == 0
-    assert running.wait(10) == 0
+    assert run_script().wait(HOUR) == 0
+    assert running.wait(HOUR) == 0
     running.communicate()
     assert (tmp_path / "1.log").read_text().startswith(log) and body(tmp_path / "1.log") == ["done"]
 
@@ -351,10 +348,7 @@ def test_a_task_that_has_ended_does_not_run_again(runner, tmp_path):
     runner.write("queue", runner.engine["queued"].format(2))
     running = runner.start("J=1:2", "J.log", "echo", "once")
     task = {"SGE_TASK_ID": "1", "SLURM_ARRAY_TASK_ID": "1"}
-    end = time.monotonic() + 10
-    while not list(tmp_path.glob("q/J.??????/1.0")):
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    wait_until(lambda: list(tmp_path.glob("q/J.??????/1.0")), running)
     subprocess.run(["bash", "q/J.sh"], cwd=tmp_path, env={**os.environ, **task}, check=True)
     assert body(tmp_path / "1.log") == ["once"]
     running.terminate()
@@ -375,10 +369,9 @@ def test_nohup_keeps_its_meaning(runner, tmp_path):
         running = runner.start("a.log", "true", default_signals=False)
     finally:
         signal.signal(signal.SIGHUP, before)
-    wait_for(tmp_path / "calls")
+    runner.wait_for_looks(0)
     running.send_signal(signal.SIGHUP)
-    time.sleep(0.5)
-    assert running.poll() is None
+    runner.wait_for_looks(1)
     running.terminate()
-    running.communicate(timeout=10)
+    running.communicate(timeout=HOUR)
     assert running.returncode == 2

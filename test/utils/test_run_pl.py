@@ -3,19 +3,12 @@ import random
 import re
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from patience import HOUR, wait_until
 
 RUN = Path(__file__).resolve().parents[2] / "utils" / "run.pl"
-
-
-def wait_until(condition, seconds=10):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.02)
 
 
 def body(log):
@@ -104,7 +97,7 @@ def test_jobs_do_not_read_the_terminal(run_script, tmp_path):
 # The first $EXPECTED jobs wait for each other, each job says how many it saw running beside itself.
 OVERLAP = """job=$1
 touch busy.$job && touch begun.$job
-for _ in {1..200}; do
+while :; do
   set -- begun.*
   [ $# -ge $EXPECTED ] && break
   sleep 0.05
@@ -117,7 +110,7 @@ rm busy.$job
 
 
 def most_at_a_time(run_script, tmp_path, expected, *options, env=()):
-    """How many of 6 jobs ran at a time; they are given 10 s for `expected` of them to meet."""
+    """How many of 6 jobs ran at a time; the first `expected` of them wait for each other."""
     (tmp_path / "overlap.sh").write_text(OVERLAP)
     environment = {"EXPECTED": str(expected), **dict(env)}
     done = run_script("run.pl", *options, "J=1:6", "c.J.log", "bash", "overlap.sh", "J", env=environment)
@@ -250,7 +243,7 @@ def test_a_signal_ends_the_jobs_and_all_they_started(tmp_path, number):
         "J=1:3",
         "s.J.log",
         "sleep",
-        "60",
+        "3600",
         "&",
         "echo",
         "$!",
@@ -260,7 +253,7 @@ def test_a_signal_ends_the_jobs_and_all_they_started(tmp_path, number):
     )
     wait_until(lambda: has_line(tmp_path / "pid"))
     running.send_signal(number)
-    running.communicate(timeout=10)
+    running.communicate(timeout=HOUR)
     assert running.returncode == 128 + number
     assert not alive(int((tmp_path / "pid").read_text()))
     assert "# Ended (code 143)" in (tmp_path / "s.1.log").read_text()
@@ -269,23 +262,23 @@ def test_a_signal_ends_the_jobs_and_all_they_started(tmp_path, number):
 
 def test_a_stopped_job_may_save_its_work(tmp_path):
     (tmp_path / "save.sh").write_text(
-        "trap 'sleep 0.5; echo saved > saved; exit' TERM\necho > ready\nsleep 60 & wait\n"
+        "trap 'sleep 0.5; echo saved > saved; exit' TERM\necho > ready\nsleep 3600 & wait\n"
     )
     running = start(tmp_path, "s.log", "bash", "save.sh", ";", "true")
     wait_until(lambda: has_line(tmp_path / "ready"))
     running.terminate()
-    running.communicate(timeout=10)
+    running.communicate(timeout=HOUR)
     assert (tmp_path / "saved").exists()
 
 
 def test_a_second_signal_kills(tmp_path):
-    (tmp_path / "deaf.sh").write_text("trap '' TERM\necho $$ > pid\nwhile :; do sleep 0.1; done\n")
+    (tmp_path / "deaf.sh").write_text("trap 'echo > heard' TERM\necho $$ > pid\nwhile :; do sleep 0.1; done\n")
     running = start(tmp_path, "s.log", "bash", "deaf.sh")
     wait_until(lambda: has_line(tmp_path / "pid"))
     running.terminate()
-    time.sleep(0.3)
+    wait_until((tmp_path / "heard").exists)
     assert running.poll() is None
     running.terminate()
-    running.communicate(timeout=10)
+    running.communicate(timeout=HOUR)
     assert not alive(int((tmp_path / "pid").read_text()))
     assert "# Ended (code 137)" in (tmp_path / "s.log").read_text()
