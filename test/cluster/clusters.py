@@ -1,15 +1,12 @@
 """Job runners on the schedulers of this machine (tools/ci_clusters.sh start)."""
 
-import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from patience import HOUR
+from recipes import ROOT, copy_recipes, environment_of_recipes
 
-ROOT = Path(__file__).resolve().parents[2]
 ENGINES = {"slurm": ["sinfo", "--noheader"], "queue": ["qstat", "-f"]}  # and how to see whether they run
 
 
@@ -28,8 +25,7 @@ class Cluster:
     def __init__(self, name, folder):
         skip_without(name)
         self.name, self.folder = name, folder
-        own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "SERTK_PYTHON": sys.executable}
-        self.environment = {**os.environ, **own}
+        self.environment = environment_of_recipes()
         (folder / "conf").mkdir(parents=True, exist_ok=True)
         config = (ROOT / "utils" / f"{name}.conf").read_text().replace("poll 20 ", "poll 1  ")
         assert "poll 1 " in config
@@ -48,10 +44,7 @@ class Cluster:
 
     def recipe(self, name):
         """The folder of a copy of a recipe that has the config."""
-        ignored = shutil.ignore_patterns("data", "exp", "downloads", "log")
-        shutil.copytree(ROOT / "egs", self.folder / "egs", symlinks=True, ignore=ignored)
-        (self.folder / "utils").symlink_to(ROOT / "utils")
-        recipe = self.folder / "egs" / name
+        recipe = copy_recipes(self.folder) / "egs" / name
         shutil.copy(self.folder / "conf" / f"{self.name}.conf", recipe / "conf")
         return recipe
 

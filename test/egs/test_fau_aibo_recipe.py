@@ -1,14 +1,11 @@
 """The FAU-Aibo recipe on a small release in the exact form of the real one."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 from fau_aibo_release import write_release
-from test_recipes import run_recipe
+from recipes import ONE_CPU, copy_recipes, run_recipe
 
-ROOT = Path(__file__).resolve().parents[2]
 CHILDREN = [*(f"Mont_{i:02}" for i in range(1, 8)), *(f"Ohm_{i:02}" for i in range(1, 4))]
 FAST = "training.max_epochs=1 model.lstm_units=4 segment.train_hop=40 segment.decode_hop=40"
 
@@ -16,15 +13,12 @@ FAST = "training.max_epochs=1 model.lstm_units=4 segment.train_hop=40 segment.de
 @pytest.fixture
 def tree(tmp_path):
     """A copy of egs/ in which recipes can leave data and experiments, and a release of 7 + 3 children."""
-    ignored = shutil.ignore_patterns("data", "exp", "downloads", "log", "mini", "ravdess")
-    shutil.copytree(ROOT / "egs", tmp_path / "egs", symlinks=True, ignore=ignored)
-    (tmp_path / "utils").symlink_to(ROOT / "utils")
     write_release(tmp_path / "release", CHILDREN, each=5, samples=3200)
-    return tmp_path
+    return copy_recipes(tmp_path)
 
 
 def run(tree, *options):
-    return run_recipe(tree, "fau_aibo", "--nj", "1", "--ngpu", "0", "--num_threads", "1", *options)
+    return run_recipe(tree, "fau_aibo", *ONE_CPU, *options)
 
 
 def test_from_release_to_results(tree):

@@ -1,17 +1,14 @@
 """The IEMOCAP recipe on a small release in the exact form of the real one."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 import yaml
 from iemocap_release import dialogue_files, write_release
-from test_recipes import run_recipe
+from recipes import ONE_CPU, ROOT, copy_recipes, run_recipe
 
 from sertk.reports.published import read_published
 
-ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "egs/iemocap/conf"
 FAST = "training.max_epochs=1 model.lstm_units=4 segment.train_hop=40 segment.decode_hop=40"
 FOUR = ["angry", "happy", "neutral", "sad"]
@@ -20,10 +17,7 @@ FOUR = ["angry", "happy", "neutral", "sad"]
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
     """A copy of egs/ in which recipes can leave data and experiments, and a small release, prepared."""
-    tree = tmp_path_factory.mktemp("tree")
-    ignored = shutil.ignore_patterns("data", "exp", "downloads", "log", "mini", "ravdess")
-    shutil.copytree(ROOT / "egs", tree / "egs", symlinks=True, ignore=ignored)
-    (tree / "utils").symlink_to(ROOT / "utils")
+    tree = copy_recipes(tmp_path_factory.mktemp("tree"))
     write_release(tree / "release", samples=3200)
     done = run(tree, "--stop_stage", "1", "--db_root", tree / "release", "--partial", "true")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -31,21 +25,7 @@ def tree(tmp_path_factory):
 
 
 def run(tree, *options):
-    fixed = [
-        "--nj",
-        "1",
-        "--ngpu",
-        "0",
-        "--num_threads",
-        "1",
-        "--model",
-        "blstm",
-        "--set",
-        FAST,
-        "--tag",
-        "fast",
-    ]
-    return run_recipe(tree, "iemocap", *fixed, *options)
+    return run_recipe(tree, "iemocap", *ONE_CPU, "--model", "blstm", "--set", FAST, "--tag", "fast", *options)
 
 
 def results_of(tree, *options):
@@ -142,12 +122,10 @@ def test_a_broken_release_leaves_nothing(tree):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--subset", "spoken"], "--subset spoken: expected one of complete improvised scripted"),
         (
             ["--stage", "3", "--labels", "7"],
             "no label set '7'; there are: 4, 4nomerge, activation3, consensus, dominance3",
         ),
-        (["--partial", "yes"], "--partial takes true or false"),
         (["--stage", "0", "--db_root", "../../release"], "not the whole corpus, get it again (or --partial"),
     ],
 )

@@ -1,23 +1,17 @@
-"""The recipes as users run them: the mini recipe end to end, resumed and repeated, and the messages of wrong calls."""
+"""The recipes as users run them: the mini recipe end to end, resumed and repeated, and what is wrong with calls."""
 
 import csv
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from patience import HOUR
+from recipes import copy_recipes, run_recipe
 
 from sertk.bin import synthesise_mini
 from sertk.core.files import read_yaml
 from sertk.kaldi.archives import open_matrices
 
-ROOT = Path(__file__).resolve().parents[2]
-RECIPES = sorted(path.parent.name for path in ROOT.glob("egs/*/run.sh") if "ser.sh" in path.read_text())
 FAST = "model.lstm_units=8 model.filters=4 segment.train_hop=40 segment.decode_hop=40 training.max_epochs=2"
 
 
@@ -25,35 +19,11 @@ FAST = "model.lstm_units=8 model.filters=4 segment.train_hop=40 segment.decode_h
 def tree(tmp_path_factory):
     """A copy of egs/ in which recipes can leave data and experiments, and a small synthesised release."""
     pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
-    tree = tmp_path_factory.mktemp("tree")
-    ignored = shutil.ignore_patterns("data", "exp", "downloads", "log")
-    shutil.copytree(ROOT / "egs", tree / "egs", symlinks=True, ignore=ignored)
-    (tree / "utils").symlink_to(ROOT / "utils")
+    tree = copy_recipes(tmp_path_factory.mktemp("tree"))
     assert synthesise_mini.main(["--sentences", "2", str(tree / "release")]) == 0
     done = run_mini(tree, "--stop_stage", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     return tree
-
-
-def run_recipe(tree, recipe, *options):
-    bin_dir = Path(sys.executable).parent
-    environment = {
-        **os.environ,
-        "SERTK_PYTHON": sys.executable,
-        "PATH": f"{bin_dir}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "OMP_NUM_THREADS": "1",
-        "CMD_BACKEND": "local",
-    }
-    return subprocess.run(
-        ["./run.sh", *map(str, options)],
-        cwd=tree / "egs" / recipe,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HOUR,
-    )
 
 
 def run_mini(tree, *options):
@@ -205,25 +175,6 @@ def test_own_recordings_run_from_a_table_to_results(tree):
     assert [row["utterances"] for row in results["per_class"]] == [2, 2, 2, 2]
 
 
-def test_own_recordings_are_named(tree):
-    for options, message in (
-        ([], "--csv FILE is needed"),
-        (["--csv", "none.csv"], "--csv none.csv: no such file"),
-        (["--csv", "none.csv", "--stage", "3"], "data/none/utt2spk is missing; stage 1 makes it"),
-        (["--csv", "none.csv", "--db_root", "x"], "named by --csv alone"),
-    ):
-        done = run_recipe(tree, "own", *options)
-        assert done.returncode == 1 and message in done.stderr
-
-
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_help_lists_options_models_and_protocols(tree, recipe):
-    done = run_recipe(tree, recipe, "--help")
-    assert done.returncode == 0, done.stderr
-    for word in ("--stage", "--db_root", "blstm_capsule", "random75"):
-        assert word in done.stdout
-
-
 @pytest.mark.parametrize(
     "options, folder",
     [
@@ -242,20 +193,13 @@ def test_the_folder_of_an_experiment_is_printed_and_no_stage_is_run(tree, option
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: ae_lstm blstm"),
         (["--stage", "4", "--tag", "nothing"], "stage 3 makes it"),
-        (["--stage", "x"], "--stage x: expected a whole number from 0"),
-        (["--num_threads", "0"], "--num_threads 0: expected a whole number from 1"),
-        (["--tag", "a;b"], "--tag a;b: letters, digits"),
-        (["--folds", "one"], "--folds one: expected numbers"),
         (["--stage", "5", "--tag", "nothing"], "stage 3 makes it"),
-        (["--colour", "red"], "unknown option --colour"),
         (["--stage", "1", "--protocol", "none"], "no protocol 'none'"),
         (["--stage", "3", "--labels", "9"], "no label set '9'"),
         (["--stage", "3", "--set", "training.epochs=3"], "unknown key training.epochs"),
         (["--stage", "3", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
         (["--stage", "1", "--set", "training.epochs=3", "--tag", "x"], "unknown key training.epochs"),
-        (["--stage", "1", "--db_root", "nowhere"], "--db_root nowhere: no such folder"),
     ],
 )
 def test_wrong_calls_say_what_is_wrong(tree, options, message):
@@ -263,31 +207,3 @@ def test_wrong_calls_say_what_is_wrong(tree, options, message):
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-
-
-def test_a_missing_environment_is_named(tree):
-    recipe = tree / "egs" / "mini"
-    done = subprocess.run(
-        ["./run.sh", "--stage", "9"],
-        cwd=recipe,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "SERTK_PYTHON": "/no/such/python"},
-    )
-    assert done.returncode == 1 and "SERTK_PYTHON=/no/such/python is no command" in done.stderr
-    environment = {key: value for key, value in os.environ.items() if key != "SERTK_PYTHON"}
-    done = subprocess.run(["./run.sh"], cwd=recipe, capture_output=True, text=True, check=False, env=environment)
-    assert done.returncode == 1 and "make -C" in done.stderr
-
-
-def test_an_unknown_backend_is_named(tree):
-    done = subprocess.run(
-        ["./run.sh", "--stage", "9"],
-        cwd=tree / "egs" / "mini",
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "SERTK_PYTHON": sys.executable, "CMD_BACKEND": "abacus"},
-    )
-    assert done.returncode == 1 and "CMD_BACKEND=abacus" in done.stderr

@@ -1,21 +1,18 @@
 """The comparisons of filter shapes and latent sizes, with a run.sh that only notes how it was called."""
 
-import os
 import shlex
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import yaml
 from decoded_experiments import make_experiment
+from recipes import ROOT, environment_of_recipes
 
 from sertk.config.loading import load_parts
 from sertk.core.files import write_json
 from sertk.evaluation.results import score
 
-ROOT = Path(__file__).resolve().parents[2]
 RUN = """#!/usr/bin/env bash
 case " $* " in
   *" --model cnn_gap "*" --print_exp true "*) echo exp/mini_4_mini/cnn_gap_conv1; exit ;;
@@ -40,11 +37,10 @@ def recipe(tmp_path):
 
 
 def call(recipe, *options, script="filter_shapes"):
-    environment = {**os.environ, "SERTK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [f"local/{script}.sh", *options],
         cwd=recipe,
-        env=environment,
+        env=environment_of_recipes(),
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,72 @@
+"""How recipes are called: their help, and what they refuse before they start anything."""
+
+import os
+import sys
+
+import pytest
+from recipes import ROOT, copy_recipes, run_recipe
+
+RECIPES = sorted(path.parent.name for path in ROOT.glob("egs/*/run.sh") if "ser.sh" in path.read_text())
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory):
+    """A copy of egs/, and an environment in bin/ whose one command knows a protocol."""
+    tree = copy_recipes(tmp_path_factory.mktemp("tree"))
+    (tree / "bin").mkdir()
+    for name, script in (("python3", "exit 99"), ("sertk-make-splits", "echo random75")):
+        (tree / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tree / "bin" / name).chmod(0o755)
+    return tree
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_help_lists_options_models_and_protocols(tree, recipe):
+    done = run_recipe(tree, recipe, "--help", PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}")
+    assert done.returncode == 0, done.stderr
+    for word in ("--stage", "--db_root", "blstm_capsule", "random75"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    "recipe, options, message",
+    [
+        ("mini", ["--model", "perceptron", "--stage", "3"], "no model perceptron (there are: ae_lstm blstm"),
+        ("mini", ["--stage", "x"], "--stage x: expected a whole number from 0"),
+        ("mini", ["--num_threads", "0"], "--num_threads 0: expected a whole number from 1"),
+        ("mini", ["--tag", "a;b"], "--tag a;b: letters, digits"),
+        ("mini", ["--folds", "one"], "--folds one: expected numbers"),
+        ("mini", ["--colour", "red"], "unknown option --colour"),
+        ("mini", ["--stage", "1", "--db_root", "nowhere"], "--db_root nowhere: no such folder"),
+        ("iemocap", ["--subset", "spoken"], "--subset spoken: expected one of complete improvised scripted"),
+        ("iemocap", ["--partial", "yes"], "--partial takes true or false"),
+        ("own", [], "--csv FILE is needed"),
+        ("own", ["--csv", "none.csv"], "--csv none.csv: no such file"),
+        ("own", ["--csv", "none.csv", "--stage", "3"], "data/none/utt2spk is missing; stage 1 makes it"),
+        ("own", ["--csv", "none.csv", "--db_root", "x"], "named by --csv alone"),
+        ("asr", ["--train_sets", "librispeech", "--tag", "x"], "librispeech: expected sets such as librispeech/train"),
+        ("asr", ["--train_sets", "tedlium/../x", "--tag", "x"], "tedlium/../x: expected sets such as"),
+        ("asr", ["--dev_sets", " ", "--tag", "x"], "--train_sets and --dev_sets must name a set each"),
+        ("asr", ["--token_type", "a b"], "--token_type a b: letters, digits"),
+        ("asr", ["--num_nodes", "2"], "--num_nodes 2: a training on several nodes needs Slurm (CMD_BACKEND=slurm)"),
+        ("asr", ["--colour", "red"], "unknown option --colour"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_is_started(tree, recipe, options, message):
+    bare = {"PATH": "/usr/bin:/bin", "SERTK_PYTHON": str(tree / "bin/python3")}
+    done = run_recipe(tree, recipe, *options, **bare)
+    assert done.returncode == 1
+    assert message in done.stderr and done.stderr.count("\n") == 1
+    assert not (tree / "egs" / recipe / "data").exists() and not (tree / "egs" / recipe / "exp").exists()
+
+
+def test_a_missing_environment_is_named(tree):
+    done = run_recipe(tree, "mini", "--stage", "9", SERTK_PYTHON="/no/such/python")
+    assert done.returncode == 1 and "SERTK_PYTHON=/no/such/python is no command" in done.stderr
+    done = run_recipe(tree, "mini", SERTK_PYTHON="")
+    assert done.returncode == 1 and "make -C" in done.stderr
+
+
+def test_an_unknown_backend_is_named(tree):
+    done = run_recipe(tree, "mini", "--stage", "9", CMD_BACKEND="abacus")
+    assert done.returncode == 1 and "CMD_BACKEND=abacus" in done.stderr
