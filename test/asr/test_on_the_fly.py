@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -293,6 +294,11 @@ def test_durations_may_be_rounded_and_utterances_must_be_in_every_table(asr):
         stream.take(torch.tensor([0]), torch.arange(stream.lengths[0])[None], CPU)[0] for stream in (exact, rounded)
     ]
     torch.testing.assert_close(rows[1][:-1], rows[0])
+    for seconds, is_right in ((1.16, True), (1.19, False), (0.19, True), (0.16, False)):  # half a second is allowed
+        replace_line(asr / "train/utt2dur", "train2", f"train2 {seconds}\n")
+        stream = locate_waves(TYPE, asr / "train", utterances)
+        with nullcontext() if is_right else pytest.raises(SertkError, match=f"0.67 s long, {seconds:.2f} s in utt2dur"):
+            stream.take(torch.tensor([0]), torch.arange(stream.lengths[0])[None], CPU)
     replace_line(asr / "train/utt2dur", "train3", "")
     with pytest.raises(SertkError, match="utt2dur: lacks 1 of 2 utterances: train3; run fix_data_dir.sh"):
         locate_waves(TYPE, asr / "train", utterances)

@@ -40,21 +40,22 @@ def test_every_scope_agrees_with_numpy(how, scope):
         np.testing.assert_allclose(stream.rows(item).numpy(), normalise_by_hand(how, rows, pool), atol=1e-4)
 
 
+@pytest.mark.parametrize("constant", [4.0, -15.942385])  # rounding leaves the latter a variance
 @pytest.mark.parametrize("how", ["mean", "meanvar", "minmax"])
-def test_utterances_of_a_batch_agree_with_numpy_whatever_pads_them(how):
+def test_utterances_of_a_batch_agree_with_numpy_whatever_pads_them(how, constant):
     matrices = make_matrices()[:2]
-    matrices[1][:, 2] = 4  # constant: 0, or the range's lower end
+    matrices[1][:, 2] = constant  # becomes 0, or the range's lower end
     lengths = torch.tensor([len(matrix) for matrix in matrices])
     values = torch.full((2, int(lengths.max()) + 5, 3), 1e4)
     for row, matrix in zip(values, matrices):
         row[: len(matrix)] = torch.from_numpy(matrix)
     inside = (torch.arange(values.shape[1]) < lengths[:, None])[..., None]
     result = Normaliser([Normalise(how, "utterance", (-1.0, 2.0))]).apply_utterances(values, inside)
-    for row, matrix in zip(result.numpy(), matrices):
-        with np.errstate(invalid="ignore"):
-            expected = normalise_by_hand(how, matrix, [matrix])
-        expected[np.isnan(expected)] = -1 if how == "minmax" else 0
-        np.testing.assert_allclose(row[: len(matrix)], expected, atol=1e-4)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        expected = [normalise_by_hand(how, matrix, [matrix]) for matrix in matrices]
+    expected[1][:, 2] = -1 if how == "minmax" else 0
+    for row, by_hand in zip(result.numpy(), expected):
+        np.testing.assert_allclose(row[: len(by_hand)], by_hand, atol=1e-4)
 
 
 def test_global_statistics_are_those_of_the_stream_they_were_fitted_on():
@@ -93,3 +94,9 @@ def test_constant_dimensions_stay_finite(how):
     Normaliser([Normalise(how, "utterance")]).fit_apply_(stream, ["anna"])
     assert torch.isfinite(stream.values).all()
     assert (stream.values[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("how, expected", [("mean", 0), ("meanvar", 0), ("minmax", -1)])
+def test_constant_windows_stay_finite(how, expected):
+    values = Normaliser([Normalise(how, "window", (-1.0, 2.0))]).apply_windows(torch.full((2, 8, 3), 4.0))
+    assert (values == expected).all()

@@ -123,6 +123,37 @@ def test_an_upsampled_epoch_has_the_repeated_utterances(segment):
     assert sorted(items.tolist()) == [0, 1, 1, 2]
 
 
+def lengths_of_batches(seed, epoch=1, **training):
+    """The batches of an epoch over 60 utterances of 100 to 1000 frames, as lists of their lengths."""
+    lengths = np.geomspace(100, 1000, 60).round().astype(int)
+    matrices = [np.zeros((length, 1), np.float32) for length in np.random.default_rng(0).permutation(lengths)]
+    dataset = Dataset([str(number) for number in range(60)], {"toy": Stream(matrices)}, {"toy": Normaliser([])})
+    generator = torch.Generator().manual_seed(seed)
+    batches = UtteranceSampler(dataset).epoch_batches(generator, epoch, Training(batch_size=6, **training))
+    found = [dataset.lengths()[batch].tolist() for batch in batches]
+    assert sorted(sum(found, [])) == lengths.tolist() and {len(batch) for batch in found} == {6}
+    return found
+
+
+def test_batches_of_like_lengths_come_in_any_order_and_are_not_of_the_same_utterances_in_every_epoch():
+    epochs = [lengths_of_batches(seed, batches="length") for seed in (1, 2, 1)]
+    assert epochs[0] == epochs[2]
+    for batches in epochs[:2]:
+        assert max(max(batch) / min(batch) for batch in batches) < 1.6  # neighbours differ by 4%, the noise by 10%
+        longest = [max(batch) for batch in batches]
+        assert longest != sorted(longest)
+    assert {frozenset(batch) for batch in epochs[0]} != {frozenset(batch) for batch in epochs[1]}
+    assert max(max(batch) / min(batch) for batch in lengths_of_batches(1)) > 3
+
+
+def test_the_first_epoch_goes_from_short_to_long_utterances_where_that_is_asked_for():
+    first = sum(lengths_of_batches(1, epoch=0, sortagrad=True), [])
+    assert first == sorted(first)
+    for epoch, sortagrad in ((1, True), (0, False)):
+        other = sum(lengths_of_batches(1, epoch=epoch, sortagrad=sortagrad), [])
+        assert other != sorted(other)
+
+
 def test_balanced_weights_are_scikit_learns():
     labels = torch.tensor([3, 0, 0, 3, 1, 0, 0, 0])
     expected = compute_sample_weight("balanced", labels.numpy())

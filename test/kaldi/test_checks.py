@@ -49,6 +49,7 @@ def test_a_good_folder_passes(folder):
     validate(folder)
     edit(folder / "text", b"s1-a ", b"s1-a\t")
     edit(folder / "segments", b"s2-a s2-a 0 2.25", b"s2-a s2-a 0 -1")
+    (folder / "splits/p/fold1/valid").write_bytes(b"")  # of protocols without a validation part
     validate(folder)
 
 

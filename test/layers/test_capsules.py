@@ -96,6 +96,14 @@ def test_votes_are_the_products_of_each_capsule_with_its_units_matrix():
     torch.testing.assert_close(layer(lower), route(votes, 1))
 
 
+def test_class_capsules_begin_with_small_lengths_however_many_lower_ones_there_are():
+    torch.manual_seed(0)
+    for count in (8, 800):
+        layer = RoutingCapsules(count, dims=4, classes=3)
+        lower = squash(torch.randn(16, count, 4))
+        assert 0.003 < layer(lower).norm(dim=-1).mean() < 0.1
+
+
 def test_gradients_of_the_last_iteration_are_right():
     votes = torch.randn(2, 3, 2, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda values: route(values, 1), votes)

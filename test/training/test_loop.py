@@ -197,6 +197,17 @@ def test_best_is_written_anew_when_training_was_killed_before_it(tmp_path):
     assert torch.equal(again["model"]["weight"], kept["model"]["weight"])
 
 
+def test_the_best_epoch_stays_where_training_goes_on_within_the_next_one(tmp_path, cut_off_at):
+    run_loop(tmp_path, make_task([0.5]), max_epochs=1)
+    kept = weights(tmp_path, "best.pt")["weight"]
+    cut_off_at(2)
+    with pytest.raises(RuntimeError, match="cut off"):
+        run_loop(tmp_path, make_task([]), max_epochs=2, checkpoint_seconds=1e-9)
+    assert progress_of(tmp_path) == (1, 1)
+    run_loop(tmp_path, make_task([0.3]), max_epochs=2)
+    assert torch.equal(weights(tmp_path, "best.pt")["weight"], kept)
+
+
 def train_two_epochs(folder, *place):
     if place:
         die_at(*place)
