@@ -247,6 +247,7 @@ def test_a_broken_folder_is_refused(data):
 
 
 def test_options_not_given_stay_as_in_the_last_call(data):
+    (data.parent / "bin/sertk-compute-feats").write_text(QUICK_STAND_IN)
     own = data.parent / "own.yaml"
     own.write_text("extractor: fbank\nnum_mel_bins: 23\n")
     done = make_feats(data, "--type", "mine", "--feats_config", str(own), "--compress", "true", "data")
