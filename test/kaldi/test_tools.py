@@ -1,6 +1,3 @@
-import contextlib
-import fcntl
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -177,29 +174,6 @@ def test_splits_at_the_same_time_do_not_disturb_each_other(source):
         targets = list(pool.map(lambda _: datadir_tools.split(source, 2), range(6)))
     assert targets == [source / "split2"] * 6
     assert [DataDir(source / f"split2/{n}").utterances for n in (1, 2)] == [UTTERANCES[:6], UTTERANCES[6:]]
-
-
-def test_a_split_is_made_while_no_other_can_be(source, monkeypatch):
-    held = []
-
-    def write(*args):
-        with open_folder(source) as other, pytest.raises(BlockingIOError):
-            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        held.append(args)
-        return write_data_dir(*args)
-
-    monkeypatch.setattr(datadir_tools, "write_data_dir", write)
-    datadir_tools.split(source, 2)
-    assert len(held) == 2
-    with open_folder(source) as other:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-@contextlib.contextmanager
-def open_folder(path):
-    descriptor = os.open(path, os.O_RDONLY)
-    yield descriptor
-    os.close(descriptor)
 
 
 def test_combining_the_parts_gives_the_whole(source, tmp_path):
