@@ -47,8 +47,6 @@ check_numbers 1 nj num_threads num_nodes
 check_names token_type vocab_size tag model
 [ -e "conf/$model.yaml" ] || { echo "$0: no conf/$model.yaml" >&2; exit 1; }
 model_options=(--config "conf/$model.yaml" ${config:+--overlay "$config"} --set "$set")
-plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # the line `tag NAME`, and `data feats/TYPE` for the features
-[ -n "$tag" ] || tag=$(sed -n 's/^tag //p' <<< "$plan")
 words() { grep -oE '[^[:space:]]+' <<< "$1" || true; }
 mapfile -t train < <(words "$train_sets")
 mapfile -t dev < <(words "$dev_sets")
@@ -58,6 +56,8 @@ for each in "${train[@]}" "${dev[@]}" "${test[@]}"; do
     { echo "$0: $each: expected sets such as librispeech/train-clean-100, tedlium/train, voxforge" >&2; exit 1; }
 done
 [[ ${#train[@]} -gt 0 && ${#dev[@]} -gt 0 ]] || { echo "$0: --train_sets and --dev_sets must name a set each" >&2; exit 1; }
+plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # the line `tag NAME`, and `data feats/TYPE` for the features
+[ -n "$tag" ] || tag=$(sed -n 's/^tag //p' <<< "$plan")
 exp=exp/${model}_$token_type$vocab_size${tag:+_$tag}
 if [ "$print_exp" = true ]; then echo "$exp"; exit; fi
 

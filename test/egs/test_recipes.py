@@ -89,7 +89,7 @@ def test_phonemes_are_counted_for_the_model_that_asks_for_them(tree):
     assert "only blanks" in (exp / "RESULTS.md").read_text()
 
 
-def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
+def test_a_model_of_several_parts_goes_on_where_it_was_cut_off(tree):
     options = ["--model", "supervector_svm", "--folds", "1", "--set", "steps.gmm.model.components=4", "--tag", "small"]
     done = run_mini(tree, "--stage", "3", *options)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -97,7 +97,7 @@ def test_a_model_of_several_steps_goes_on_where_it_was_cut_off(tree):
     assert (exp / "RESULTS.md").exists()
     run = exp / "fold1/seed1"
     mixtures = (run / "steps/gmm/checkpoints/best.pt").stat().st_mtime_ns
-    (run / ".done_classifier").unlink()
+    (run / "trained.json").unlink()
     (run / "checkpoints/best.pt").unlink()
     again = run_mini(tree, "--stage", "3", "--stop_stage", "3", *options)
     assert again.returncode == 0, again.stdout + again.stderr
