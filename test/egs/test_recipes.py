@@ -200,10 +200,11 @@ def test_the_folder_of_an_experiment_is_printed_and_no_stage_is_run(tree, option
         (["--stage", "3", "--set", "training.epochs=3"], "unknown key training.epochs"),
         (["--stage", "3", "--config", "nowhere.yaml"], "nowhere.yaml: No such file"),
         (["--stage", "1", "--set", "training.epochs=3", "--tag", "x"], "unknown key training.epochs"),
+        (["--print_exp", "true", "--set", "training.epochs=3", "--tag", "x"], "unknown key training.epochs"),
     ],
 )
 def test_wrong_calls_say_what_is_wrong(tree, options, message):
     done = run_mini(tree, *options)
-    assert done.returncode != 0
+    assert done.returncode == 1
     assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in done.stderr and "exp/" not in done.stdout
