@@ -124,7 +124,8 @@ device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
 parts=("$data/train" "$data/dev"); [ ${#test[@]} -eq 0 ] || parts+=("$data/test")
 
 if run_stage 2 "features"; then
-  for each in $(sed -n 's|^data feats/||p' <<< "$plan"); do
+  mapfile -t types < <(sed -n 's|^data feats/||p' <<< "$plan")
+  for each in "${types[@]}"; do
     for part in "${parts[@]}"; do
       need "$part/wav.scp" 1
       utils/make_feats.sh --type "$each" --nj "$nj" --cmd "$train_cmd" "$part"
