@@ -99,7 +99,7 @@ class Experiment:
     @classmethod
     def of(cls, run):
         """The experiment that a run's folder is in."""
-        return cls(os.path.relpath(layout.experiment_of(run)))
+        return cls(layout.experiment_of(run))
 
     @cached_property
     def parts(self) -> dict[str, Config]:

@@ -13,6 +13,7 @@ EXP/config.yaml card.yaml data.yaml      what is trained, under which protocol, 
 
 import json
 import math
+import os
 import re
 from pathlib import Path
 
@@ -37,8 +38,11 @@ def run_numbers(run):
 
 
 def experiment_of(run):
-    """The folder of the experiment that a run's folder is in."""
-    return Path(run).absolute().parents[1]
+    """The folder of the experiment that a run's folder is in; relative where that is, unless it cannot be told so."""
+    path = Path(run)
+    return (
+        path.parents[1] if len(path.parents) > 1 and ".." not in path.parts else Path(os.path.abspath(path)).parents[1]
+    )
 
 
 def part_folder(run, part=None):

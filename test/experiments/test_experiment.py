@@ -14,6 +14,7 @@ from sertk.config.schema import Normalise
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml, write_text, write_yaml
 from sertk.core.locks import locked
+from sertk.experiments import layout
 from sertk.experiments.card import describe_normalisation, describe_numbers
 from sertk.experiments.experiment import Experiment, Inputs
 
@@ -133,3 +134,16 @@ def test_the_card_says_how_features_are_scaled_and_what_was_counted(small_corpus
     assert describe_numbers(["utt2num_phones"], small_corpus) == "utt2num_phones"
     (small_corpus / ".num_phones.json").write_text('{"source": "F0"}')
     assert describe_numbers(["utt2num_phones"], small_corpus) == "utt2num_phones, from F0"
+
+
+def test_the_experiment_of_a_run_is_named_as_the_run_is(tmp_path, monkeypatch):
+    (tmp_path / "exp/a/fold1/seed1").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "exp/a/fold1")
+    for run, expected in {
+        tmp_path / "exp/a/fold1/seed1": tmp_path / "exp/a",
+        "exp/a/fold1/seed1": Path("exp/a"),
+        "fold1/seed1": Path("."),
+        "seed1": tmp_path / "exp/a",
+        "../fold1/seed1": tmp_path / "exp/a",
+    }.items():
+        assert layout.experiment_of(run) == expected
