@@ -176,6 +176,20 @@ def test_splits_at_the_same_time_do_not_disturb_each_other(source):
     assert [DataDir(source / f"split2/{n}").utterances for n in (1, 2)] == [UTTERANCES[:6], UTTERANCES[6:]]
 
 
+def test_a_split_is_made_while_no_other_can_be(source, monkeypatch):
+    written = []
+
+    def write(*args):
+        with pytest.raises(SertkError, match="in use by process"), locked_folder(source / "split2"):
+            pass
+        written.append(args)
+        return write_data_dir(*args)
+
+    monkeypatch.setattr(datadir_tools, "write_data_dir", write)
+    datadir_tools.split(source, 2)
+    assert len(written) == 2
+
+
 def test_combining_the_parts_gives_the_whole(source, tmp_path):
     parts = [datadir_tools.split(source, 3) / str(n) for n in (3, 1, 2)]
     assert datadir_tools.combine(tmp_path / "d", parts) == 10
