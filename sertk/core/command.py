@@ -5,13 +5,17 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from tqdm import tqdm
 
 from sertk.core.errors import SertkError, UsageError
 
+T = TypeVar("T")
 
-def make_parser(name, description, example):
+
+def make_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
     """An argument parser with `--debug` and an example at the end of its help."""
     parser = argparse.ArgumentParser(
         prog=name,
@@ -24,7 +28,11 @@ def make_parser(name, description, example):
     return parser
 
 
-def run_command(parser, function, argv=None):
+def run_command(
+    parser: argparse.ArgumentParser,
+    function: Callable[[argparse.Namespace], int | None],
+    argv: Sequence[str] | None = None,
+) -> int:
     """Parses `argv`, calls `function(args)` and returns the exit status.
 
     0 is success, 1 an error that is printed as one line, 2 wrong usage, 130 an interruption (Ctrl-C).
@@ -57,7 +65,7 @@ def run_command(parser, function, argv=None):
         return 1
 
 
-def progress(items, description, total=None):
+def progress(items: Iterable[T], description: str | None, total: int | None = None) -> Iterable[T]:
     """`items` with a bar on a terminal, and silently elsewhere, or without a description."""
     if description is None:
         return items

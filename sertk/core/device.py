@@ -1,16 +1,20 @@
 """Which device a command computes on."""
 
 import ctypes
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
 from sertk.core.errors import SertkError
 
+if TYPE_CHECKING:
+    import torch
+
 # Numbers of glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
 
 
-def find_device(name):
+def find_device(name: "str | torch.device") -> "torch.device":
     """The torch device `auto`, `cpu`, `cuda` or `cuda:N`, or a torch device; SertkError for one that is not there."""
     import torch
 
@@ -27,7 +31,7 @@ def find_device(name):
     return device
 
 
-def keep_freed_memory():
+def keep_freed_memory() -> None:
     """Lets the process keep large freed buffers for the next update, where the C library is glibc.
 
     Otherwise they go back to the system and are mapped anew, page by page, in every update of a training and for every
@@ -39,7 +43,7 @@ def keep_freed_memory():
         mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def torch_threads():
+def torch_threads() -> threadpool_limits:
     """A block in which the libraries that were loaded before it take as many threads as torch."""
     import torch
 

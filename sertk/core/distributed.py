@@ -2,13 +2,14 @@
 
 import logging
 import os
+from collections.abc import Iterable
 
 import torch
 import torch.distributed as dist
 from torch.distributed.nn.functional import all_reduce
 
 
-def start(device):
+def start(device: torch.device) -> None:
     """Joins the processes that torchrun started, if it did, each on a GPU of its own; one of them logs."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not dist.is_initialized():
         if device.type == "cuda":
@@ -18,23 +19,23 @@ def start(device):
             logging.disable(logging.WARNING)  # the first one says it for all
 
 
-def world():
+def world() -> tuple[int, int]:
     """(rank of this process, number of processes)."""
     return (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
 
 
-def is_first():
+def is_first() -> bool:
     """Whether this process is the one that writes."""
     return world()[0] == 0
 
 
-def wait_for_all():
+def wait_for_all() -> None:
     """Returns when all processes are here."""
     if dist.is_initialized():
         dist.barrier()
 
 
-def any_is(flag):
+def any_is(flag: bool) -> bool:
     """Whether `flag` is true in any of the processes, so that all of them stop at the same update."""
     if not dist.is_initialized():
         return flag
@@ -44,12 +45,12 @@ def any_is(flag):
     return bool(count)
 
 
-def summed(tensor):
+def summed(tensor: torch.Tensor) -> torch.Tensor:
     """The sum of the processes' tensors, which gradients flow back through to all of them."""
     return all_reduce(tensor) if dist.is_initialized() else tensor
 
 
-def sum_gradients(parameters):
+def sum_gradients(parameters: Iterable[torch.Tensor]) -> None:
     """Replaces the gradients of parameters by their sums over the processes."""
     if not dist.is_initialized():
         return

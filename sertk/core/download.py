@@ -17,13 +17,15 @@ import urllib.parse
 import urllib.request
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
 from tqdm import tqdm
 
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.core.files import file_digest, folder_aside, remove_leftovers
+from sertk.core.files import PathLike, file_digest, folder_aside, remove_leftovers
 from sertk.core.locks import try_lock
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,13 @@ class Interrupted(Exception):
     """The server stopped early or did not answer; another attempt may go on from there."""
 
 
-def fetch(url, destination, digest, attempts=5, pause=2.0, timeout=60.0):
+class Complete(Exception):
+    """Nothing is missing of what was asked for."""
+
+
+def fetch(
+    url: str, destination: PathLike, digest: str | None, attempts: int = 5, pause: float = 2.0, timeout: float = 60.0
+) -> None:
     """Downloads `url` to `destination` and verifies its md5 or sha256 (hexadecimal; None: none is known).
 
     What has arrived stays in `destination`.part, and a later attempt or call goes on from there;
@@ -66,7 +74,7 @@ def fetch(url, destination, digest, attempts=5, pause=2.0, timeout=60.0):
     logger.info("%s: downloaded, %s", destination, verdict)
 
 
-def receive(url, handle, part, attempts, pause, timeout):
+def receive(url: str, handle: BinaryIO, part: Path, attempts: int, pause: float, timeout: float) -> None:
     """Appends what is missing of `url` to the open file, attempt after attempt."""
     logger.info("downloading %s", url)
     failures = 0
@@ -74,6 +82,8 @@ def receive(url, handle, part, attempts, pause, timeout):
         before = handle.seek(0, os.SEEK_END)
         try:
             return append_rest(url, handle, before, timeout)
+        except Complete:
+            return  # the checksum judges what is there
         except Interrupted as error:
             done = handle.seek(0, os.SEEK_END)
             failures = 1 if done > before else failures + 1
@@ -84,11 +94,9 @@ def receive(url, handle, part, attempts, pause, timeout):
             time.sleep(pause * failures)
 
 
-def append_rest(url, handle, done, timeout):
+def append_rest(url: str, handle: BinaryIO, done: int, timeout: float) -> None:
     """Asks for the bytes from `done` on and appends them; raises Interrupted if some are missing."""
     with open_url(url, done, timeout) as response:
-        if response is None:
-            return  # nothing is missing; the checksum judges what is there
         if response.status == 206:
             start, total = content_range(url, response)
             if start != done:
@@ -113,8 +121,8 @@ def append_rest(url, handle, done, timeout):
 
 
 @contextlib.contextmanager
-def open_url(url, done, timeout):
-    """The response to a request for the bytes from `done` on, or None if there are none (status 416)."""
+def open_url(url: str, done: int, timeout: float) -> Iterator[http.client.HTTPResponse]:
+    """The response to a request for the bytes from `done` on; raises Complete if there are none (status 416)."""
     headers = {"User-Agent": "sertk", **({"Range": f"bytes={done}-"} if done else {})}
     try:
         response = urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=timeout)
@@ -122,18 +130,18 @@ def open_url(url, done, timeout):
         error.close()
         if error.code in PASSING:
             raise Interrupted(f"the server answered {error.code} {error.reason}") from error
-        if error.code != 416 or not done:
-            raise SertkError(f"{url}: the server answered {error.code} {error.reason}") from error
-        response = None
+        if error.code == 416 and done:
+            raise Complete from error
+        raise SertkError(f"{url}: the server answered {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException) as error:
         raise Interrupted(f"no answer ({getattr(error, 'reason', error)})") from error
     except ValueError as error:
         raise SertkError(f"{url}: {error}") from error
-    with response or contextlib.nullcontext():
+    with response:
         yield response
 
 
-def content_range(url, response):
+def content_range(url: str, response: http.client.HTTPResponse) -> tuple[int, int]:
     """The first byte and the size of the whole file (0: unknown) of a partial answer."""
     header = response.headers.get("Content-Range", "")
     match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", header.strip())
@@ -142,7 +150,7 @@ def content_range(url, response):
     return int(match[1]), 0 if match[2] == "*" else int(match[2])
 
 
-def read_block(response):
+def read_block(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read(BLOCK)
     except http.client.IncompleteRead as error:
@@ -151,7 +159,7 @@ def read_block(response):
         raise Interrupted(f"the connection was lost ({error})") from error
 
 
-def verify(path, digest, destination):
+def verify(path: Path, digest: str | None, destination: Path) -> None:
     """Raises SertkError if `path` has another digest, after renaming it to `destination`.wrong-md5 (or -sha256)."""
     if digest is None:
         return
@@ -166,7 +174,7 @@ def verify(path, digest, destination):
         )
 
 
-def list_links(url, suffix, timeout=60.0):
+def list_links(url: str, suffix: str, timeout: float = 60.0) -> list[str]:
     """The sorted names of the files ending in `suffix` that the web page `url` links to, all beside itself.
 
     Raises SertkError if the page cannot be had, or links to none.
@@ -184,7 +192,7 @@ def list_links(url, suffix, timeout=60.0):
     return names
 
 
-def fetch_listed(url, suffix, folder, **settings):
+def fetch_listed(url: str, suffix: str, folder: PathLike, **settings: Any) -> None:
     """Downloads what `list_links` finds to `folder`; files that are there already are kept.
 
     `settings` are those of `fetch`. Raises SertkError naming the files that could not be had, after the others.
@@ -202,7 +210,7 @@ def fetch_listed(url, suffix, folder, **settings):
     logger.info("%s: all %d files that %s lists", folder, len(names), url)
 
 
-def extract(archive, folder):
+def extract(archive: PathLike, folder: PathLike) -> None:
     """Unpacks a zip or tar file to `folder`, which appears only when everything is unpacked.
 
     A folder that is there already is left as it is. No two processes may unpack to one folder at once: a lock would
@@ -233,7 +241,7 @@ def extract(archive, folder):
     logger.info("%s: unpacked", folder)
 
 
-def unpack_zip(archive, folder):
+def unpack_zip(archive: Path, folder: Path) -> None:
     with zipfile.ZipFile(archive) as members:
         for member in members.infolist():
             refuse_unsafe(member.filename, stat.S_ISLNK(member.external_attr >> 16), archive)
@@ -241,21 +249,21 @@ def unpack_zip(archive, folder):
             members.extract(member, folder)
 
 
-def unpack_tar(archive, folder):
+def unpack_tar(archive: Path, folder: Path) -> None:
     """Member by member in the order of the file, as reading a large tar.gz twice takes minutes."""
     with tarfile.open(archive) as members:
         for member in progress(members, f"unpacking {archive.name}"):
             refuse_unsafe(member.name, not (member.isfile() or member.isdir()), archive)
             path = folder / member.name
             (path if member.isdir() else path.parent).mkdir(parents=True, exist_ok=True)
-            if member.isfile():
-                with members.extractfile(member) as source, open(path, "wb") as target:
+            if source := members.extractfile(member):
+                with source, open(path, "wb") as target:
                     shutil.copyfileobj(source, target)
         while members.fileobj.read(BLOCK):  # to the end, where gzip has its checksum
             pass
 
 
-def refuse_unsafe(name, is_link, archive):
+def refuse_unsafe(name: str, is_link: bool, archive: Path) -> None:
     """Raises SertkError for a member that could write outside the folder it is unpacked to."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts:

@@ -7,21 +7,26 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any, TextIO, TypeVar
 
 import yaml
 
 from sertk.core.errors import SertkError
 
+PathLike = os.PathLike[str] | str  # what users name a file or folder by
+T = TypeVar("T")
 
-def aside_of(path, kind="tmp"):
+
+def aside_of(path: PathLike, kind: str = "tmp") -> Path:
     """The hidden name beside `path` under which this process, of all machines, writes it."""
     path = Path(path)
     return path.with_name(f".{path.name}.{platform.node()}.{os.getpid()}.{kind}")
 
 
 @contextlib.contextmanager
-def write_aside(path, mode="w"):
+def write_aside(path: PathLike, mode: str = "w") -> Iterator[IO[Any]]:
     """Opens a temporary file beside `path` and renames it to `path` when the block ends well.
 
     The temporary file is removed when the block raises. Folders are made as needed.
@@ -40,7 +45,7 @@ def write_aside(path, mode="w"):
 
 
 @contextlib.contextmanager
-def folder_aside(path):
+def folder_aside(path: PathLike) -> Iterator[Path]:
     """Yields a new folder beside `path`, which takes the place of `path` when the block ends well.
 
     A folder that was there is replaced whole; it stays, and the new one goes, when anything fails.
@@ -51,7 +56,7 @@ def folder_aside(path):
 
 
 @contextlib.contextmanager
-def scratch_folder(path):
+def scratch_folder(path: PathLike) -> Iterator[Path]:
     """Yields a new folder beside `path`, on its disk, which is gone after the block unless it was renamed there."""
     aside = aside_of(path)
     shutil.rmtree(aside, ignore_errors=True)  # of a killed process that had the same number
@@ -62,7 +67,7 @@ def scratch_folder(path):
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def replace_folder(aside, path):
+def replace_folder(aside: PathLike, path: PathLike) -> None:
     """Renames the folder `aside` to `path`; a folder that was there goes, or comes back when this fails."""
     path, old = Path(path), aside_of(path, "old")
     try:
@@ -76,7 +81,7 @@ def replace_folder(aside, path):
         shutil.rmtree(old, ignore_errors=True)
 
 
-def remove_leftovers(path):
+def remove_leftovers(path: PathLike) -> None:
     """Removes what killed processes left of writing `path` aside; nobody may be writing it now."""
     path = Path(path)
     for kind in ("tmp", "old"):
@@ -85,7 +90,7 @@ def remove_leftovers(path):
 
 
 @contextlib.contextmanager
-def naming(name):
+def naming(name: PathLike) -> Iterator[None]:
     """Puts the name of what is written in the block, which the system leaves out, into an OSError."""
     try:
         yield
@@ -95,37 +100,37 @@ def naming(name):
         raise
 
 
-def to_disk(handle, name):
+def to_disk(handle: IO[Any], name: PathLike) -> None:
     """Writes all that is buffered, so that a disk that is full says so here."""
     with naming(name):
         handle.flush()
         os.fsync(handle.fileno())
 
 
-def write_text(path, text):
+def write_text(path: PathLike, text: str) -> None:
     with write_aside(path) as handle:
         handle.write(text)
 
 
-def write_json(path, value):
+def write_json(path: PathLike, value: object) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_yaml(path, value):
+def write_yaml(path: PathLike, value: object) -> None:
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
 
 
-def read_yaml(path):
+def read_yaml(path: PathLike) -> Any:
     """The content of a YAML file, as data alone; raises SertkError with the place of a syntax error."""
     return read_parsed(path, yaml.safe_load, yaml.YAMLError, "YAML")
 
 
-def read_json(path):
+def read_json(path: PathLike) -> Any:
     """The content of a JSON file; raises SertkError with the place of a syntax error."""
     return read_parsed(path, json.load, json.JSONDecodeError, "JSON")
 
 
-def read_parsed(path, parse, syntax_error, language):
+def read_parsed(path: PathLike, parse: Callable[[TextIO], T], syntax_error: type[Exception], language: str) -> T:
     try:
         with open(path, encoding="utf-8") as handle:
             return parse(handle)
@@ -135,7 +140,7 @@ def read_parsed(path, parse, syntax_error, language):
         raise SertkError(f"{path}: not valid {language}: {' '.join(str(error).split())}") from error
 
 
-def file_digest(path, algorithm):
+def file_digest(path: PathLike, algorithm: str) -> str:
     """The hexadecimal `algorithm` (md5, sha256) digest of a file's bytes."""
     digest = hashlib.new(algorithm)
     with open(path, "rb") as handle:

@@ -7,10 +7,12 @@ import logging
 import os
 import platform
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 from sertk.core.errors import SertkError
-from sertk.core.files import remove_leftovers
+from sertk.core.files import PathLike, remove_leftovers
 
 # Seconds after which a file server has let go of the locks of a machine that is gone (NFS leases last 90).
 LEASE = 120
@@ -21,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def locked(path, patience=0.0):
+def locked(path: PathLike, patience: float = 0.0) -> Iterator[None]:
     """Holds the lock file `path` through the block; it names the host, process and start time of its holder.
 
     The lock is the kernel's (flock), which frees it when the process ends, however it ends: no lock is ever
@@ -43,7 +45,7 @@ def locked(path, patience=0.0):
 
 
 @contextlib.contextmanager
-def locked_folder(path, patience=0.0):
+def locked_folder(path: PathLike, patience: float = 0.0) -> Iterator[None]:
     """Holds the lock of a folder that is written aside, a file beside it; what killed holders left aside goes."""
     path = Path(path)
     with locked(path.with_name(f".{path.name}.lock"), patience):
@@ -51,7 +53,7 @@ def locked_folder(path, patience=0.0):
         yield
 
 
-def try_lock(handle, path):
+def try_lock(handle: IO[Any], path: PathLike) -> bool:
     """Whether this process has the lock of the open file `path` now; it keeps it until the file is closed.
 
     Where the file system has no locks, it warns and says yes.
@@ -67,7 +69,7 @@ def try_lock(handle, path):
     return True
 
 
-def _acquire(handle, path, patience):
+def _acquire(handle: IO[str], path: Path, patience: float) -> None:
     # A holder that has not written its name yet does so in a moment.
     limits = {platform.node(): patience, "?": max(patience, PAUSE)}
     begun, waiting = time.monotonic(), False
@@ -82,7 +84,7 @@ def _acquire(handle, path, patience):
         time.sleep(PAUSE)
 
 
-def _holder(handle):
+def _holder(handle: IO[str]) -> list[str]:
     """What the holder wrote: host, process and start time, `?` where it has not done so yet."""
     handle.seek(0)
     fields = handle.read().strip().split("\t")

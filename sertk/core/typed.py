@@ -2,9 +2,21 @@
 
 import dataclasses
 import typing
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
+
+
+class Dataclass(Protocol):
+    """What every dataclass is."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+
+D = TypeVar("D", bound=Dataclass)
+Where = PathLike | Callable[[str], str]  # of a file, or of a key
 
 WORDS = {  # of one value, of several
     bool: ("true or false", "values true or false"),
@@ -19,13 +31,13 @@ class Impossible(Exception):
     """A value of the right type that makes no sense; `build` turns it into a message with file and key."""
 
 
-def require(condition, key, expected):
+def require(condition: object, key: str, expected: str) -> None:
     """Used by the dataclasses to refuse an impossible value; `key` may be one of a nested dataclass, `field.key`."""
     if not condition:
         raise Impossible(key, expected)
 
 
-def mistake(path, key, what):
+def mistake(path: Where, key: str, what: str) -> SertkError:
     """The SertkError that says `what` of a key is wrong.
 
     `path` is what errors begin with, a file's name, or a function that gives it for a key.
@@ -33,12 +45,12 @@ def mistake(path, key, what):
     return SertkError(f"{place(path, key)}{': ' if key else ''}{key}{what}")
 
 
-def place(path, key):
+def place(path: Where, key: str) -> PathLike:
     """Where a key was given, as errors name it."""
     return path(key) if callable(path) else path
 
 
-def build(cls, data, path, prefix=""):
+def build(cls: type[D], data: object, path: Where, prefix: str = "") -> D:
     """A frozen dataclass from a mapping; `prefix` is the key path so far, `path` as of `mistake`.
 
     A field may have a converter of its own, as metadata `convert`, which takes what `convert` takes.
@@ -70,47 +82,48 @@ def build(cls, data, path, prefix=""):
         raise mistake(path, prefix + key, f" is {show(value)}, expected {expected}") from error
 
 
-def default_of(item):
+def default_of(item: dataclasses.Field[Any]) -> Any:
     """The default of a dataclass's field; MISSING where it has none."""
     return item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
 
 
-def convert(hint, value, path, key):
+def convert(hint: Any, value: Any, path: Where, key: str) -> Any:
     """A YAML value as the type `hint` asks for; raises SertkError when it, or an element of it, is of another type."""
     expected = describe(hint)
     if type(None) in typing.get_args(hint):
         if value is None:
             return None
         (hint,) = (argument for argument in typing.get_args(hint) if argument is not type(None))
-    if dataclasses.is_dataclass(hint):
+    origin = typing.get_origin(hint)
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, path, f"{key}.")
     if typing.is_typeddict(hint):
         return convert_keys(typing.get_type_hints(hint), value, path, key)
-    if typing.get_origin(hint) in (list, tuple):
+    if origin in (list, tuple):
         if not isinstance(value, (list, tuple)) or len(value) != (wanted_length(hint) or len(value)):
             raise mistake(path, key, f" is {show(value)}, expected {expected}")
-        kind, each = typing.get_origin(hint), typing.get_args(hint)[0]
-        return kind(convert(each, item, path, f"{key}: element {number}") for number, item in enumerate(value, 1))
+        each = typing.get_args(hint)[0]
+        return origin(convert(each, item, path, f"{key}: element {number}") for number, item in enumerate(value, 1))
     converted = as_float(value) if hint is float else value
     if not is_a(hint, converted):
         raise mistake(path, key, f" is {show(value)}, expected {expected}")
     return converted
 
 
-def convert_keys(hints, value, path, key):
+def convert_keys(hints: Mapping[str, Any], value: object, path: Where, key: str) -> dict[str, Any]:
     """A mapping that has exactly the keys of `hints`, each of its type."""
     if not isinstance(value, dict) or set(value) != set(hints):
         raise mistake(path, key, f" is {show(value)}, expected a mapping with {' and '.join(hints)}")
     return {name: convert(hint, value[name], path, f"{key}: {name}") for name, hint in hints.items()}
 
 
-def wanted_length(hint):
+def wanted_length(hint: Any) -> int | None:
     """How many elements a list is to have; None: any number."""
     arguments = typing.get_args(hint)
     return None if typing.get_origin(hint) is list or arguments[-1] is Ellipsis else len(arguments)
 
 
-def as_float(value):
+def as_float(value: Any) -> Any:
     """Whole numbers, and strings such as 1e-3 (which YAML 1.1 takes for text), as floats; others as they are."""
     if isinstance(value, bool):
         return value
@@ -120,14 +133,14 @@ def as_float(value):
         return value
 
 
-def is_a(hint, value):
+def is_a(hint: Any, value: object) -> bool:
     """Whether a value that is no list is of a type."""
     if typing.get_origin(hint) is Literal:
         return value in typing.get_args(hint)
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))  # Python's booleans are numbers
 
 
-def describe(hint, many=False):
+def describe(hint: Any, many: bool = False) -> str:
     """A type in words: "a list of whole numbers"; with `many` several of it, as they stand in a list."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if type(None) in arguments:
@@ -142,9 +155,9 @@ def describe(hint, many=False):
     return WORDS.get(hint, WORDS[dict])[many]
 
 
-def show(value):
+def show(value: object) -> str:
     """A value as YAML has it."""
-    if dataclasses.is_dataclass(value):
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return show(dataclasses.asdict(value))
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
