@@ -10,13 +10,16 @@ import struct
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any, TypeVar
 
 import numpy as np
 from kaldiio.matio import read_matrix_or_vector, write_array, write_array_ascii
+from numpy.typing import DTypeLike
 
 from sertk.core.errors import SertkError, UsageError
-from sertk.core.files import naming, to_disk, write_aside
+from sertk.core.files import PathLike, naming, to_disk, write_aside
 
 # Options that only tell Kaldi how to search a table; reading in order needs none of them.
 READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "np", "bg"}
@@ -24,14 +27,16 @@ WRITE_OPTIONS = {"b", "t", "f", "nf", "np"}
 RANGE_SLACK = 3  # rows a range may go past the end, as Kaldi allows
 LONGEST_KEY = 4096
 
+T = TypeVar("T")
 
-def refuse_shared_input(*rspecifiers):
+
+def refuse_shared_input(*rspecifiers: str | None) -> None:
     """Raises UsageError where more than one of several specifiers or paths is standard input."""
     if sum(rspecifier.rpartition(":")[2].strip() == "-" for rspecifier in rspecifiers if rspecifier) > 1:
         raise UsageError("standard input can be read once only: give one '-', files or commands else")
 
 
-def split_rspecifier(rspecifier):
+def split_rspecifier(rspecifier: str) -> tuple[str, str]:
     """`("ark" | "scp", location)` of a reading specifier such as `scp:feats.scp` or `ark,s,cs:-`."""
     kind, options, location = _split_specifier(rspecifier)
     if len(kind) != 1 or options - READ_OPTIONS or not location:
@@ -39,7 +44,7 @@ def split_rspecifier(rspecifier):
     return kind[0], location
 
 
-def open_matrices(rspecifier, dtype=np.float32):
+def open_matrices(rspecifier: str, dtype: DTypeLike = np.float32) -> Iterator[tuple[str, np.ndarray]]:
     """Yields `(key, matrix (rows, columns) or vector (size,))` in the order of the archive or table.
 
     Binary, text, compressed and gzipped archives, commands (`ark:gunzip -c a.gz |`), offsets and ranges
@@ -58,14 +63,14 @@ def open_matrices(rspecifier, dtype=np.float32):
                 yield key, _read_at(stream, f"{key} in {name}", offset, cut, dtype)
 
 
-def load_matrix(location, dtype=np.float32):
+def load_matrix(location: str, dtype: DTypeLike = np.float32) -> np.ndarray:
     """The matrix (rows, columns) or vector at `location`, the right-hand side of a line of an scp file."""
     name, offset, cut = split_location(location)
     with open_input(name) as stream:
         return _read_at(stream, location, offset, cut, dtype)
 
 
-def read_scp(location):
+def read_scp(location: PathLike) -> dict[str, str]:
     """The lines `key value` of a table (a path, `-` or `command |`) as a dict in the table's order."""
     table = {}
     where = _name_of(location)
@@ -87,7 +92,7 @@ def read_scp(location):
     return table
 
 
-def read_locations(location):
+def read_locations(location: PathLike) -> dict[str, str]:
     """What `read_scp` gives, of a table whose values are all for `split_location`."""
     table = read_scp(location)
     for key, value in table.items():
@@ -98,7 +103,7 @@ def read_locations(location):
     return table
 
 
-def read_archive(location, read_object):
+def read_archive(location: PathLike, read_object: Callable[[io.BufferedReader, str], T]) -> Iterator[tuple[str, T]]:
     """Yields `(key, read_object(stream, where))` for each entry of an archive.
 
     `location` is a path, `-` or `command |`; `where` names the entry for messages.
@@ -115,11 +120,11 @@ def read_archive(location, read_object):
             raise SertkError(f"{name}: empty, expected an archive")
 
 
-def read_matrix(stream, where, dtype=np.float32):
+def read_matrix(stream: io.BufferedReader, where: str, dtype: DTypeLike = np.float32) -> np.ndarray:
     """Reads one matrix or vector, binary or text, from a stream positioned at its start."""
     try:
         if stream.peek(1)[:1] == b"\0":  # one byte: a peek may give no more at the end of a buffer
-            matrix = read_matrix_or_vector(_ExactStream(stream, where))
+            matrix = np.asarray(read_matrix_or_vector(_ExactStream(stream, where)))
         else:
             matrix = _read_text_matrix(stream, where)
     except (AssertionError, ValueError, UnicodeDecodeError, struct.error, MemoryError) as error:
@@ -133,20 +138,22 @@ def read_matrix(stream, where, dtype=np.float32):
     return np.array(matrix, dtype=dtype)
 
 
-def split_location(location):
+def split_location(location: str) -> tuple[str, int | None, str | None]:
     """`(name, byte offset or None, range or None)` of `foo.ark:123[0:9,2:3]`; a command has no offset."""
     match = re.fullmatch(r"(.+?)(?:\[([\d:,]*)\])?", location.strip())
+    if not match:
+        raise SertkError(f"'{location}': expected a file's name or a command")
     name, cut = match.groups()
     offset = None
     if not name.endswith("|") and (match := re.fullmatch(r"(.+):(\d+)", name)):
-        name, offset = match.group(1), int(match.group(2))
+        name, offset = match[1], int(match[2])
         if name.rstrip().endswith("|"):
             raise SertkError(f"'{location}': a command is read from its beginning, take the byte offset :{offset} out")
     return name, offset, cut
 
 
 @contextlib.contextmanager
-def open_input(name):
+def open_input(name: PathLike) -> Iterator[io.BufferedReader]:
     """Opens a path, `-` or `command |` for reading bytes, unpacking gzip.
 
     Raises SertkError if the file cannot be opened or the command fails.
@@ -175,7 +182,7 @@ class MatrixWriter:
     path is written into the scp as it was given. `compression` is one of Kaldi's methods 1-7.
     """
 
-    def __init__(self, wspecifier, compression=None):
+    def __init__(self, wspecifier: str, compression: int | None = None):
         kinds, options, location = _split_specifier(wspecifier)
         parts = location.split(",", 1) if sorted(kinds) == ["ark", "scp"] else [location]
         if "ark" not in kinds or options - WRITE_OPTIONS or len(parts) != len(kinds) or not all(parts):
@@ -190,29 +197,29 @@ class MatrixWriter:
         self._files = contextlib.ExitStack()
 
     @property
-    def path(self):
+    def path(self) -> Path | None:
         """The archive's file, or None where it goes to standard output or a command."""
         return None if self._ark == "-" or self._ark.startswith("|") else Path(self._ark)
 
-    def __enter__(self):
+    def __enter__(self) -> "MatrixWriter":
         with contextlib.ExitStack() as files:
             self._scp_stream = files.enter_context(_open_output(self._scp)) if self._scp else None
             self._ark_stream = files.enter_context(_open_output(self._ark))
             self._files = files.pop_all()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> bool | None:
         with contextlib.ExitStack() as files:
             files.push(self._files)
             ended_well = exception == (None, None, None)
-            if ended_well and self._scp and not (_is_special(self._ark) or _is_special(self._scp)):
+            if ended_well and self._scp and self._scp_stream and not (_is_special(self._ark) or _is_special(self._scp)):
                 # An old table must never point into the new archive, wherever this is cut off.
                 to_disk(self._ark_stream, self._ark)
                 to_disk(self._scp_stream, self._scp)
                 Path(self._scp).unlink(missing_ok=True)
             return files.pop_all().__exit__(*exception)
 
-    def write(self, key, matrix):
+    def write(self, key: str, matrix: np.ndarray) -> None:
         """Appends one matrix (rows, columns) or vector; float64 is kept, all else becomes float32."""
         if not key or any(character.isspace() for character in key):
             raise SertkError(f"{self._ark}: '{key}' cannot be a key: it is empty or holds white space")
@@ -247,7 +254,7 @@ class _ExactStream:
         return data
 
 
-def _split_specifier(specifier):
+def _split_specifier(specifier: str) -> tuple[list[str], set[str], str]:
     """The kinds (ark, scp) in order, the set of other options, and what follows the first colon."""
     types, _, location = specifier.partition(":")
     types = types.split(",")
@@ -255,14 +262,16 @@ def _split_specifier(specifier):
     return kinds, set(types) - {"ark", "scp"}, location.strip()
 
 
-def _run_of(numbered):
+def _run_of(numbered: tuple[int, tuple[str, str]]) -> tuple[int | None, str]:
     """What neighbouring lines of a table share if one open file serves them; a command never does."""
     number, (_, location) = numbered
     name = split_location(location)[0]
     return (number, name) if name.endswith("|") else (None, name)
 
 
-def _read_at(stream, where, offset, cut, dtype):
+def _read_at(
+    stream: io.BufferedReader, where: str, offset: int | None, cut: str | None, dtype: DTypeLike
+) -> np.ndarray:
     if offset is not None or stream.seekable():
         stream.seek(offset or 0)
     matrix = read_matrix(stream, where, dtype)
@@ -330,8 +339,8 @@ def _read_text_matrix(stream, where):
     return np.array(rows) if b"\n" in body else np.array(rows[0])
 
 
-def _unpacked(stream, name):
-    """The stream itself, or its content if that is gzip (no Kaldi archive starts with its first byte)."""
+def _unpacked(stream: Any, name: str) -> io.BufferedReader:
+    """The BufferedReader itself, or its content if that is gzip (no Kaldi archive starts with its first byte)."""
     try:
         packed = stream.peek(1)[:1] == b"\x1f"
     except OSError as error:
@@ -339,18 +348,19 @@ def _unpacked(stream, name):
     return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if packed else stream
 
 
-def _name_of(location):
-    return "standard input" if location == "-" else location
+def _name_of(location: PathLike) -> str:
+    return "standard input" if location == "-" else str(location)
 
 
-def start_command(command, **streams):
+def start_command(command: str, stdin: int | None = None, stdout: int | None = None) -> subprocess.Popen[bytes]:
     """A Popen of a command line, which fails where any command of its pipes does."""
-    return subprocess.Popen(["bash", "-o", "pipefail", "-c", command], **streams)
+    return subprocess.Popen(["bash", "-o", "pipefail", "-c", command], stdin=stdin, stdout=stdout)
 
 
 @contextlib.contextmanager
-def _command_output(command):
+def _command_output(command: str) -> Iterator[IO[bytes]]:
     process = start_command(command, stdout=subprocess.PIPE)
+    assert process.stdout
     try:
         yield process.stdout
         while process.stdout.read(1 << 16):
@@ -367,7 +377,7 @@ def _command_output(command):
             process.wait()
 
 
-def check_status(command, status):
+def check_status(command: str, status: int) -> None:
     """Raises SertkError for a failure; that a command's reader wanted no more of its output is none."""
     if status not in (0, -signal.SIGPIPE, 128 + signal.SIGPIPE):
         raise SertkError(f"the command '{command}' failed with status {status}")
@@ -379,7 +389,7 @@ def _is_special(name):
 
 
 @contextlib.contextmanager
-def _open_output(name):
+def _open_output(name: str) -> Iterator[IO[bytes]]:
     """Opens `-`, `| command` or a path for writing bytes; a regular file is written aside."""
     if name == "-":
         if sys.stdout is None:
@@ -390,6 +400,7 @@ def _open_output(name):
     elif name.startswith("|"):
         command = name[1:].strip()
         process = start_command(command, stdin=subprocess.PIPE)
+        assert process.stdin
         ended_early = None
         try:
             with process.stdin:

@@ -4,9 +4,11 @@ import math
 import re
 import shutil
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 
 from sertk.core.errors import SertkError
-from sertk.core.files import folder_aside, write_text
+from sertk.core.files import PathLike, folder_aside, write_text
 from sertk.kaldi.datadir import (
     SPLITS,
     DataDir,
@@ -33,7 +35,7 @@ HINTS = {
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
-def validate(path, feats=True, text=True, wav=True):
+def validate(path: PathLike, feats: bool = True, text: bool = True, wav: bool = True) -> None:
     """Checks all tables and lists of a data folder; raises SertkError with where the first fault is.
 
     `feats`, `text` and `wav` say what must be there; what is there is checked anyway.
@@ -57,7 +59,7 @@ def validate(path, feats=True, text=True, wav=True):
         _check_fold(fold, tables["utt2spk"])
 
 
-def _fault(path, name, table, key, message):
+def _fault(path: Path, name: str, table: Mapping[str, str], key: str, message: str) -> SertkError:
     """An error about one line; keys are in the order of the lines, as tables are sorted and unique."""
     return SertkError(f"{path / name}:{list(table).index(key) + 1}: '{key}' {message}")
 
@@ -119,7 +121,7 @@ def _check_coverage(path, tables):
                 raise SertkError(f"{where}; add it, or run fix_data_dir.sh")
 
 
-def segment_problem(value):
+def segment_problem(value: str) -> str | None:
     """What is wrong with `recording start end`, in seconds (the end -1 is the recording's own), or None."""
     fields = value.split()
     if len(fields) != 3:
@@ -130,7 +132,7 @@ def segment_problem(value):
     return None
 
 
-def _number(text):
+def _number(text: str) -> float | None:
     """The finite number that a text is, or None."""
     if not _NUMBER.fullmatch(text):
         return None
@@ -138,7 +140,7 @@ def _number(text):
     return value if math.isfinite(value) else None
 
 
-def _is_positive(text):
+def _is_positive(text: str) -> bool:
     value = _number(text)
     return value is not None and value > 0
 
@@ -186,7 +188,7 @@ def _check_fold(fold, utt2spk):
             seen[utterance] = split
 
 
-def fix(path):
+def fix(path: PathLike) -> tuple[int, int]:
     """Sorts the tables of a data folder, drops what is not in all of them, and rebuilds spk2utt.
 
     Protocols whose fold lists name what is dropped go too. The files as they were are in DIR/.backup.

@@ -2,22 +2,27 @@
 
 import os
 import re
+from collections.abc import Collection, Container, Mapping
 from pathlib import Path
+from typing import Any, Literal
 
 from sertk.core.errors import SertkError
-from sertk.core.files import scratch_folder, write_text
+from sertk.core.files import PathLike, scratch_folder, write_text
+
+Tables = Mapping[str, Mapping[str, Any]]  # to be written, by their names; a value is what its text is
+Kind = Literal["utterance", "speaker", "recording"]
 
 SPLITS = ("train", "valid", "test")
 NAMED = 5  # of many that are missing, in a message
 _SEPARATOR = re.compile("[ \t]+")
 
 
-def by_bytes(key):
+def by_bytes(key: str) -> bytes:
     """The sort key that orders strings as `LC_ALL=C sort` does."""
     return key.encode()
 
 
-def read_lines(path):
+def read_lines(path: PathLike) -> list[str]:
     """The lines of a text file without their line ends.
 
     Raises SertkError with file and line for a missing file, bytes that are not UTF-8, and Windows line ends.
@@ -30,7 +35,7 @@ def read_lines(path):
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def read_text(path):
+def read_text(path: PathLike) -> str:
     """A whole UTF-8 file; raises SertkError if it is missing or with the line of the first other byte."""
     try:
         content = Path(path).read_bytes()
@@ -43,13 +48,13 @@ def read_text(path):
         raise SertkError(f"{path}:{line}: not UTF-8 text; convert the file with iconv") from error
 
 
-def split_line(line):
+def split_line(line: str) -> tuple[str, str]:
     """The key and the value of a table's line; only spaces and tabs separate them."""
     key, *value = _SEPARATOR.split(line.rstrip(" \t"), maxsplit=1)
     return key, "".join(value)
 
 
-def read_table(path, allow_empty=False):
+def read_table(path: PathLike, allow_empty: bool = False) -> dict[str, str]:
     """A table `key value...` as a dict from key to the rest of its line.
 
     Raises SertkError with file, line and key for an unreadable file, a line without key or value (values may
@@ -74,12 +79,18 @@ def read_table(path, allow_empty=False):
     return table
 
 
-def is_count(text):
+def is_count(text: str) -> bool:
     """Whether a table's value is a positive whole number."""
     return text.isascii() and text.isdecimal() and int(text) > 0
 
 
-def require_all(path, found, wanted, remedy="run fix_data_dir.sh, or remove the file", kind="utterances"):
+def require_all(
+    path: PathLike,
+    found: Container[str],
+    wanted: Collection[str],
+    remedy: str = "run fix_data_dir.sh, or remove the file",
+    kind: str = "utterances",
+) -> None:
     """Raises SertkError, naming the first few, where `found`, which was read from `path`, lacks some of `wanted`.
 
     `remedy` is what to do about it, `kind` what they are.
@@ -89,7 +100,7 @@ def require_all(path, found, wanted, remedy="run fix_data_dir.sh, or remove the 
         raise SertkError(f"{path}: lacks {len(missing)} of {len(wanted)} {kind}: {some}; {remedy}")
 
 
-def read_counts(path, utterances):
+def read_counts(path: PathLike, utterances: Collection[str]) -> dict[str, int]:
     """{utterance: count} of the `utterances` from a table of positive whole numbers, as utt2num_words.
 
     Raises SertkError naming an utterance that is missing, or has something else.
@@ -104,12 +115,12 @@ def read_counts(path, utterances):
     return {utterance: int(table[utterance]) for utterance in utterances}
 
 
-def write_table(path, mapping):
+def write_table(path: PathLike, mapping: Mapping[str, Any]) -> None:
     """Writes a dict from key to value as sorted lines, whole or not at all."""
     write_text(path, _format_table(path, mapping))
 
 
-def _format_table(path, mapping):
+def _format_table(path: PathLike, mapping: Mapping[str, Any]) -> str:
     for key, value in mapping.items():
         if not key or _SEPARATOR.search(key) or re.search("[\r\n]", f"{key}{value}"):
             raise SertkError(f"{path}: a line cannot hold the key {key!r} with the value {value!r}")
@@ -117,7 +128,7 @@ def _format_table(path, mapping):
     return "".join(f"{line}\n" for line in lines)
 
 
-def invert_utt2spk(utt2spk):
+def invert_utt2spk(utt2spk: Mapping[str, str]) -> dict[str, str]:
     """spk2utt, a dict from speaker to its sorted utterances separated by spaces."""
     speakers = {}
     for utterance in sorted(utt2spk, key=by_bytes):
@@ -128,63 +139,66 @@ def invert_utt2spk(utt2spk):
 class DataDir:
     """A data folder; raises SertkError if it is not there."""
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike):
         self.path = Path(path)
         if not self.path.is_dir():
             raise SertkError(f"{path}: no such data folder")
 
-    def has(self, name):
+    def has(self, name: str) -> bool:
         return (self.path / name).is_file()
 
-    def table(self, name):
+    def table(self, name: str) -> dict[str, str]:
         """The table `name` (for example "utt2spk" or "feats/fbank40.scp") as a dict; see read_table."""
         if not self.has(name):
             raise SertkError(f"{self.path / name}: the data folder has no such table")
         return read_table(self.path / name, allow_empty=name == "text")
 
-    def labels(self, label_set):
+    def labels(self, label_set: str) -> dict[str, str]:
         """The label of each utterance that has one in `labels/LABEL_SET`."""
         if not self.has(f"labels/{label_set}"):
             known = ", ".join(name.removeprefix("labels/") for name in self.table_names("labels/")) or "none"
             raise SertkError(f"{self.path}: no label set '{label_set}'; there are: {known}")
         return self.table(f"labels/{label_set}")
 
-    def feats_path(self, feature_type):
+    def feats_path(self, feature_type: str) -> Path:
         """Where the feature archive index of `feature_type` belongs; it may not exist yet."""
         return self.path / "feats" / f"{feature_type}.scp"
 
     @property
-    def utterances(self):
+    def utterances(self) -> list[str]:
         return list(self.table("utt2spk"))
 
-    def table_names(self, prefix=""):
+    def table_names(self, prefix: str = "") -> list[str]:
         """The sorted names, relative to the folder, of the tables it has that begin with `prefix`."""
         files = [*self.path.glob("*"), *self.path.glob("labels/*"), *self.path.glob("feats/*.scp")]
         names = [path.relative_to(self.path).as_posix() for path in files if path.is_file()]
-        return sorted((name for name in names if table_kind(name) and name.startswith(prefix)), key=by_bytes)
+        return sorted((name for name in names if is_table(name) and name.startswith(prefix)), key=by_bytes)
 
-    def split_lists(self):
+    def split_lists(self) -> list[Path]:
         """The paths of the utterance lists of all protocols and folds."""
         return sorted(path for split in SPLITS for path in self.path.glob(f"splits/*/fold*/{split}"))
 
 
-def table_kind(name):
-    """What the keys of a table are: "utterance", "speaker" or "recording"; None for what is not a table."""
+def is_table(name: str) -> bool:
+    """Whether a file, of a name relative to the data folder, is one of its tables."""
     base = name.rpartition("/")[2]
     if base.startswith(".") or base.endswith(("~", ".bak", ".tmp")):
-        return None
-    if name.startswith("labels/") or (name.startswith("feats/") and base.endswith(".scp")):
-        return "utterance"
-    if name in ("text", "segments", "feats.scp", "vad.scp") or name.startswith("utt2"):
-        return "utterance"
+        return False
+    if name.startswith(("labels/", "utt2", "spk2", "reco2")) or (name.startswith("feats/") and base.endswith(".scp")):
+        return True
+    return name in ("text", "segments", "feats.scp", "vad.scp", "cmvn.scp", "wav.scp")
+
+
+def table_kind(name: str) -> Kind:
+    """What the keys of a table are."""
     if name == "cmvn.scp" or name.startswith("spk2"):
         return "speaker"
     if name == "wav.scp" or name.startswith("reco2"):
         return "recording"
-    return None
+    return "utterance"
 
 
-def write_data_dir(path, tables):
+def write_data_dir(path: PathLike, tables: Tables) -> None:
     """Writes tables, a dict from name ("utt2spk", "labels/8", ...) to dict, and spk2utt with utt2spk.
 
     A new folder appears whole. In an existing folder each of these tables is replaced whole, the rest kept.

@@ -4,13 +4,16 @@ import random
 import shutil
 import sys
 from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from sertk.core.errors import SertkError
-from sertk.core.files import folder_aside, write_text
+from sertk.core.files import PathLike, folder_aside, write_text
 from sertk.core.locks import LEASE, locked_folder
 from sertk.kaldi.datadir import (
     DataDir,
+    Tables,
     by_bytes,
     invert_utt2spk,
     read_lines,
@@ -23,19 +26,21 @@ from sertk.kaldi.datadir import (
 FEATURE_TABLES = ("feats.scp", "cmvn.scp", "vad.scp", "utt2num_frames")
 STAMP = ".source"  # in a folder of parts: what it was made of
 
+T = TypeVar("T")
 
-def read_tables(folder):
+
+def read_tables(folder: DataDir) -> dict[str, dict[str, str]]:
     """All tables of a DataDir but spk2utt, as a dict from name to dict."""
     require_utt2spk(folder)
     return {name: folder.table(name) for name in folder.table_names() if name != "spk2utt"}
 
 
-def require_utt2spk(folder):
+def require_utt2spk(folder: DataDir) -> None:
     if not folder.has("utt2spk"):
         raise SertkError(f"{folder.path / 'utt2spk'}: no such file; make it with spk2utt_to_utt2spk.pl")
 
 
-def restrict(tables, utterances):
+def restrict(tables: Mapping[str, Mapping[str, str]], utterances: Iterable[str]) -> dict[str, dict[str, str]]:
     """`tables` with only these utterances, their speakers and the recordings they are in.
 
     A table under labels/ or feats/ of which nothing is left is dropped.
@@ -48,21 +53,21 @@ def restrict(tables, utterances):
     }
     result = {}
     for name, table in tables.items():
-        keys = kept[table_kind(name) or "utterance"]
+        keys = kept[table_kind(name)]
         rows = {key: value for key, value in table.items() if key in keys}
         if rows or "/" not in name:
             result[name] = rows
     return result
 
 
-def used_recordings(tables, utterances):
+def used_recordings(tables: Mapping[str, Mapping[str, str]], utterances: Iterable[str]) -> set[str]:
     """The recordings that utterances are cut from: themselves where there is no `segments`."""
     if "segments" not in tables:
         return set(utterances)
     return {value.split()[0] for utt, value in tables["segments"].items() if utt in utterances}
 
 
-def read_keys(path):
+def read_keys(path: PathLike) -> list[str]:
     """The first field of each line of a list."""
     keys = [split_line(line)[0] for line in read_lines(path) if line.strip()]
     if not keys:
@@ -70,7 +75,7 @@ def read_keys(path):
     return keys
 
 
-def replace_data_dir(source_paths, destination, tables):
+def replace_data_dir(source_paths: Iterable[PathLike], destination: PathLike, tables: Tables) -> None:
     """Writes a derived folder; tables that an earlier one left in the same place go away."""
     destination = Path(destination)
     if any(destination.resolve() == Path(source).resolve() for source in source_paths):
@@ -82,7 +87,7 @@ def replace_data_dir(source_paths, destination, tables):
             (destination / name).unlink()
 
 
-def subset(source, destination, utterances):
+def subset(source: PathLike, destination: PathLike, utterances: Iterable[str]) -> int:
     """Writes the folder of a source's `utterances`; returns how many there are.
 
     Raises SertkError if there is none.
@@ -95,7 +100,7 @@ def subset(source, destination, utterances):
     return len(chosen["utt2spk"])
 
 
-def choose_listed(source, list_path, speakers=False):
+def choose_listed(source: PathLike, list_path: PathLike, speakers: bool = False) -> list[str]:
     """The utterances named in a list, or those of the speakers named in it; unknown names raise a warning."""
     utt2spk = DataDir(source).table("utt2spk")
     known = set(utt2spk.values()) if speakers else set(utt2spk)
@@ -107,7 +112,7 @@ def choose_listed(source, list_path, speakers=False):
     return [utt for utt, speaker in utt2spk.items() if (speaker if speakers else utt) in listed]
 
 
-def choose_number(source, how, number, seed=0):
+def choose_number(source: PathLike, how: str, number: int, seed: int = 0) -> list[str]:
     """`number` utterances of a folder.
 
     `how` is "random", "first", "last", "shortest", "per-spk" (so many of each speaker) or "speakers" (all of
@@ -138,13 +143,13 @@ def choose_number(source, how, number, seed=0):
     return chosen
 
 
-def spread(items, number):
+def spread(items: Sequence[T], number: int) -> list[T]:
     """At most `number` of the items, evenly spaced over the list."""
     number = min(number, len(items))
     return [items[index * len(items) // number] for index in range(number)]
 
 
-def partition(groups, parts):
+def partition(groups: Sequence[Sequence[T]], parts: int) -> list[list[T]]:
     """Joins consecutive lists into `parts` non-empty lists with about equally many items."""
     total = sum(map(len, groups))
     left, done, runs = deque(groups), 0, []
@@ -158,7 +163,7 @@ def partition(groups, parts):
     return runs
 
 
-def split(source, parts, per_utterance=False):
+def split(source: PathLike, parts: int, per_utterance: bool = False) -> Path:
     """Makes SOURCE/splitN/1 ... N (SOURCE/splitNutt with `per_utterance`) and returns its path.
 
     Nothing is done if it is up to date. Speakers stay whole unless `per_utterance`.
@@ -200,7 +205,7 @@ def _fingerprint(folder):
     return "".join(f"{name} {stat.st_size} {stat.st_mtime_ns} {stat.st_ino}\n" for name, stat in stats)
 
 
-def combine(destination, sources, extra_files=()):
+def combine(destination: PathLike, sources: Collection[PathLike], extra_files: Sequence[str] = ()) -> int:
     """Joins data folders; returns the number of utterances.
 
     A table that a source lacks is dropped with a message, except under labels/ and feats/, which may cover a
@@ -246,7 +251,9 @@ def _join(name, by_source):
     return joined
 
 
-def copy(source, destination, utt_prefix="", spk_prefix="", feature_type=None):
+def copy(
+    source: PathLike, destination: PathLike, utt_prefix: str = "", spk_prefix: str = "", feature_type: str | None = None
+) -> int:
     """Copies a data folder, with prefixes to its names; returns the number of utterances.
 
     The fold lists come along as they are, but not with prefixes.

@@ -112,6 +112,12 @@ def test_split_location():
     assert split_location("gunzip -c a:1.gz |[0:3]") == ("gunzip -c a:1.gz |", None, "0:3")
 
 
+@pytest.mark.parametrize("location", ["", "a\nb.ark:12"])
+def test_location_that_names_no_file(location):
+    with pytest.raises(SertkError, match="expected a file's name or a command"):
+        load_matrix(location)
+
+
 def test_table_with_offsets_ranges_commands_and_gzip(tmp_path, ark):
     packed = tmp_path / "b.ark.gz"
     packed.write_bytes(gzip.compress(ark.read_bytes()))

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from sertk.core.errors import SertkError
-from sertk.kaldi.datadir import DataDir, invert_utt2spk, read_table, table_kind, write_data_dir, write_table
+from sertk.kaldi.datadir import DataDir, invert_utt2spk, is_table, read_table, table_kind, write_data_dir, write_table
 
 
 def test_table_keeps_values_whole_and_takes_tabs(tmp_path):
@@ -102,8 +102,9 @@ def test_kinds_of_tables():
         "utterance": ["utt2spk", "utt2anything", "segments", "labels/4", "feats/x.scp", "text", "feats.scp"],
         "speaker": ["spk2gender", "spk2utt", "cmvn.scp"],
         "recording": ["wav.scp", "reco2dur"],
-        None: ["notes", ".utt2spk.12.tmp", "feats/x.ark", "labels/.8.swp", "utt2spk~"],
     }
+    others = ["notes", ".utt2spk.12.tmp", "feats/x.ark", "labels/.8.swp", "utt2spk~"]
+    assert [name for names in [*kinds.values(), others] for name in names if not is_table(name)] == others
     assert {name: table_kind(name) for names in kinds.values() for name in names} == {
         name: kind for kind, names in kinds.items() for name in names
     }
