@@ -9,13 +9,16 @@ import os
 import re
 import struct
 import subprocess
+from collections.abc import Callable, Collection, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import soundfile
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.kaldi import archives
 from sertk.kaldi.datadir import require_all
 
@@ -29,8 +32,11 @@ UNKNOWN_SIZE = 0x7FFFF000
 LARGEST_KERNEL = 2000
 LOUDEST = 1e5  # times full scale; features of anything louder could overflow
 
+Cut = tuple[str, float, float]  # a recording, or its entry of wav.scp, and start and end in seconds
+OnError = Callable[[str, SertkError], object]
 
-def load_audio(entry, channel=None):
+
+def load_audio(entry: str, channel: int | None = None) -> tuple[np.ndarray, int]:
     """The samples (samples,) as float32 in [-1, 1] and the rate in Hz of an entry of `wav.scp`.
 
     `entry` is a path, a place in an archive (`wav.ark:42`) or a `command |`. Several channels are averaged,
@@ -40,7 +46,7 @@ def load_audio(entry, channel=None):
         return _samples_of(sound, entry, channel), sound.samplerate
 
 
-def load_segment(entry, start, end):
+def load_segment(entry: str, start: float, end: float) -> tuple[np.ndarray, int]:
     """What `load_audio` gives of the part from `start` to `end` in seconds (-1: the recording's end), alone read."""
     if start == 0 and end == -1:
         return load_audio(entry)
@@ -51,7 +57,7 @@ def load_segment(entry, start, end):
 
 
 @contextlib.contextmanager
-def open_recording(path, channel=None):
+def open_recording(path: PathLike, channel: int | None = None) -> Iterator["Recording"]:
     """Opens an audio file, whose name is taken for nothing else, as a Recording; the errors are load_audio's."""
     if not Path(path).exists():
         raise SertkError(f"{path}: no such file")
@@ -70,25 +76,25 @@ class Recording:
     """An open audio file; `blocks` can be gone through once."""
 
     sound: soundfile.SoundFile
-    path: str
+    path: PathLike
     channel: int | None
 
     @property
-    def rate(self):
+    def rate(self) -> int:
         """Hz."""
         return self.sound.samplerate
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         """As the file's header says."""
         return self.sound.frames / self.sound.samplerate
 
-    def blocks(self, seconds):
+    def blocks(self, seconds: float) -> Iterator[np.ndarray]:
         """Yields the samples (samples,) as float32 in [-1, 1] in blocks of at most `seconds`."""
         return _blocks_of(self.sound, self.path, self.channel, max(1, int(seconds * self.rate)))
 
 
-def resample(samples, rate, target):
+def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
     """Samples (samples,) at `rate` Hz as float32 samples at `target` Hz."""
     if rate == target:
         return samples
@@ -103,35 +109,44 @@ def resample(samples, rate, target):
         return _resampler(rate, target)(torch.from_numpy(samples)).numpy()
 
 
-def read_utterances(wav_scp, segments=None, channel=None, on_error=None, wanted=None):
+def read_utterances(
+    wav_scp: PathLike,
+    segments: PathLike | None = None,
+    channel: int | None = None,
+    on_error: OnError | None = None,
+    wanted: Container[str] | None = None,
+) -> Iterator[tuple[str, np.ndarray, int]]:
     """Yields `(utterance, samples (samples,) float32, rate)` of a `wav.scp` and its `segments`, in order.
 
     `wav_scp` and `segments` are paths, `-` or `command |`. A broken recording raises SertkError, or is
     handed to `on_error(utterance, error)` and left out. `wanted` are the utterances to read, if not all.
     """
     entries, cuts = _read_cuts(wav_scp, segments)
-    recording = samples = None
+    load = functools.lru_cache(maxsize=1)(lambda recording: _loaded_or_error(entries[recording], channel))
     for utterance, (name, start, end) in cuts.items():
         if wanted is not None and utterance not in wanted:
             continue
         try:
-            if name != recording:
-                recording, samples = name, _loaded_or_error(entries[name], channel)
-            if isinstance(samples, SertkError):
-                raise samples
-            yield utterance, cut_segment(*samples, start, end), samples[1]
+            loaded = load(name)
+            if isinstance(loaded, SertkError):
+                raise loaded
+            samples, rate = loaded
+            yield utterance, cut_segment(samples, rate, start, end), rate
         except SertkError as error:
             if on_error is None:
                 raise SertkError(f"{utterance}: {error}") from error
             on_error(utterance, error)
 
 
-def read_data_dir(path, wanted=None, on_error=None):
+def read_data_dir(
+    path: PathLike, wanted: Container[str] | None = None, on_error: OnError | None = None
+) -> Iterator[tuple[str, np.ndarray, int]]:
     """Yields what `read_utterances` does, of a data folder's wav.scp and, where it has them, segments."""
-    return read_utterances(*_tables_of(path), None, on_error, wanted)
+    wav_scp, segments = _tables_of(path)
+    return read_utterances(wav_scp, segments, None, on_error, wanted)
 
 
-def locate_utterances(path, wanted=()):
+def locate_utterances(path: PathLike, wanted: Collection[str] = ()) -> dict[str, Cut]:
     """`{utterance: (entry of wav.scp, start, end)}` of a data folder, as `load_segment` takes them.
 
     Raises SertkError where some of the utterances `wanted` are not there.
@@ -142,18 +157,20 @@ def locate_utterances(path, wanted=()):
     return {utterance: (entries[name], start, end) for utterance, (name, start, end) in cuts.items()}
 
 
-def _tables_of(path):
+def _tables_of(path: PathLike) -> tuple[Path, Path | None]:
     segments = Path(path) / "segments"
     return Path(path) / "wav.scp", segments if segments.exists() else None
 
 
-def _read_cuts(wav_scp, segments):
+def _read_cuts(wav_scp: PathLike, segments: PathLike | None) -> tuple[dict[str, str], dict[str, Cut]]:
     """`wav.scp`, and what `read_segments` gives, of whole recordings where there are no segments."""
     entries = archives.read_locations(wav_scp)
     return entries, read_segments(segments, entries) if segments else {key: (key, 0.0, -1.0) for key in entries}
 
 
-def read_wave_archive(location, channel=None, on_error=None):
+def read_wave_archive(
+    location: PathLike, channel: int | None = None, on_error: OnError | None = None
+) -> Iterator[tuple[str, np.ndarray, int]]:
     """Yields `(utterance, samples (samples,) float32, rate)` of a Kaldi archive of waves.
 
     A broken wave raises SertkError, or is handed to `on_error(utterance, error)` and left out.
@@ -168,7 +185,7 @@ def read_wave_archive(location, channel=None, on_error=None):
             on_error(utterance, error)
 
 
-def read_segments(location, recordings):
+def read_segments(location: PathLike, recordings: Container[str]) -> dict[str, Cut]:
     """`{utterance: (recording, start, end)}` in seconds; an end of -1 is the recording's end."""
     segments = {}
     for utterance, value in archives.read_scp(location).items():
@@ -185,7 +202,7 @@ def read_segments(location, recordings):
     return segments
 
 
-def _loaded_or_error(entry, channel):
+def _loaded_or_error(entry: str, channel: int | None) -> tuple[np.ndarray, int] | SertkError:
     """What `load_audio` gives or raises, so that a broken recording is read once for all its segments."""
     try:
         return load_audio(entry, channel)
@@ -193,12 +210,12 @@ def _loaded_or_error(entry, channel):
         return error
 
 
-def cut_segment(samples, rate, start, end):
+def cut_segment(samples: np.ndarray, rate: int, start: float, end: float) -> np.ndarray:
     """The samples from `start` to `end` in seconds (-1: the recording's end); raises SertkError if there are none."""
     return samples[_part_of(len(samples), rate, start, end)]
 
 
-def audio_hash(samples, rate):
+def audio_hash(samples: np.ndarray, rate: int) -> str:
     """The sha1 of samples (samples,) in [-1, 1] as little-endian int16, followed by the rate in Hz."""
     integers = np.clip(np.rint(np.asarray(samples) * 32768.0), -32768, 32767).astype("<i2")
     digest = hashlib.sha1(integers.tobytes())
@@ -206,7 +223,7 @@ def audio_hash(samples, rate):
     return digest.hexdigest()
 
 
-def _part_of(count, rate, start, end):
+def _part_of(count: int, rate: int, start: float, end: float) -> slice:
     """The slice of `count` samples that `cut_segment` takes."""
     if end != -1 and end * rate > count + OVERSHOOT * rate:
         raise SertkError(f"the segment ends at {end} s, the recording at {count / rate:.2f} s")
@@ -216,11 +233,13 @@ def _part_of(count, rate, start, end):
     return part
 
 
-def _samples_of(sound, where, channel):
+def _samples_of(sound: soundfile.SoundFile, where: PathLike, channel: int | None) -> np.ndarray:
     return np.concatenate([*_blocks_of(sound, where, channel)])
 
 
-def _blocks_of(sound, where, channel, size=-1):
+def _blocks_of(
+    sound: soundfile.SoundFile, where: PathLike, channel: int | None, size: int = -1
+) -> Iterator[np.ndarray]:
     """Yields the samples of one channel, or of all averaged, in blocks of `size`, or in one; checks all of them."""
     if channel is not None and not 0 <= channel < sound.channels:
         raise SertkError(f"{where}: there is no channel {channel}, it has {sound.channels} (from 0)")
@@ -245,22 +264,22 @@ def _blocks_of(sound, where, channel, size=-1):
         yield samples
 
 
-def _is_cut_off(sound):
+def _is_cut_off(sound: soundfile.SoundFile) -> bool:
     if sound.format == "NIST":  # libsndfile goes by the size of the file
         match = SPHERE_COUNT.search(_head_of(sound.name))
-        return bool(match) and sound.frames < int(match.group(1))
-    match = sound.format != "FLAC" and CUT_OFF.search(sound.extra_info)
-    return bool(match) and int(match.group(2)) < int(match.group(1)) < UNKNOWN_SIZE
+        return match is not None and sound.frames < int(match[1])
+    match = CUT_OFF.search(sound.extra_info) if sound.format != "FLAC" else None
+    return match is not None and int(match[2]) < int(match[1]) < UNKNOWN_SIZE
 
 
-def _head_of(source):
+def _head_of(source: str | io.BytesIO) -> bytes:
     if isinstance(source, io.BytesIO):
         return bytes(source.getbuffer()[:1024])
     with open(source, "rb") as stream:
         return stream.read(1024)
 
 
-def _open_sound(entry):
+def _open_sound(entry: str) -> soundfile.SoundFile:
     """A soundfile.SoundFile for an entry of `wav.scp`."""
     entry = entry.strip()
     if entry.endswith("|"):
@@ -281,7 +300,7 @@ def _open_sound(entry):
     return _sound_of(entry, entry)
 
 
-def _read_riff(stream, where):
+def _read_riff(stream: IO[bytes], where: str) -> bytes:
     """The bytes of one RIFF object inside an archive; its header says how long it is."""
     head = stream.read(8)
     if len(head) < 8 or head[:4] != b"RIFF":
@@ -295,9 +314,9 @@ def _read_riff(stream, where):
     return head + body
 
 
-def _sound_of(source, where):
+def _sound_of(source: str | bytes | io.BytesIO, where: PathLike) -> soundfile.SoundFile:
     try:
-        return soundfile.SoundFile(source)
+        return soundfile.SoundFile(source)  # pyright: ignore[reportArgumentType] (it does not say that it takes BytesIO)
     except (RuntimeError, TypeError, ValueError, OSError) as error:
         size = len(source.getbuffer()) if isinstance(source, io.BytesIO) else os.stat(source).st_size
         raise SertkError(f"{where}: {'not readable as audio' if size else 'an empty file'}") from error

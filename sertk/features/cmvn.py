@@ -11,7 +11,7 @@ from sertk.core.errors import SertkError
 CONSTANT = 1e-10
 
 
-def accumulate(features, stats=None):
+def accumulate(features: np.ndarray, stats: np.ndarray | None = None) -> np.ndarray:
     """The statistics of features (frames, dims), added to `stats` if given; statistics add up with `+`."""
     if features.ndim != 2:
         raise SertkError(f"normalisation needs matrices (frames, dims), got the shape {features.shape}")
@@ -27,7 +27,7 @@ def accumulate(features, stats=None):
     return stats + new
 
 
-def mean_std(stats):
+def mean_std(stats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean (dims,) and standard deviation (dims,), both float64; the deviation of a constant is 1.
 
     A constant thus becomes 0 when it is normalised. Raises SertkError for what are no statistics.

@@ -6,9 +6,11 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from sertk.core.typed import Dataclass
+
 
 @runtime_checkable
-class Extractor(Protocol):
+class Extractor(Dataclass, Protocol):
     """Turns a waveform into features; a frozen dataclass, whose fields are the options of a feature type.
 
     Frame k is what the samples from `k * shift` to `k * shift + shortest` sound like, and up to `context` around

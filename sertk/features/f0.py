@@ -6,7 +6,7 @@ import pyworld
 LOVETRAIN_RATE = 2 * 7900  # Hz, the least
 
 
-def track_f0(samples, rate, floor, ceil, period):
+def track_f0(samples: np.ndarray, rate: int, floor: float, ceil: float, period: float) -> np.ndarray:
     """F0 in Hz at 0, period, 2 * period... milliseconds, (frames,) float64, 0 where it is unvoiced.
 
     Samples (samples,) in [-1, 1] at `rate` Hz; floor and ceil in Hz. DIO and StoneMask (Morise et al. 2009, 2010).
@@ -16,7 +16,7 @@ def track_f0(samples, rate, floor, ceil, period):
     return pyworld.stonemask(samples, f0, times, rate)
 
 
-def find_voiced(samples, rate, floor, ceil, period):
+def find_voiced(samples: np.ndarray, rate: int, floor: float, ceil: float, period: float) -> np.ndarray:
     """Which frames of `track_f0` are voiced, (frames,) bool.
 
     DIO finds an F0 in noise now and then; D4C's LoveTrain (Morise 2016) tells these frames from voice by

@@ -4,10 +4,11 @@ The package opensmile comes with the extra `sertk[egemaps]`; its licence allows 
 non-commercial use only.
 """
 
+import functools
 import math
 import threading
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from sertk.core.typed import require
 FULL_SCALE = 32768  # openSMILE takes 16-bit integers
 LONGEST_WINDOW = 60  # ms, that of F0 in all of these sets; openSMILE gives nothing for less
 LEVELS = {"functionals": "Functionals", "lld": "LowLevelDescriptors"}
+ONE_AT_A_TIME = threading.Lock()  # nothing says that the package may be called from several threads
 
 
 @dataclass(frozen=True)
@@ -36,34 +38,36 @@ class OpenSmile:
 
     def __post_init__(self):
         require(8000 <= self.sample_frequency <= 192000, "sample_frequency", "8000 to 192000 Hz")
-        smile = load_smile(self.feature_set, LEVELS[self.feature_level], int(self.sample_frequency))
-        object.__setattr__(self, "_smile", smile)
-        object.__setattr__(self, "_lock", threading.Lock())
+        _ = self._smile  # so that a missing package is said now
+
+    @functools.cached_property
+    def _smile(self) -> Any:
+        return load_smile(self.feature_set, LEVELS[self.feature_level], int(self.sample_frequency))
 
     @property
-    def shortest(self):
+    def shortest(self) -> int:
         """The samples of the longest window, the least that a recording needs."""
         return math.ceil(self.sample_frequency * LONGEST_WINDOW / 1000)
 
     @property
-    def shift(self):
+    def shift(self) -> int | None:
         """The samples from one window to the next, rounded as openSMILE does; None for functionals."""
         return int(self.sample_frequency / 100 + 0.5) if self.feature_level == "lld" else None
 
     @property
-    def dims(self):
+    def dims(self) -> int:
         return self._smile.num_features
 
-    def __call__(self, waveform):
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
         samples = np.rint(waveform * FULL_SCALE).clip(-FULL_SCALE, FULL_SCALE - 1)
-        with self._lock:  # nothing says that the package may be called from several threads
+        with ONE_AT_A_TIME:
             features = self._smile(samples / FULL_SCALE, int(self.sample_frequency))[0].T
         if not np.isfinite(features).all():
             raise SertkError(f"openSMILE's {self.feature_set} has no finite values for this recording")
         return np.ascontiguousarray(features, dtype=np.float32)
 
 
-def load_smile(feature_set, level, rate):
+def load_smile(feature_set: str, level: str, rate: int) -> Any:
     """The package's extractor; raises SertkError where the package is missing or cannot find its settings."""
     try:
         import opensmile

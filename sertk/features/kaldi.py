@@ -7,6 +7,7 @@ torchaudio's Kaldi-compatible functions give the constant matrices, which are ma
 import functools
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torchaudio.compliance import kaldi
 
@@ -63,25 +64,26 @@ class MelFrames:
         )
 
     @property
-    def shortest(self):
+    def shortest(self) -> int:
         """The samples of one window, the least that a recording needs."""
         return int(self.sample_frequency * self.frame_length * 0.001)
 
     @property
-    def shift(self):
+    def shift(self) -> int:
         """The samples from one window to the next."""
         return int(self.sample_frequency * self.frame_shift * 0.001)
 
     @property
-    def padded(self):
+    def padded(self) -> int:
         return self.fft_size or kaldi._next_power_of_2(self.shortest)
 
     @functools.cached_property
-    def _window(self):
-        return kaldi._feature_window_function(self.window_type, self.shortest, 0.42, "cpu", torch.float32)
+    def _window(self) -> torch.Tensor:
+        make, cpu = kaldi._feature_window_function, torch.device("cpu")
+        return make(self.window_type, self.shortest, 0.42, cpu, torch.float32)  # pyright: ignore[reportArgumentType] (says int)
 
     @functools.cached_property
-    def _filters(self):
+    def _filters(self) -> torch.Tensor:
         """Mel filters (FFT bins, mel bins)."""
         banks, _ = kaldi.get_mel_banks(
             self.num_mel_bins,
@@ -96,7 +98,7 @@ class MelFrames:
         return torch.nn.functional.pad(banks, (0, 1)).float().T
 
     @functools.cached_property
-    def _bands(self):
+    def _bands(self) -> list[tuple[slice, torch.Tensor]]:
         """Neighbouring filters as `(slice of FFT bins, filters)`, which leaves most of their zeros out."""
         bands = []
         for filters in self._filters.chunk(BANDS, dim=1):
@@ -105,13 +107,13 @@ class MelFrames:
             bands.append((bins, filters[bins].contiguous()))
         return bands
 
-    def log_mel(self, waveform, with_energy=False):
+    def log_mel(self, waveform: np.ndarray, with_energy: bool = False) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Log mel energies (frames, mel bins), and log energies (frames,) or None, of samples in [-1, 1]."""
         frames = (torch.from_numpy(waveform) * SAMPLE_SCALE).unfold(0, self.shortest, self.shift)
         mels, energies = zip(*(self._log_mel_of(block, with_energy) for block in frames.split(BLOCK)))
         return torch.cat(mels), torch.cat(energies) if with_energy else None
 
-    def _log_mel_of(self, frames, with_energy):
+    def _log_mel_of(self, frames: torch.Tensor, with_energy: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
         frames = frames - frames.mean(dim=1, keepdim=True)
         energy = frames.square().sum(dim=1).clamp_(min=EPSILON).log_() if with_energy else None
         emphasised = frames.clone()
@@ -129,10 +131,10 @@ class Fbank(MelFrames):
     """Log mel filterbank: waveform (samples,) float32 in [-1, 1] -> (frames, num_mel_bins) float32."""
 
     @property
-    def dims(self):
+    def dims(self) -> int:
         return self.num_mel_bins
 
-    def __call__(self, waveform):
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return self.log_mel(waveform)[0].numpy()
 
@@ -151,7 +153,7 @@ class Mfcc(MelFrames):
         require(self.cepstral_lifter >= 0, "cepstral_lifter", "0 or more")
 
     @property
-    def dims(self):
+    def dims(self) -> int:
         return self.num_ceps
 
     @functools.cached_property
@@ -161,20 +163,20 @@ class Mfcc(MelFrames):
             cosines = cosines * kaldi._get_lifter_coeffs(self.num_ceps, self.cepstral_lifter)
         return cosines
 
-    def cepstra(self, waveform):
+    def cepstra(self, waveform: np.ndarray) -> torch.Tensor:
         """Cepstra (frames, num_ceps) as a tensor."""
         log_mel, energy = self.log_mel(waveform, self.use_energy)
         cepstra = log_mel @ self._liftered_cosines
-        if self.use_energy:
+        if energy is not None:
             cepstra[:, 0] = energy
         return cepstra
 
-    def __call__(self, waveform):
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             return self.cepstra(waveform).numpy()
 
 
-def add_differences(features, order=2, window=2):
+def add_differences(features: torch.Tensor, order: int = 2, window: int = 2) -> torch.Tensor:
     """Features (frames, dims) with their differences, (frames, dims * (order + 1)), as Kaldi's add-deltas.
 
     The kernel of order n is that of order n-1 convolved with the regression weights j / sum(j^2),
@@ -188,7 +190,7 @@ def add_differences(features, order=2, window=2):
 
 
 @functools.lru_cache
-def _difference_kernels(order, window):
+def _difference_kernels(order: int, window: int) -> torch.Tensor:
     """(2 * order * window + 1, order + 1): column n is the centred kernel of order n."""
     offsets = torch.arange(-window, window + 1, dtype=torch.float64)
     weights = offsets / offsets.square().sum()

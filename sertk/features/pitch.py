@@ -33,17 +33,17 @@ class MfccPitch(Mfcc):
         require(self.f0_ceil < self.sample_frequency / 2, "f0_ceil", "below half of sample_frequency")
 
     @property
-    def dims(self):
+    def dims(self) -> int:
         return 1 + self.num_ceps * (1 + self.delta_order)
 
-    def __call__(self, waveform):
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             cepstra = add_differences(self.cepstra(waveform), self.delta_order)
             f0 = torch.from_numpy(self.log_f0(waveform, len(cepstra)))
             values = torch.cat([f0.unsqueeze(1), cepstra], dim=1)
             return smoothed(values, self.smooth).numpy() if self.smooth > 1 else values.numpy()
 
-    def log_f0(self, waveform, frames):
+    def log_f0(self, waveform: np.ndarray, frames: int) -> np.ndarray:
         """The natural log of F0 in Hz at the centres of the frames, (frames,) float32.
 
         Frames that `track_f0` finds unvoiced are interpolated linearly and the edges held. A recording
@@ -60,7 +60,7 @@ class MfccPitch(Mfcc):
         return np.interp(np.arange(frames), voiced, np.log(f0[voiced])).astype(np.float32)
 
 
-def smoothed(values, width):
+def smoothed(values: torch.Tensor, width: int) -> torch.Tensor:
     """Means of values (frames, dims) over `width` frames around each, or those of them that exist."""
     means = F.avg_pool1d(values.T[None], width, 1, width // 2, count_include_pad=False)
     return means[0].T.contiguous()

@@ -3,9 +3,10 @@
 import dataclasses
 import os
 from pathlib import Path
+from typing import Any
 
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml, write_yaml
+from sertk.core.files import PathLike, read_yaml, write_yaml
 from sertk.core.typed import build
 from sertk.features.extractor import Extractor
 from sertk.features.functionals import OpenSmile
@@ -24,12 +25,12 @@ EXTRACTORS: dict[str, type[Extractor]] = {
 TYPES = Path(__file__).with_name("types")
 
 
-def feature_types():
+def feature_types() -> list[str]:
     """The names of the feature types that are shipped, sorted."""
     return sorted(path.stem for path in TYPES.glob("*.yaml"))
 
 
-def load_extractor(feature_type=None, config=None) -> Extractor:
+def load_extractor(feature_type: str | None = None, config: PathLike | None = None) -> Extractor:
     """The extractor of a shipped feature type, or of a YAML file `extractor: NAME` with its options.
 
     Raises SertkError for an unknown type, a key that the extractor does not have, a value of another kind, or a
@@ -45,7 +46,7 @@ def load_extractor(feature_type=None, config=None) -> Extractor:
     return make_extractor(read_yaml(config), config)
 
 
-def make_extractor(options, where) -> Extractor:
+def make_extractor(options: object, where: PathLike) -> Extractor:
     """The extractor that a mapping `extractor: NAME` with its options describes; `where` is named in errors."""
     if not isinstance(options, dict) or options.get("extractor") not in list(EXTRACTORS):
         raise SertkError(f"{where}: extractor: expected one of {', '.join(EXTRACTORS)}")
@@ -53,20 +54,20 @@ def make_extractor(options, where) -> Extractor:
     return build(EXTRACTORS[options["extractor"]], own, where, "")
 
 
-def describe_extractor(extractor):
+def describe_extractor(extractor: Extractor) -> dict[str, Any]:
     """The mapping with all options from which `make_extractor` makes the extractor again."""
     name = next(name for name, kind in EXTRACTORS.items() if kind is type(extractor))
     return {"extractor": name, **dataclasses.asdict(extractor)}
 
 
-def note_options(archive, extractor, channel=None):
+def note_options(archive: PathLike, extractor: Extractor, channel: int | None = None) -> None:
     """Writes how the features in an archive were made into ARCHIVE.yaml beside it."""
     write_yaml(
         f"{archive}.yaml", {**describe_extractor(extractor), **({} if channel is None else {"channel": channel})}
     )
 
 
-def noted_options(scp):
+def noted_options(scp: PathLike) -> dict[str, Any] | None:
     """How the features in a table's archives were made, a mapping, or None where that is not noted or not one way."""
     notes = {f"{split_location(location)[0]}.yaml" for location in read_locations(scp).values()}
     if not all(map(os.path.isfile, notes)):

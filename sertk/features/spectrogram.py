@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from sertk.core.typed import require
@@ -35,28 +36,28 @@ class Spectrogram:
         require(self.log1p >= 0, "log1p", "0 or more")
 
     @property
-    def shortest(self):
+    def shortest(self) -> int:
         """The samples of one window, the least that a recording needs."""
         return round(self.sample_frequency * self.frame_length / 1000)
 
     @property
-    def shift(self):
+    def shift(self) -> int:
         """The samples from one window to the next."""
         return round(self.sample_frequency * self.frame_shift / 1000)
 
     @property
-    def bin_hertz(self):
+    def bin_hertz(self) -> float:
         """The distance of two bins, in Hz."""
         return self.sample_frequency / self.fft_size
 
     @property
-    def dims(self):
+    def dims(self) -> int:
         return self.bins
 
-    def __call__(self, waveform):
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
         return self.of_frames(torch.from_numpy(waveform).unfold(0, self.shortest, self.shift)).numpy()
 
-    def of_frames(self, frames):
+    def of_frames(self, frames: torch.Tensor) -> torch.Tensor:
         """Frames (frames, samples) as they lie `frame_shift` apart in a waveform, on any device: (frames, bins)."""
         window = torch.hamming_window(self.shortest, periodic=False, device=frames.device)
         blocks = frames.split(BLOCK if frames.device.type == "cpu" else len(frames))
