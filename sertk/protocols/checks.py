@@ -1,11 +1,13 @@
 """The checks that nothing leaks from one split of a fold into another."""
 
+from collections.abc import Mapping
+
 from sertk.core.errors import SertkError
 from sertk.features.audio import audio_hash, read_utterances
-from sertk.protocols.rules import TEST_ONLY
+from sertk.protocols.rules import TEST_ONLY, Corpus, Fold
 
 
-def audio_hashes(corpus):
+def audio_hashes(corpus: Corpus) -> dict[str, str]:
     """{utterance: hash of its audio} from utt2hash, else from the audio itself."""
     datadir = corpus.datadir
     if datadir.has("utt2hash"):
@@ -17,7 +19,9 @@ def audio_hashes(corpus):
     return corpus.complete(source, hashes, corpus.utterances)
 
 
-def check_leakage(fold, utt2spk, hashes, speaker_disjoint, where):
+def check_leakage(
+    fold: Fold, utt2spk: Mapping[str, str], hashes: Mapping[str, str], speaker_disjoint: bool | str, where: str
+) -> None:
     """Raises SertkError if a split is empty or shares utterances, audio or speakers.
 
     `speaker_disjoint` is as in RULES. The parts are gone through in their order.

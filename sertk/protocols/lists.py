@@ -1,16 +1,18 @@
 """Folders of fold lists, foldF/{train,valid,test}, and the card beside them."""
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
-from sertk.core.files import file_digest, read_yaml, replace_folder, scratch_folder, write_text, write_yaml
+from sertk.core.files import PathLike, file_digest, read_yaml, replace_folder, scratch_folder, write_text, write_yaml
 from sertk.kaldi.datadir import SPLITS, by_bytes, read_lines
-from sertk.protocols.rules import Fold
+from sertk.protocols.rules import Corpus, Fold
 
 
-def write_splits(outdir, folds, corpus, card):
+def write_splits(outdir: Path, folds: Iterable[Fold], corpus: Corpus, card: Mapping[str, Any]) -> None:
     """Writes lists and card to a folder aside that then takes the place of `outdir`.
 
     An `outdir` that holds these folds already (and perhaps further repeats) is left as it is, so that
@@ -34,7 +36,7 @@ def write_splits(outdir, folds, corpus, card):
         replace_folder(aside, outdir)
 
 
-def check_replaceable(outdir, there, new):
+def check_replaceable(outdir: Path, there: Mapping[str, Any], new: Mapping[str, Any]) -> None:
     """Raises SertkError if lists with the card `new` would take away those with the card `there`."""
     if there["folds"] == new["folds"] or holds_folds(new, there):
         return
@@ -46,19 +48,19 @@ def check_replaceable(outdir, there, new):
     )
 
 
-def holds_folds(there, card):
+def holds_folds(there: Mapping[str, Any], card: Mapping[str, Any]) -> bool:
     """Whether the card `there` differs from `card` at most by further repeats of a random protocol."""
     more = there["folds"][: len(card["folds"])] == card["folds"]
     return more and without_repeats(there) == without_repeats(card)
 
 
-def without_repeats(card):
+def without_repeats(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card without what grows with the repeats of a random protocol."""
     options = {key: value for key, value in card["options"].items() if key != "repeats"}
     return {**card, "options": options, "folds": None}
 
 
-def describe_fold(folder, number, fold, corpus):
+def describe_fold(folder: Path, number: int, fold: Fold, corpus: Corpus) -> dict[str, Any]:
     """The card's entry of a fold whose lists are in `folder`."""
 
     def speakers(split):
@@ -73,12 +75,12 @@ def describe_fold(folder, number, fold, corpus):
     }
 
 
-def list_digests(splits_dir, fold):
+def list_digests(splits_dir: PathLike, fold: int) -> dict[str, str]:
     """The sha256 of each list of a fold."""
     return {split: file_digest(Path(splits_dir) / f"fold{fold}" / split, "sha256") for split in SPLITS}
 
 
-def list_folds(splits_dir):
+def list_folds(splits_dir: PathLike) -> list[int]:
     """The numbers of the folds in a folder of fold lists; raises SertkError if there are none."""
     names = [path.name for path in Path(splits_dir).glob("fold*")]
     folds = sorted(int(match[1]) for name in names if (match := re.fullmatch(r"fold(\d+)", name)))
@@ -87,7 +89,7 @@ def list_folds(splits_dir):
     return folds
 
 
-def read_fold(splits_dir, fold):
+def read_fold(splits_dir: PathLike, fold: int) -> Fold:
     """The Fold with the utterances of fold number `fold`; raises SertkError if it is not there."""
     folder = Path(splits_dir) / f"fold{fold}"
     if not folder.is_dir():
@@ -96,7 +98,7 @@ def read_fold(splits_dir, fold):
     return Fold(*(read_lines(folder / split) for split in SPLITS))
 
 
-def read_card(splits_dir):
+def read_card(splits_dir: PathLike) -> dict[str, Any]:
     """The protocol card of a folder of fold lists; raises SertkError if it is not there."""
     path = Path(splits_dir) / "card.yaml"
     if not path.is_file():

@@ -1,19 +1,21 @@
 """protocols.yaml: which rule a protocol has, and the options that it gives the rule."""
 
 import inspect
+from typing import Any
 
-from sertk.config.sources import read_source
+from sertk.config.sources import Source, read_source
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.core.typed import convert, show
 from sertk.protocols.rules import RULES
 
 
-def protocol_names(config):
+def protocol_names(config: PathLike) -> list[str]:
     """The sorted names of the protocols in a protocols.yaml."""
     return sorted(read_protocols(config).data)
 
 
-def read_protocols(config):
+def read_protocols(config: PathLike) -> Source:
     """The Source of a protocols.yaml; raises SertkError for a name that YAML does not take for text."""
     protocols = read_source(config)
     for name in protocols.data:
@@ -22,7 +24,7 @@ def read_protocols(config):
     return protocols
 
 
-def load_protocol(config, name, **overrides):
+def load_protocol(config: PathLike, name: str, **overrides: int | None) -> tuple[str, dict[str, Any], str | None]:
     """The (rule, options, source) of the protocol `name` in a protocols.yaml.
 
     `overrides` (repeats, seed) replace options that the rule has; the others are left out. Raises

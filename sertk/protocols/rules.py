@@ -1,11 +1,15 @@
 """The rules that divide a data folder's utterances into folds, each one entry of RULES."""
 
 import random
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Literal, NamedTuple, TypedDict
+from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from sertk.core.errors import SertkError
-from sertk.kaldi.datadir import by_bytes, require_all
+from sertk.kaldi.datadir import DataDir, by_bytes, require_all
+
+T = TypeVar("T")
+Label = str | tuple[str, str]  # "all", or the label set's table and the label
 
 
 class Fold(NamedTuple):
@@ -26,39 +30,43 @@ class GroupFold(TypedDict):
 class Corpus:
     """What the rules know of a data folder."""
 
-    def __init__(self, datadir):
+    def __init__(self, datadir: DataDir):
         self.datadir = datadir
         self.utt2spk = datadir.table("utt2spk")
         self.utterances = sorted(self.utt2spk, key=by_bytes)
         self.speakers = sorted(set(self.utt2spk.values()), key=by_bytes)
 
-    def genders(self):
+    def genders(self) -> dict[str, str]:
         """spk2gender; raises SertkError for a speaker without one."""
         return self.complete("spk2gender", self.datadir.table("spk2gender"), self.speakers, "speakers")
 
-    def groups(self):
+    def groups(self) -> dict[str, str]:
         """utt2group; raises SertkError for an utterance without one."""
         return self.complete("utt2group", self.datadir.table("utt2group"), self.utterances)
 
-    def knows_speakers(self):
+    def knows_speakers(self) -> bool:
         """Whether utt2spk says more than which recording an utterance is of, as where speakers are not known."""
         segments = self.datadir.table("segments") if self.datadir.has("segments") else {}
         return any(spk != segments.get(utt, utt).split()[0] for utt, spk in self.utt2spk.items())
 
-    def complete(self, name, table, keys, kind="utterances"):
+    def complete(
+        self, name: str, table: dict[str, str], keys: Collection[str], kind: str = "utterances"
+    ) -> dict[str, str]:
         """`table`, which the file `name` gave; raises SertkError where it lacks some of `keys`."""
         require_all(self.datadir.path / name, table, keys, "add them", kind)
         return table
 
-    def divide(self, split_of):
+    def divide(self, split_of: Callable[[str], str | None]) -> Fold:
         """The Fold that puts each utterance into its `split_of(utterance)`; None leaves it out."""
-        splits = {split: [] for split in Fold._fields}
+        splits: dict[str, list[str]] = {split: [] for split in Fold._fields}
         for utt in self.utterances:
             if split := split_of(utt):
                 splits[split].append(utt)
         return Fold(**splits)
 
-    def fold_of(self, keys, test, valid):
+    def fold_of(
+        self, keys: Mapping[str, str | None], test: Container[str | None], valid: Container[str | None]
+    ) -> Fold:
         """The Fold that tests and validates on whole speakers or groups; `keys` has each utterance's."""
 
         def split_of(utt):
@@ -67,7 +75,7 @@ class Corpus:
         return self.divide(split_of)
 
 
-def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_one_female"]):
+def listed_speakers(corpus: Corpus, *, folds: list[list[str]], valid: Literal["one_male_one_female"]) -> Iterator[Fold]:
     """One fold for each list of test speakers.
 
     Validation: going up through the sorted speakers from the fold's first test speaker, wrapping, the
@@ -92,7 +100,7 @@ def listed_speakers(corpus, *, folds: list[list[str]], valid: Literal["one_male_
         yield corpus.fold_of(corpus.utt2spk, test, (chosen["m"], chosen["f"]))
 
 
-def rotating_speakers(corpus, *, test_speakers: int, valid_speakers: int):
+def rotating_speakers(corpus: Corpus, *, test_speakers: int, valid_speakers: int) -> Iterator[Fold]:
     """Blocks of consecutive sorted speakers are tested in turn, validation is on the next ones, wrapping.
 
     The last block is smaller where the number of speakers asks for it.
@@ -100,7 +108,7 @@ def rotating_speakers(corpus, *, test_speakers: int, valid_speakers: int):
     yield from rotations(corpus, corpus.utt2spk, "speakers", test_speakers, valid_speakers)
 
 
-def rotating_groups(corpus, *, test_groups: int, valid_groups: int):
+def rotating_groups(corpus: Corpus, *, test_groups: int, valid_groups: int) -> Iterator[Fold]:
     """Blocks of consecutive sorted groups are tested in turn, validation is on the next ones, wrapping.
 
     The last block is smaller where the number of groups asks for it.
@@ -108,7 +116,7 @@ def rotating_groups(corpus, *, test_groups: int, valid_groups: int):
     yield from rotations(corpus, corpus.groups(), "groups", test_groups, valid_groups)
 
 
-def rotations(corpus, keys, kind, tested, validated):
+def rotations(corpus: Corpus, keys: Mapping[str, str], kind: str, tested: int, validated: int) -> Iterator[Fold]:
     """The Folds of rotating speakers or groups, the `kind`; `keys` has that of each utterance."""
     if tested < 1 or validated < 1:
         raise SertkError(f"test_{kind} and valid_{kind} must be at least 1")
@@ -124,7 +132,7 @@ def rotations(corpus, keys, kind, tested, validated):
         yield corpus.fold_of(keys, test, ring[:validated])
 
 
-def balanced(corpus, *, by: Literal["speaker", "group"], folds: int):
+def balanced(corpus: Corpus, *, by: Literal["speaker", "group"], folds: int) -> Iterator[Fold]:
     """At most `folds` folds of whole speakers or groups, with like shares of every label and of all utterances.
 
     The largest come first, each into the fold where the sum of the squared shares grows least. Validation is on
@@ -150,13 +158,13 @@ def balanced(corpus, *, by: Literal["speaker", "group"], folds: int):
         yield corpus.fold_of(keys, test, blocks[(number + 1) % len(blocks)])
 
 
-def label_shares(corpus, keys):
+def label_shares(corpus: Corpus, keys: Mapping[str, str]) -> dict[str, dict[Label, Fraction]]:
     """{speaker or group: {("all" or (label set, label)): its share of these utterances}}."""
-    kinds = {"all": corpus.utterances}
+    kinds: dict[Label, list[str]] = {"all": corpus.utterances}
     for name in corpus.datadir.table_names("labels/"):
         for utt, label in corpus.datadir.table(name).items():
             kinds.setdefault((name, label), []).append(utt)
-    shares = {name: {} for name in keys.values()}
+    shares: dict[str, dict[Label, Fraction]] = {name: {} for name in keys.values()}
     for kind, utterances in kinds.items():
         for utt in utterances:
             own = shares[keys[utt]]
@@ -164,7 +172,7 @@ def label_shares(corpus, keys):
     return shares
 
 
-def listed_groups(corpus, *, folds: list[GroupFold], valid_speakers: int):
+def listed_groups(corpus: Corpus, *, folds: list[GroupFold], valid_speakers: int) -> Iterator[Fold]:
     """One fold for each pair of lists of groups: trained on the ones, tested on the others.
 
     Validation: `valid_speakers` of the training groups' speakers, evenly spread over these when sorted.
@@ -178,7 +186,7 @@ def listed_groups(corpus, *, folds: list[GroupFold], valid_speakers: int):
         yield fold_of_groups(fold, corpus, groups, valid_speakers)
 
 
-def fold_of_groups(fold, corpus, groups, valid_speakers):
+def fold_of_groups(fold: GroupFold, corpus: Corpus, groups: Mapping[str, str], valid_speakers: int) -> Fold:
     """The Fold of a GroupFold; raises SertkError if no speaker is left to train on."""
     speakers = {corpus.utt2spk[utt] for utt in corpus.utterances if groups[utt] in fold["train"]}
     if len(speakers) <= valid_speakers:
@@ -196,7 +204,7 @@ def fold_of_groups(fold, corpus, groups, valid_speakers):
     return corpus.divide(split_of)
 
 
-def check_groups(fold, corpus, there):
+def check_groups(fold: GroupFold, corpus: Corpus, there: set[str]) -> None:
     """Raises SertkError for groups that are not `there`, a list without any and a group named twice."""
     named = fold["train"] + fold["test"]
     strangers = sorted(set(named) - there, key=by_bytes)
@@ -209,12 +217,12 @@ def check_groups(fold, corpus, there):
         raise SertkError("folds: every fold needs groups to train on and to test, and a group is named once in a fold")
 
 
-def evenly_spread(items, number):
+def evenly_spread(items: Sequence[T], number: int) -> list[T]:
     """`number` of a list's items, the middle ones of as many equal stretches of it."""
     return [items[(2 * place + 1) * len(items) // (2 * number)] for place in range(number)]
 
 
-def speakers_of_groups(corpus):
+def speakers_of_groups(corpus: Corpus) -> Iterator[Fold]:
     """Each group is held out in turn: each of its speakers is tested once, validation is on its others."""
     groups = corpus.groups()
     for group in sorted(set(groups.values()), key=by_bytes):
@@ -227,7 +235,7 @@ def speakers_of_groups(corpus):
             yield corpus.fold_of(keys, {speaker}, speakers - {speaker})
 
 
-def leave_one_out(corpus, *, test: Literal["speaker", "group"], valid_share: float):
+def leave_one_out(corpus: Corpus, *, test: Literal["speaker", "group"], valid_share: float) -> Iterator[Fold]:
     """Each speaker or group is tested in turn; `valid_share` of the other utterances validate.
 
     These are evenly spread over the others, sorted; their speakers are trained on too.
@@ -242,7 +250,7 @@ def leave_one_out(corpus, *, test: Literal["speaker", "group"], valid_share: flo
         yield corpus.divide((dict.fromkeys(corpus.utterances, "test") | splits).get)
 
 
-def stratified(corpus, *, label_set: str, folds: int):
+def stratified(corpus: Corpus, *, label_set: str, folds: int) -> Iterator[Fold]:
     """Each label's utterances, sorted, are cut into `folds` stretches; a fold tests one of each label.
 
     Validation is on the next stretches, wrapping. Utterances without a label are left out.
@@ -263,7 +271,9 @@ def stratified(corpus, *, label_set: str, folds: int):
         yield corpus.divide({utt: splits.get(place, "train") for utt, place in stretches.items()}.get)
 
 
-def random_utterances(corpus, *, test_share: float, valid_share: float, repeats: int, seed: int):
+def random_utterances(
+    corpus: Corpus, *, test_share: float, valid_share: float, repeats: int, seed: int
+) -> Iterator[Fold]:
     """One fold per repeat: utterances drawn at random, whoever speaks them.
 
     `test_share` is of all utterances, `valid_share` of the others. A repeat is the same however many follow.
@@ -284,7 +294,7 @@ def random_utterances(corpus, *, test_share: float, valid_share: float, repeats:
 TEST_ONLY = "test part only (validation speakers are trained on too)"
 
 # name: (function, whether no speaker is on two sides: of all parts, of none, or TEST_ONLY)
-RULES = {
+RULES: dict[str, tuple[Callable[..., Iterator[Fold]], bool | str]] = {
     "listed_speakers": (listed_speakers, True),
     "rotating_speakers": (rotating_speakers, True),
     "rotating_groups": (rotating_groups, True),

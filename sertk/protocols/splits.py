@@ -1,8 +1,10 @@
 """From a data folder and a protocol to checked fold lists and their card."""
 
 from pathlib import Path
+from typing import Any
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.kaldi.datadir import DataDir
 from sertk.protocols.checks import audio_hashes, check_leakage
 from sertk.protocols.lists import read_card, write_splits
@@ -20,7 +22,9 @@ UNKNOWN_SPEAKERS = (
 )
 
 
-def make_splits(datadir, outdir, config, protocol, repeats=None, seed=0):
+def make_splits(
+    datadir: PathLike, outdir: PathLike, config: PathLike, protocol: str, repeats: int | None = None, seed: int = 0
+) -> dict[str, Any]:
     """Writes OUTDIR/foldF/{train,valid,test} and OUTDIR/card.yaml, all or nothing; returns the card.
 
     The same arguments give the same lists. Raises SertkError if a split is empty, if the same audio is on
