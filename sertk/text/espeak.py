@@ -32,11 +32,11 @@ class Espeak:
         if self.rate <= 0:
             raise SertkError(f"{data}: espeak-ng cannot use this data folder")
         self.library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-        self.blocks = []
+        self.blocks: list[bytes] = []
         self.callback = CALLBACK(self.receive)  # kept: the library goes on using it
         self.library.espeak_SetSynthCallback(self.callback)
 
-    def short_path(self, data):
+    def short_path(self, data: str) -> str:
         """`data`, or a link to it for as long as the process runs."""
         if len(data.encode()) <= LONGEST_PATH:
             return data
@@ -45,16 +45,16 @@ class Espeak:
         link.symlink_to(data)
         return str(link)
 
-    def receive(self, samples, count, events):
+    def receive(self, samples: int | None, count: int, events: int | None) -> int:
         if samples and count > 0:
             self.blocks.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    def select(self, voice):
+    def select(self, voice: str) -> None:
         if self.library.espeak_SetVoiceByName(voice.encode()):
             raise SertkError(f"espeak-ng has no voice '{voice}'")
 
-    def transcribe(self, text, voice):
+    def transcribe(self, text: str, voice: str) -> str:
         """A text in IPA, with `|` between the phonemes of a word and spaces between words."""
         self.select(voice)
         encoded = text.encode()
@@ -64,7 +64,7 @@ class Espeak:
             clauses.append(ipa.decode())
         return " ".join(clauses)
 
-    def say(self, text, voice, seed=0, **parameters):
+    def say(self, text: str, voice: str, seed: int = 0, **parameters: float) -> np.ndarray:
         """The samples (samples,) float32 in [-1, 1] at `self.rate` Hz of a text spoken by a voice.
 
         Parameters: rate (words a minute), volume (0 to 200), pitch and range (0 to 100).
@@ -82,6 +82,6 @@ class Espeak:
 
 
 @functools.cache
-def load_espeak():
+def load_espeak() -> Espeak:
     """The process's one Espeak; raises SertkError if espeak-ng is not installed."""
     return Espeak()

@@ -3,11 +3,13 @@
 import logging
 import re
 import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from sertk.core.command import progress
-from sertk.core.files import file_digest, read_json, write_json
+from sertk.core.files import PathLike, file_digest, read_json, write_json
 from sertk.features.audio import read_data_dir
 from sertk.features.f0 import find_voiced
 from sertk.kaldi.datadir import DataDir, read_counts, require_all, write_data_dir
@@ -33,29 +35,29 @@ PERIOD = 10  # ms between values of F0
 F0_RANGE = 60, 600  # Hz
 
 
-def words_of(text):
+def words_of(text: str) -> list[str]:
     """The words of a text, without punctuation and without noises in brackets."""
     return WORD.findall(NOISE.sub(" ", unicodedata.normalize("NFC", text)))
 
 
-def phonemes_of(ipa):
+def phonemes_of(ipa: str) -> Iterator[str]:
     """The phonemes of an IPA string, in which spaces or `|` stand between them; bare letters, no marks."""
     for group in re.split(r"[\s|]+", LANGUAGE_SWITCH.sub("", ipa)):
         letters = "".join(sign for sign in group if unicodedata.category(sign) in ("Ll", "Lo"))
         yield from PHONEME.findall(letters)
 
 
-def count_voiced(ipa):
+def count_voiced(ipa: str) -> int:
     """How many phonemes of an IPA string (see `phonemes_of`) are vowels and voiced consonants."""
     return sum(phoneme[0] not in VOICELESS for phoneme in phonemes_of(ipa))
 
 
-def count_in_text(text, language):
+def count_in_text(text: str, language: str) -> int:
     """The voiced phonemes that espeak-ng finds in a text of one of LANGUAGES."""
     return count_voiced(load_espeak().transcribe(" ".join(words_of(text)), language))
 
 
-def count_in_sound(samples, rate):
+def count_in_sound(samples: np.ndarray, rate: int) -> int:
     """The voiced stretches of at least SHORTEST ms in samples (samples,) at `rate` Hz.
 
     Not phonemes: voiced phonemes that follow one another are one stretch.
@@ -65,7 +67,7 @@ def count_in_sound(samples, rate):
     return int((edges[1::2] - edges[::2] >= SHORTEST / PERIOD).sum())
 
 
-def count_phones(path, language="en-us", f0=False):
+def count_phones(path: PathLike, language: str = "en-us", f0: bool = False) -> None:
     """Writes the tables WORDS (where there is `text`) and PHONES of a data folder.
 
     PHONES are counted in `text` or, without it or with `f0`, in the recordings; a table that was not made
@@ -79,8 +81,8 @@ def count_phones(path, language="en-us", f0=False):
         logger.info("%s: %s is up to date, from %s", path, PHONES, source)
         return
     utterances, tables = folder.utterances, {}
-    texts = table_of_all(folder, "text") if folder.has("text") else None
-    if texts is not None:
+    texts = table_of_all(folder, "text") if folder.has("text") else {}
+    if folder.has("text"):
         tables[WORDS] = {utt: len(words_of(texts[utt])) for utt in utterances}
     if source == "another source":
         phones = read_counts(folder.path / PHONES, utterances)
@@ -96,7 +98,7 @@ def count_phones(path, language="en-us", f0=False):
     write_json(folder.path / STAMP, state_of(folder, source))
 
 
-def source_of(folder, stamp, language, f0):
+def source_of(folder: DataDir, stamp: Mapping[str, Any], language: str, f0: bool) -> str:
     """What PHONES are counted from: "another source" if they are not those that the stamp names."""
     own = (
         stamp.get("unfinished")
@@ -108,34 +110,34 @@ def source_of(folder, stamp, language, f0):
     return "F0" if f0 or not folder.has("text") else f"text ({language})"
 
 
-def counted_from(path):
+def counted_from(path: PathLike) -> str | None:
     """What the counts of a data folder come from, or None where they were not made here."""
     stamp = DataDir(path).path / STAMP
     return read_json(stamp)["source"] if stamp.exists() else None
 
 
-def state_of(folder, source):
+def state_of(folder: DataDir, source: str) -> dict[str, str]:
     """The source and the digests of the tables that are read and written for it."""
     names = [WORDS, "text"] + [PHONES] * (source != "another source") + ["wav.scp", "segments"] * (source == "F0")
     digests = {name: file_digest(folder.path / name, "sha256") for name in names if folder.has(name)}
     return {"source": source, **digests}
 
 
-def table_of_all(folder, name):
+def table_of_all(folder: DataDir, name: str) -> dict[str, str]:
     """A table; raises SertkError if it has no line for some of the folder's utterances."""
     table = folder.table(name)
     require_all(folder.path / name, table, folder.utterances)
     return table
 
 
-def count_in_recordings(folder):
+def count_in_recordings(folder: DataDir) -> dict[str, int]:
     """{utterance: voiced stretches} of the recordings of a DataDir."""
     table_of_all(folder, "segments" if folder.has("segments") else "wav.scp")
     recordings = progress(read_data_dir(folder.path), "tracking F0", len(folder.utterances))
-    return {utt: count_in_sound(*sound) for utt, *sound in recordings}
+    return {utt: count_in_sound(samples, rate) for utt, samples, rate in recordings}
 
 
-def log_counts(path, tables, phones, source):
+def log_counts(path: PathLike, tables: Mapping[str, Mapping[str, int]], phones: Mapping[str, int], source: str) -> None:
     """Logs one line: where the numbers come from, their sums, and how many utterances have none."""
     what = "voiced stretches" if source == "F0" else "voiced phonemes"
     found = [f"{sum(phones.values())} {what} from {source}"]

@@ -3,12 +3,13 @@
 import io
 import re
 import string
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 
 from sertk.core.errors import SertkError
-from sertk.core.files import write_aside
+from sertk.core.files import PathLike, write_aside
 
 ALPHABET = f"{string.ascii_lowercase}' "  # with the blank of CTC the 29 symbols of Lakomkin et al. (2017)
 TYPES = ("char", "bpe")
@@ -22,7 +23,7 @@ class Tokens:
     Raises SertkError if the file cannot be read.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: PathLike):
         try:
             self.processor = SentencePieceProcessor(model_proto=Path(path).read_bytes())
         except OSError as error:
@@ -33,26 +34,28 @@ class Tokens:
         self.pieces = [self.processor.id_to_piece(i).replace(SPACE, " ") for i in ids]
         self.characters = set("".join(self.pieces))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.pieces)
 
-    def encode(self, text, utterance):
+    def encode(self, text: str, utterance: str) -> list[int]:
         """The ids of a text; raises SertkError naming the utterance for characters that no token has."""
         if strange := sorted(set(text) - self.characters):
             shown = " ".join(f"'{character}'" for character in strange)
             raise SertkError(f"{utterance}: the tokens do not have {shown}; write its text with those they have")
         return [i - UNKNOWN for i in self.processor.encode(text)]
 
-    def decode(self, ids):
+    def decode(self, ids: Iterable[int]) -> str:
         return text_of(self.pieces, ids)
 
 
-def text_of(pieces, ids):
+def text_of(pieces: Sequence[str], ids: Iterable[int]) -> str:
     """The text of ids, places in a list of pieces, its words separated by one space."""
     return " ".join("".join(pieces[i] for i in ids).split())
 
 
-def make_tokens(texts, alphabet, path, token_type="char", vocab_size=None):
+def make_tokens(
+    texts: Mapping[str, str], alphabet: str, path: PathLike, token_type: str = "char", vocab_size: int | None = None
+) -> None:
     """Writes the model file of the tokens of `texts`, a dict from utterance to text; the same gives the same bytes.
 
     `char`: the characters of `alphabet`. `bpe`: `vocab_size` pieces, of which the characters are some.
@@ -66,7 +69,7 @@ def make_tokens(texts, alphabet, path, token_type="char", vocab_size=None):
         raise SertkError(f"no tokens of the type '{token_type}'; there are: {', '.join(TYPES)}")
     if (vocab_size is not None) != (token_type == "bpe"):
         raise SertkError("bpe tokens need a --vocab_size, char tokens take none")
-    if token_type == "bpe" and vocab_size < len(alphabet):
+    if vocab_size is not None and vocab_size < len(alphabet):
         raise SertkError(f"--vocab_size {vocab_size}: the {len(alphabet)} characters alone need as many tokens")
     # Characters do not depend on the texts, which may lack some; a space at the end would not count.
     sentences = [alphabet * 2] if token_type == "char" else texts.values()
@@ -77,7 +80,7 @@ def make_tokens(texts, alphabet, path, token_type="char", vocab_size=None):
         handle.write(model)
 
 
-def train_model(sentences, alphabet, token_type, size):
+def train_model(sentences: Iterable[str], alphabet: str, token_type: str, size: int) -> bytes:
     """The bytes of a sentencepiece model with `size` tokens."""
     model = io.BytesIO()
     try:
