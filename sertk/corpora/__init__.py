@@ -3,10 +3,12 @@
 What comes after preparation knows data folders, and no corpus.
 """
 
+from collections.abc import Callable
+
 from sertk.corpora import fau_aibo, iemocap, librispeech, mini, own, ravdess, tedlium, voxforge
 
 # Each function is called as prepare(root, datadir, partial=False, jobs=None, and options of its own).
-CORPORA = {
+CORPORA: dict[str, Callable[..., None]] = {
     "csv": own.prepare,
     "fau_aibo": fau_aibo.prepare,
     "iemocap": iemocap.prepare,

@@ -3,13 +3,18 @@
 import dataclasses
 import logging
 import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.features.audio import audio_hash, cut_segment, load_audio
-from sertk.kaldi.datadir import DataDir, write_data_dir
+from sertk.core.files import PathLike
+from sertk.features.audio import Cut, audio_hash, cut_segment, load_audio
+from sertk.kaldi.datadir import DataDir, Tables, write_data_dir
 from sertk.text.phones import PHONES, WORDS
 
 logger = logging.getLogger(__name__)
@@ -24,7 +29,7 @@ class Utterance:
     utt: str  # starts with the speaker
     speaker: str
     path: Path
-    labels: dict  # label set -> label; of emotion corpora
+    labels: dict[str, str]  # label set -> label; of emotion corpora
     # What a release does not say stays None, for all its utterances alike.
     text: str | None = None
     gender: str | None = None  # m or f
@@ -32,7 +37,7 @@ class Utterance:
     subset: str | None = None  # the kind of recording, where recipes can take one kind alone
     dims: str | None = None  # mean valence, activation and dominance
     phones: int | None = None  # voiced phonemes, at least 1
-    segment: tuple | None = None  # recording, start and end in seconds, of an utterance that is a part of `path`
+    segment: Cut | None = None  # recording, start and end in seconds, of an utterance that is a part of `path`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,14 +49,14 @@ class Audio:
     digest: str  # audio_hash of the samples
 
 
-def listed(items):
+def listed(items: Iterable[object]) -> str:
     """The first of many items, one a line, for the end of an error message."""
     items = list(items)
     more = [f"... and {len(items) - SHOWN} more"] if len(items) > SHOWN else []
     return "".join(f"\n  {item}" for item in items[:SHOWN] + more)
 
 
-def refuse_gaps(gaps, what, root, partial, remedy="get them"):
+def refuse_gaps(gaps: Sequence[object], what: str, root: PathLike, partial: bool, remedy: str = "get them") -> None:
     """Raises SertkError listing what a release lacks, or if `partial`, logs how much that is.
 
     `what` puts it into words, such as `turns have no recording`.
@@ -63,27 +68,33 @@ def refuse_gaps(gaps, what, root, partial, remedy="get them"):
         logger.info("%s: %d %s and are not used", root, len(gaps), what)
 
 
-def probe_audio(utterances, jobs=None):
-    """Decodes every recording once with `jobs` threads; {utt: Audio, or the SertkError of reading it}."""
-    recordings = {}
+def probe_audio(
+    utterances: Iterable[Utterance], jobs: int | None = None
+) -> tuple[dict[str, Audio], dict[str, SertkError]]:
+    """Decodes every recording once with `jobs` threads; {utt: Audio}, and {utt: SertkError} of those without."""
+    recordings: dict[Path, list[Utterance]] = {}
     for utterance in utterances:
         recordings.setdefault(utterance.path, []).append(utterance)
 
-    def probe(path):
+    def probe(path: Path) -> Mapping[str, Audio | SertkError]:
         try:
             samples, rate = load_audio(str(path))
         except SertkError as error:
             return dict.fromkeys((utterance.utt for utterance in recordings[path]), error)
         return {utterance.utt: probe_part(utterance, samples, rate) for utterance in recordings[path]}
 
-    found = {}
+    audio, errors = {}, {}
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
         for part in progress(pool.map(probe, recordings), "reading audio", len(recordings)):
-            found |= part
-    return found
+            for utt, found in part.items():
+                if isinstance(found, Audio):
+                    audio[utt] = found
+                else:
+                    errors[utt] = found
+    return audio, errors
 
 
-def probe_part(utterance, samples, rate):
+def probe_part(utterance: Utterance, samples: np.ndarray, rate: int) -> Audio | SertkError:
     """The Audio of an utterance from the samples of its recording, or a SertkError."""
     try:
         if utterance.segment:
@@ -93,16 +104,16 @@ def probe_part(utterance, samples, rate):
         return SertkError(f"{utterance.path}: {utterance.utt}: {error}")
 
 
-def measure_audio(utterances, jobs=None):
-    """What `probe_audio` gives; raises SertkError that names every recording that cannot be read."""
-    audio = probe_audio(utterances, jobs)
-    errors = dict.fromkeys(str(item) for item in audio.values() if isinstance(item, SertkError))
+def measure_audio(utterances: Iterable[Utterance], jobs: int | None = None) -> dict[str, Audio]:
+    """{utt: Audio}; raises SertkError that names every recording that cannot be read."""
+    audio, errors = probe_audio(utterances, jobs)
     if errors:
-        raise SertkError(f"{len(errors)} recordings cannot be read, replace them:{listed(errors)}")
+        messages = dict.fromkeys(map(str, errors.values()))
+        raise SertkError(f"{len(messages)} recordings cannot be read, replace them:{listed(messages)}")
     return audio
 
 
-def check_rates(utterances, audio):
+def check_rates(utterances: Collection[Utterance], audio: Mapping[str, Audio]) -> None:
     """Raises SertkError naming the recordings whose sampling rate is not that of most others."""
     rates = [audio[utterance.utt].rate for utterance in utterances]
     usual = max(sorted(set(rates)), key=rates.count)
@@ -118,7 +129,7 @@ def check_rates(utterances, audio):
         )
 
 
-def check_copies(utterances, audio):
+def check_copies(utterances: Iterable[Utterance], audio: Mapping[str, Audio]) -> None:
     """Raises SertkError naming the recordings whose samples are those of another utterance."""
     first, copies = {}, []
     for utterance in utterances:
@@ -129,7 +140,7 @@ def check_copies(utterances, audio):
         raise SertkError(f"{len(copies)} recordings are copies of another, replace them:{listed(copies)}")
 
 
-def check_counts(found, published, root):
+def check_counts(found: Mapping[str, int], published: Mapping[str, int], root: PathLike) -> None:
     """Raises SertkError with a table of the counts {name: number} that are not the published ones."""
     different = [name for name, number in published.items() if found.get(name, 0) != number]
     if different:
@@ -142,7 +153,7 @@ def check_counts(found, published, root):
         )
 
 
-def write_corpus(utterances, datadir, jobs=None):
+def write_corpus(utterances: Iterable[Utterance], datadir: PathLike, jobs: int | None = None) -> None:
     """Reads the audio of all utterances, checks it, and writes the data folder `datadir`.
 
     Counts of words and phonemes that were made there of other utterances go away, to be made anew.
@@ -155,7 +166,7 @@ def write_corpus(utterances, datadir, jobs=None):
     write_tables(tables_of(utterances, audio), datadir)
 
 
-def write_tables(tables, datadir):
+def write_tables(tables: Tables, datadir: PathLike) -> None:
     """Writes the tables of a prepared corpus; counts of words and phonemes of other utterances go away."""
     write_data_dir(datadir, tables)
     folder = DataDir(datadir)
@@ -164,9 +175,9 @@ def write_tables(tables, datadir):
             (folder.path / name).unlink()
 
 
-def tables_of(utterances, audio):
+def tables_of(utterances: Collection[Utterance], audio: Mapping[str, Audio]) -> dict[str, dict[str, Any]]:
     """The tables of the data folder of utterances and their {utt: Audio}."""
-    tables = {
+    tables: dict[str, dict[str, Any]] = {
         "wav.scp": {(u.segment[0] if u.segment else u.utt): os.path.abspath(u.path) for u in utterances},
         "utt2spk": {u.utt: u.speaker for u in utterances},
         "utt2dur": {u.utt: f"{audio[u.utt].duration:.4f}" for u in utterances},

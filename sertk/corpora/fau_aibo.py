@@ -4,9 +4,11 @@ import logging
 import math
 import re
 from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
 from sertk.kaldi.datadir import read_lines, split_line
 
@@ -19,7 +21,7 @@ CLASSES = {
 }
 LABEL_FILE = "labels/IS2009EmotionChallenge/chunk_labels_{}cl_corpus.txt"
 
-CHUNK = re.compile(r"((Ohm|Mont)_\d\d)_\d+_\d+")  # school, child, turn, chunk
+CHUNK = re.compile(r"(?:Ohm|Mont)_\d\d_\d+_\d+")  # school, child, turn, chunk
 
 # The Interspeech 2009 Emotion Challenge trained on ohm and tested on mont.
 COUNTED = ("children", "anger", "emphatic", "neutral", "positive", "rest", "NEG", "IDL")
@@ -29,7 +31,13 @@ PUBLISHED = {
 }
 
 
-def prepare(root, datadir, partial=False, jobs=None, transcriptions=None):
+def prepare(
+    root: PathLike,
+    datadir: PathLike,
+    partial: bool = False,
+    jobs: int | None = None,
+    transcriptions: PathLike | None = None,
+) -> None:
     """Writes the data folder of the chunks that the label files of the release under `root` name.
 
     Label sets: 5 (anger, emphatic, neutral, positive, rest), 2 (NEG, IDL). Groups: the schools mont and ohm.
@@ -43,7 +51,7 @@ def prepare(root, datadir, partial=False, jobs=None, transcriptions=None):
     write_corpus(utterances, datadir, jobs)
 
 
-def read_release(root, partial=False, transcriptions=None):
+def read_release(root: PathLike, partial: bool = False, transcriptions: PathLike | None = None) -> list[Utterance]:
     """The list of Utterance of the chunks that have labels and a recording."""
     root = Path(root)
     if not (root / "wav").is_dir():
@@ -54,17 +62,18 @@ def read_release(root, partial=False, transcriptions=None):
     return [
         Utterance(
             utt=chunk,
-            speaker=CHUNK.fullmatch(chunk)[1],
+            speaker=f"{school}_{child}",
             path=path,
             labels={label_set: by_chunk[chunk] for label_set, by_chunk in labels.items()},
             text=texts.get(chunk),
-            group=CHUNK.fullmatch(chunk)[2].lower(),
+            group=school.lower(),
         )
         for chunk, path in recordings.items()
+        for school, child, *_ in [chunk.split("_")]
     ]
 
 
-def read_label_files(root):
+def read_label_files(root: Path) -> dict[str, dict[str, str]]:
     """{label set: {chunk: label}}; raises SertkError if not all label files name the same chunks."""
     paths = {label_set: root / LABEL_FILE.format(label_set) for label_set in CLASSES}
     labels = {label_set: read_labels(path, CLASSES[label_set]) for label_set, path in paths.items()}
@@ -81,44 +90,41 @@ def read_label_files(root):
     return labels
 
 
-def read_labels(path, classes):
+def read_labels(path: Path, classes: Mapping[str, str]) -> dict[str, str]:
     """{chunk: label} from lines `chunk letter confidence`; raises SertkError naming the wrong ones."""
     labels, problems = {}, []
     for number, line in enumerate(read_lines(path), 1):
-        chunk, letter, problem = parse_line(line, classes, labels)
-        if problem:
+        if problem := problem_of(line, classes, labels):
             problems.append(f"{path}:{number}: {problem}")
         else:
+            chunk, letter, _ = line.split()
             labels[chunk] = classes[letter]
     if problems:
         raise SertkError(f"{path}: {len(problems)} wrong lines, get the file again:{listed(problems)}")
     return labels
 
 
-def parse_line(line, classes, seen):
-    """The chunk and the class's letter of a label file's line, and what is wrong with it or None."""
+def problem_of(line: str, classes: Mapping[str, str], seen: Container[str]) -> str | None:
+    """What is wrong with a label file's line, or None; `seen` are the chunks of the lines before."""
     fields = line.split()
     if len(fields) != 3 or not is_number(fields[2]):
-        return None, None, f"expected a chunk, its class and a confidence, got '{line}'"
+        return f"expected a chunk, its class and a confidence, got '{line}'"
     chunk, letter, _ = fields
-    problem = None
     if not CHUNK.fullmatch(chunk):
-        problem = f"'{chunk}' is no chunk, such as Ohm_01_000_00 or Mont_01_000_00"
-    elif letter not in classes:
-        problem = f"{chunk} has the class '{letter}'; there are: {', '.join(classes)}"
-    elif chunk in seen:
-        problem = f"{chunk} is there twice"
-    return chunk, letter, problem
+        return f"'{chunk}' is no chunk, such as Ohm_01_000_00 or Mont_01_000_00"
+    if letter not in classes:
+        return f"{chunk} has the class '{letter}'; there are: {', '.join(classes)}"
+    return f"{chunk} is there twice" if chunk in seen else None
 
 
-def is_number(text):
+def is_number(text: str) -> bool:
     try:
         return math.isfinite(float(text))
     except ValueError:
         return False
 
 
-def recordings_of(root, chunks, partial):
+def recordings_of(root: Path, chunks: Iterable[str], partial: bool) -> dict[str, Path]:
     """{chunk: path} of the labelled chunks; raises SertkError naming those without audio unless `partial`."""
     there = {path.stem: path for path in (root / "wav").glob("*.wav")}
     missing = [f"{root}/wav/{chunk}.wav" for chunk in chunks if chunk not in there]
@@ -131,7 +137,7 @@ def recordings_of(root, chunks, partial):
     return recordings
 
 
-def read_transcriptions(path, chunks):
+def read_transcriptions(path: PathLike, chunks: Collection[str]) -> dict[str, str]:
     """{chunk: words} from lines `chunk words...`, where the words may be missing.
 
     Raises SertkError for wrong lines and for those of `chunks` that have no line.
@@ -152,7 +158,7 @@ def read_transcriptions(path, chunks):
     return texts
 
 
-def count(utterances):
+def count(utterances: Sequence[Utterance]) -> Counter[str]:
     """Chunks in all, and of each school children, chunks and chunks of each class."""
     counts = Counter()
     for utterance in utterances:
@@ -162,7 +168,7 @@ def count(utterances):
     return counts
 
 
-def published_counts():
+def published_counts() -> Counter[str]:
     """The counts of the whole corpus, by the names of `count`."""
     counts = Counter()
     for school, numbers in PUBLISHED.items():

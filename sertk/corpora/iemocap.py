@@ -4,9 +4,11 @@ import dataclasses
 import logging
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.corpora import phseg
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
 from sertk.kaldi.datadir import read_text
@@ -112,7 +114,7 @@ class Evaluation:
     ratings: int = 0  # evaluators who rated the dimensions
 
 
-def prepare(root, datadir, partial=False, jobs=None):
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
     """Writes the data folder of the turns under `root`, which holds Session1 to Session5.
 
     Label sets: 4 and 4nomerge (excited merged into happy, or left out), consensus (all emotions), votes
@@ -129,7 +131,7 @@ def prepare(root, datadir, partial=False, jobs=None):
     write_corpus(utterances, datadir, jobs)
 
 
-def read_release(root, partial=False):
+def read_release(root: PathLike, partial: bool = False) -> list[Utterance]:
     """The list of Utterance of the turns that have an evaluation and a recording."""
     root = Path(root)
     sessions = sessions_of(root, partial)
@@ -143,7 +145,7 @@ def read_release(root, partial=False):
     ]
 
 
-def sessions_of(root, partial):
+def sessions_of(root: Path, partial: bool) -> list[Path]:
     """The session folders; raises SertkError if there is none, or not all of them unless `partial`."""
     sessions = [root / f"Session{number}" for number in SESSIONS]
     there = [session for session in sessions if session.is_dir()]
@@ -155,14 +157,14 @@ def sessions_of(root, partial):
     return there
 
 
-def files_of(folder, pattern):
+def files_of(folder: Path, pattern: str) -> list[Path]:
     """The sorted files of a folder, without macOS's `._*`; raises SertkError if there is no such folder."""
     if not folder.is_dir():
         raise SertkError(f"{folder}: no such folder; the release lacks a part, get it again")
     return sorted(path for path in folder.glob(pattern) if not path.name.startswith("._"))
 
 
-def evaluations_of(root, sessions):
+def evaluations_of(root: Path, sessions: Iterable[Path]) -> dict[str, Evaluation]:
     """{turn: Evaluation} of all evaluation files; raises SertkError naming the wrong lines."""
     turns, problems = {}, []
     for session in sessions:
@@ -177,7 +179,7 @@ def evaluations_of(root, sessions):
     return turns
 
 
-def read_evaluations(path):
+def read_evaluations(path: Path) -> tuple[dict[str, Evaluation], list[str]]:
     """{turn: Evaluation} of one dialogue, and its faults as `file:line: what is wrong`."""
     turns, problems, current = {}, [], None
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -195,7 +197,7 @@ def read_evaluations(path):
     return turns, problems
 
 
-def add_heading(line, evaluation, dialogue, turns):
+def add_heading(line: str, evaluation: Evaluation, dialogue: str, turns: dict[str, Evaluation]) -> None:
     """Reads a block's first line into `evaluation` and enters that into `turns`."""
     fields = HEADING.fullmatch(line)
     if not fields:
@@ -214,7 +216,7 @@ def add_heading(line, evaluation, dialogue, turns):
     turns[turn] = evaluation
 
 
-def add_line(line, evaluation):
+def add_line(line: str, evaluation: Evaluation | None) -> None:
     """Reads one evaluator's line into `evaluation`, which is None before the first block."""
     vote = VOTE.fullmatch(line)
     if evaluation is None or not (vote or RATING.fullmatch(line) or SELF_REPORT.fullmatch(line)):
@@ -225,7 +227,7 @@ def add_line(line, evaluation):
         evaluation.ratings += 1
 
 
-def recordings_of(root, sessions, turns, partial):
+def recordings_of(root: Path, sessions: Iterable[Path], turns: Iterable[str], partial: bool) -> dict[str, Path]:
     """{turn: path}; raises SertkError for turns or recordings without the other, unless `partial`."""
     expected = {turn: root / f"Session{turn[4]}" / RECORDINGS / turn[:-5] / f"{turn}.wav" for turn in turns}
     there = {path for session in sessions for path in files_of(session / RECORDINGS, "*/*.wav")}
@@ -239,7 +241,7 @@ def recordings_of(root, sessions, turns, partial):
     return recordings
 
 
-def transcriptions_of(root, sessions, turns, partial):
+def transcriptions_of(root: Path, sessions: Iterable[Path], turns: Iterable[str], partial: bool) -> dict[str, str]:
     """{turn: words}; raises SertkError for wrong lines and, unless `partial`, for `turns` without a line."""
     texts, problems = {}, []
     for session in sessions:
@@ -259,7 +261,7 @@ def transcriptions_of(root, sessions, turns, partial):
     return texts
 
 
-def phones_of(root, words):
+def phones_of(root: Path, words: Mapping[str, int]) -> dict[str, int]:
     """{turn: voiced phonemes, at least 1} by the alignments; empty if none of the turns has one.
 
     A turn without alignment (the whole release has two) gets its number of words, `words`[turn], times the
@@ -286,9 +288,9 @@ def phones_of(root, words):
     return {turn: max(1, number) for turn, number in phones.items()}
 
 
-def utterance_of(turn, evaluation, path, text, phones):
+def utterance_of(turn: str, evaluation: Evaluation, path: Path, text: str, phones: int | None) -> Utterance:
     """The Utterance of a turn; its name begins with who speaks, which the dialogue's name does not say."""
-    session, scene, gender = TURN.fullmatch(turn).groups()
+    [(session, scene, gender)] = TURN.findall(turn)
     speaker = f"Ses0{session}{gender}"
     return Utterance(
         utt=f"{speaker}-{turn}",
@@ -304,7 +306,7 @@ def utterance_of(turn, evaluation, path, text, phones):
     )
 
 
-def labels_of(evaluation):
+def labels_of(evaluation: Evaluation) -> dict[str, str]:
     """{label set: label} of those label sets in which the turn has a label."""
     emotion = evaluation.emotion
     merged = "happy" if emotion == "excited" else emotion
@@ -318,7 +320,7 @@ def labels_of(evaluation):
     return {label_set: label for label_set, label in labels.items() if label is not None}
 
 
-def vote_of(votes):
+def vote_of(votes: Iterable[set[str]]) -> str | None:
     """The one of FOUR that more evaluators than any other emotion and at least two chose, else None.
 
     Excited counts as happy before the counting. An evaluator may name several emotions.
@@ -329,12 +331,12 @@ def vote_of(votes):
     return winners[0] if most >= 2 and len(winners) == 1 and winners[0] in FOUR else None
 
 
-def level_of(mean):
+def level_of(mean: float) -> str:
     """low, mid or high: a mean rating (1 to 5) below, at or above 3."""
     return "low" if mean < 3 else "high" if mean > 3 else "mid"
 
 
-def count(utterances):
+def count(utterances: Iterable[Utterance]) -> Counter[str]:
     """Turns in all and of each subset, session and consensus.
 
     Those of the five emotions in COUNTED also per session and subset, and if improvised per speaker.
@@ -352,7 +354,7 @@ def count(utterances):
     return counts
 
 
-def published_counts():
+def published_counts() -> dict[str, int]:
     """The counts of the whole corpus, by the names of `count`."""
     counts = {"all": sum(TURNS), **PUBLISHED}
     counts |= {f"session{number}": turns for number, turns in zip(SESSIONS, TURNS)}
@@ -368,7 +370,7 @@ def published_counts():
     return counts
 
 
-def report_counts(utterances):
+def report_counts(utterances: Collection[Utterance]) -> None:
     """Logs the counts of REPORTED's label sets beside those that papers give."""
     for label_set, published in REPORTED.items():
         found = Counter(utterance.labels.get(label_set) for utterance in utterances)

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, refuse_broken, write_transcribed
 from sertk.kaldi.datadir import read_lines, split_line
@@ -23,7 +24,15 @@ PUBLISHED = {
 NAME = re.compile(r"(\d+)-(\d+)-\d+")  # speaker, chapter, number
 
 
-def prepare(root, datadir, subset, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
+def prepare(
+    root: PathLike,
+    datadir: PathLike,
+    subset: str,
+    partial: bool = False,
+    jobs: int | None = None,
+    min_seconds: float = SHORTEST,
+    max_seconds: float = LONGEST,
+) -> None:
     """Writes the data folder of the subset `subset` (a folder, such as train-clean-100) of the release under `root`.
 
     Speakers and utterances are named `librispeech-...`. Raises SertkError naming wrong lines, and unless
@@ -38,7 +47,7 @@ def prepare(root, datadir, subset, partial=False, jobs=None, min_seconds=SHORTES
     write_transcribed(utterances, datadir, lengths=lengths, jobs=jobs, broken=refuse_broken(root, partial))
 
 
-def read_subset(root, subset, partial=False):
+def read_subset(root: PathLike, subset: str, partial: bool = False) -> list[Utterance]:
     """The list of Utterance of a subset that have a text and a recording."""
     folder = Path(root) / subset
     if not folder.is_dir():
@@ -54,18 +63,19 @@ def read_subset(root, subset, partial=False):
     return [
         Utterance(
             utt=f"librispeech-{name}",
-            speaker=f"librispeech-{NAME.fullmatch(name)[1]}",
+            speaker=f"librispeech-{speaker}",
             path=recordings[name],
             labels={},
             text=text,
-            gender=genders.get(NAME.fullmatch(name)[1]),
+            gender=genders.get(speaker),
         )
         for name, text in texts.items()
+        for speaker in [name.partition("-")[0]]
         if name in recordings
     ]
 
 
-def read_texts(folder):
+def read_texts(folder: Path) -> dict[str, str]:
     """{utterance: text} of all transcripts; raises SertkError naming wrong lines."""
     texts, problems = {}, []
     for path in sorted(folder.glob("*/*/*.trans.txt")):
@@ -90,7 +100,7 @@ def read_texts(folder):
     return texts
 
 
-def read_genders(path):
+def read_genders(path: Path) -> dict[str, str]:
     """{speaker: m or f} of SPEAKERS.TXT, empty without that file; raises SertkError for a wrong line."""
     if not path.is_file():
         logger.info("%s is not there, so nothing is known of the speakers", path)

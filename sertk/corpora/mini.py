@@ -5,13 +5,15 @@ Its scores mean nothing: nobody felt anything, and the emotions are settings of 
 
 import logging
 import random
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.core.files import folder_aside, read_yaml, write_text, write_yaml
+from sertk.core.files import PathLike, folder_aside, read_yaml, write_text, write_yaml
 from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
 from sertk.features.audio import resample
 from sertk.text.espeak import load_espeak
@@ -66,7 +68,7 @@ SENTENCES = {
 }
 
 
-def synthesise(root, sentences=8, seed=0):
+def synthesise(root: PathLike, sentences: int = 8, seed: int = 0) -> None:
     """Speaks the corpus and writes the folder `root`, which appears only when it is whole.
 
     8 speakers, 4 emotions, 1 to 8 `sentences` each. The same arguments give the same audio. A folder made
@@ -78,7 +80,7 @@ def synthesise(root, sentences=8, seed=0):
     write_release(root, settings, lambda folder: speak_all(folder, sentences, seed))
 
 
-def write_release(root, settings, write):
+def write_release(root: PathLike, settings: Mapping[str, Any], write: Callable[[Path], object]) -> None:
     """Makes the folder `root` with `write(folder)`, whole or not at all, unless it was made with these settings."""
     root = Path(root)
     if root.exists() and any(root.iterdir()):
@@ -91,7 +93,7 @@ def write_release(root, settings, write):
         write_yaml(aside / "release.yaml", settings)
 
 
-def speak_all(folder, sentences, seed):
+def speak_all(folder: Path, sentences: int, seed: int) -> None:
     """Writes SPEAKER/UTTERANCE.wav for everything that is said, and metadata.tsv about it."""
     chance, rows = random.Random(seed), []
     said = [(*who, how, i) for who in SPEAKERS for how in EMOTIONS for i in range(sentences)]
@@ -103,7 +105,15 @@ def speak_all(folder, sentences, seed):
     write_text(folder / "metadata.tsv", "".join(f"{row}\n" for row in rows))
 
 
-def speak(path, text, voice, means, spread, chance, seed):
+def speak(
+    path: Path,
+    text: str,
+    voice: str,
+    means: Mapping[str, float],
+    spread: Mapping[str, float],
+    chance: random.Random,
+    seed: int,
+) -> None:
     """Writes a recording of a text by a voice; the settings are drawn around `means` by the Random `chance`."""
     espeak = load_espeak()
     settings = {name: chance.gauss(mean, spread[name]) for name, mean in means.items()}
@@ -112,7 +122,7 @@ def speak(path, text, voice, means, spread, chance, seed):
     soundfile.write(path, samples.clip(-1, 1), RATE, subtype="PCM_16")
 
 
-def prepare(root, datadir, partial=False, jobs=None):
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
     """Writes the data folder of the synthesised corpus under `root`; the label set is 4.
 
     Raises SertkError if recordings are missing (unless `partial`) or unreadable.
@@ -120,7 +130,7 @@ def prepare(root, datadir, partial=False, jobs=None):
     write_corpus(read_release(root, partial), datadir, jobs)
 
 
-def read_release(root, partial=False):
+def read_release(root: PathLike, partial: bool = False) -> list[Utterance]:
     """The list of Utterance that metadata.tsv describes."""
     root = Path(root)
     metadata = root / "metadata.tsv"

@@ -4,10 +4,11 @@ A network that learns them recognises no human speech; it shows that the pipelin
 """
 
 import random
+from pathlib import Path
 
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.core.files import write_text
+from sertk.core.files import PathLike, write_text
 from sertk.corpora.mini import EMOTIONS, speak, write_release
 
 # Part, then the number, sex and voice of its speakers. None of these voices is in the mini corpus.
@@ -31,7 +32,7 @@ MANNER = {**EMOTIONS["neutral"], "rate": 140}
 SPREAD = {"rate": 20, "pitch": 8, "range": 12, "volume": 14}
 
 
-def synthesise(root, utterances=40, seed=0):
+def synthesise(root: PathLike, utterances: int = 40, seed: int = 0) -> None:
     """Speaks `utterances` strings of digits with each voice and writes the folder `root`, whole or not at all.
 
     Parts: train-mini (8 voices), dev-mini and test-mini (2 others each). The same arguments give the same audio.
@@ -43,7 +44,7 @@ def synthesise(root, utterances=40, seed=0):
     write_release(root, settings, lambda folder: speak_all(folder, utterances, seed))
 
 
-def speak_all(folder, utterances, seed):
+def speak_all(folder: Path, utterances: int, seed: int) -> None:
     """Writes PART/SPEAKER/1/SPEAKER-1-NNNN.flac, SPEAKER-1.trans.txt beside them, and SPEAKERS.TXT."""
     chance, lines = random.Random(seed), {}
     for part, speaker, _, voice, number in progress(

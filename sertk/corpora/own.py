@@ -7,10 +7,13 @@ import math
 import os
 import re
 from collections import Counter
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sertk.core.errors import SertkError
-from sertk.corpora.base import Utterance, listed, probe_audio, tables_of, write_tables
+from sertk.core.files import PathLike
+from sertk.corpora.base import Audio, Utterance, listed, probe_audio, tables_of, write_tables
 from sertk.kaldi.datadir import DataDir, read_text
 
 logger = logging.getLogger(__name__)
@@ -27,8 +30,10 @@ ODD = re.compile(r"[^\w.]")
 SLACK = 0.05  # seconds that a rounded `end` may lie behind the recording's
 MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
 
+T = TypeVar("T")
 
-def prepare(root, datadir, partial=False, jobs=None):
+
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
     """Writes the data folder of the recordings that the CSV or TSV file `root` describes.
 
     The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker,
@@ -36,8 +41,8 @@ def prepare(root, datadir, partial=False, jobs=None):
     wrong; those whose recording is missing or unreadable are left out if `partial`.
     """
     table = Lines(Path(root))
-    audio = probe_audio(table.utterances, jobs)
-    table.check_audio(audio)
+    audio, errors = probe_audio(table.utterances, jobs)
+    table.check_audio(audio, errors)
     if wrong := table.faults | ({} if partial else table.gaps):
         remedy = "correct them (--partial leaves out recordings that are missing or unreadable)"
         raise SertkError(f"{root}: {len(wrong)} lines are wrong, {remedy}:{in_order(wrong)}")
@@ -55,12 +60,14 @@ def prepare(root, datadir, partial=False, jobs=None):
     describe(root, utterances, audio, table.filled)
 
 
-def in_order(messages):
+def in_order(messages: Mapping[int, str]) -> str:
     """{line number: message} for the end of a message."""
     return listed(messages[number] for number in sorted(messages))
 
 
-def describe(root, utterances, audio, filled):
+def describe(
+    root: PathLike, utterances: Collection[Utterance], audio: Mapping[str, Audio], filled: Container[str]
+) -> None:
     """Logs what there is, and warns of what that makes impossible."""
     number = len({utterance.speaker for utterance in utterances})
     speakers = f"{number} speakers" if "speaker" in filled else "no speakers"
@@ -81,10 +88,13 @@ def describe(root, utterances, audio, filled):
 class Lines:
     """The utterances of the file; `faults` and `gaps` (in recordings) have a message for each line without one."""
 
-    def __init__(self, path):
-        self.path, self.faults, self.gaps = path, {}, {}
-        self.utterances, self.number = [], {}  # the line of each utterance
-        self.taken = {}  # (kind, what must be told apart): (of what, line)
+    def __init__(self, path: Path):
+        self.path = path
+        self.faults: dict[int, str] = {}
+        self.gaps: dict[int, str] = {}
+        self.utterances: list[Utterance] = []
+        self.number: dict[str, int] = {}  # the line of each utterance
+        self.taken: dict[tuple[str, Any], tuple[Any, int]] = {}  # (kind, what must be told apart): (of what, line)
         rows = self._read()
         self.filled = {column for cells in rows.values() for column, cell in cells.items() if cell}
         for number, cells in rows.items():
@@ -98,15 +108,16 @@ class Lines:
                 self.utterances.append(utterance)
                 self.number[utterance.utt] = number
 
-    def check_audio(self, audio):
+    def check_audio(self, audio: Mapping[str, Audio], errors: Mapping[str, SertkError]) -> None:
         """Enters the lines whose audio is unreadable, ends too early, or is that of an earlier line."""
         for utterance in self.utterances:
-            number, found = self.number[utterance.utt], audio[utterance.utt]
+            number = self.number[utterance.utt]
             where = f"{self.path}:{number}"
+            if utterance.utt in errors:
+                self.gaps[number] = f"{where}: {errors[utterance.utt]}"
+                continue
+            found = audio[utterance.utt]
             try:
-                if isinstance(found, SertkError):
-                    self.gaps[number] = f"{where}: {found}"
-                    continue
                 if utterance.segment:
                     _, start, end = utterance.segment
                     if found.duration < end - start - SLACK:
@@ -115,7 +126,7 @@ class Lines:
             except SertkError as fault:
                 self.faults[number] = f"{where}: {fault}"
 
-    def _read(self):
+    def _read(self) -> dict[int, dict[str, str]]:
         """{line number: {column: cell}} of all lines that are not blank."""
         text = read_text(self.path).removeprefix("\ufeff")
         if not text.strip():
@@ -147,7 +158,7 @@ class Lines:
             ) from error
         return rows
 
-    def _utterance(self, number, cells):
+    def _utterance(self, number: int, cells: dict[str, str]) -> Utterance:
         for column in ALL_OR_NONE:
             if column in self.filled and not cells[column]:
                 raise SertkError(f"the {column} is empty; it is given on all lines or on none")
@@ -183,7 +194,7 @@ class Lines:
             group=cells["group"] if "group" in self.filled else None,
         )
 
-    def _label(self, number, label, column):
+    def _label(self, number: int, label: str, column: str) -> str:
         if not label:
             raise SertkError("the label is empty")
         if " " in label:
@@ -191,7 +202,7 @@ class Lines:
         self._tell_apart(number, column, label.casefold(), label, f"'{label}' differs in capitals alone from")
         return label
 
-    def _tell_apart(self, number, kind, key, of, problem):
+    def _tell_apart(self, number: int, kind: str, key: T, of: object, problem: str) -> T:
         """`key`; raises SertkError if something else than `of` has it, or with None anything."""
         other, line = self.taken.setdefault((kind, key), (of, number))
         if line != number and (of is None or other != of):
@@ -203,7 +214,7 @@ class Gap(SertkError):
     """A recording that is not there."""
 
 
-def separator_of(path, header):
+def separator_of(path: Path, header: str) -> str:
     for separator in SEPARATORS:
         if "path" in [cell.strip() for cell in next(csv.reader([header], delimiter=separator))]:
             return separator
@@ -213,7 +224,7 @@ def separator_of(path, header):
     )
 
 
-def check_header(path, header):
+def check_header(path: Path, header: Sequence[str]) -> None:
     for place, column in enumerate(header, 1):
         if column not in COLUMNS and not OTHER_SET.fullmatch(column):
             known = ", ".join(COLUMNS)
@@ -228,16 +239,16 @@ def check_header(path, header):
         raise SertkError(f"{path}:1: no column 'label'")
 
 
-def label_columns(header):
+def label_columns(header: Iterable[str]) -> list[tuple[str, str]]:
     """(column, label set) of the columns with labels."""
     return [
-        (column, MAIN_SET if column == "label" else OTHER_SET.fullmatch(column)[1])
+        (column, MAIN_SET if column == "label" else column.removeprefix("label:"))
         for column in header
         if column.startswith("label")
     ]
 
 
-def seconds(cells, column, default):
+def seconds(cells: Mapping[str, str], column: str, default: float) -> float:
     cell = cells.get(column)
     if not cell:
         return default
@@ -250,15 +261,16 @@ def seconds(cells, column, default):
     return round(value, 4)
 
 
-def find_recording(cell, folder):
+def find_recording(cell: str, folder: Path) -> Path:
     """The path of a recording that a cell names, relative to `folder`; raises Gap if it is not there."""
     if not cell:
         raise SertkError("the path is empty")
     if cell.endswith("|"):
         raise SertkError(f"'{cell}' is a command; give the path of a recording")
-    for name in dict.fromkeys((cell, cell.replace("\\", "/"))):
+    plain = cell.replace("\\", "/")
+    for name in dict.fromkeys((cell, plain)):
         if (folder / name).is_file():
             return Path(os.path.abspath(folder / name))
     if WINDOWS_PATH.match(cell):
         raise Gap(f"'{cell}' is a path of a Windows machine; give paths relative to {folder.absolute()}")
-    raise Gap(f"no such file: {folder / name}")
+    raise Gap(f"no such file: {folder / plain}")

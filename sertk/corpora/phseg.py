@@ -10,6 +10,7 @@ First and last frame, score, phone; for a phone of a word also its neighbours an
 
 import re
 
+from sertk.core.files import PathLike
 from sertk.kaldi.datadir import read_text
 
 HEADING = ["SFrm", "EFrm", "SegAScr", "Phone"]
@@ -27,7 +28,7 @@ VOICELESS = "CH F HH K KD P PD Q S SH T TD TH TS"
 ARPABET = dict.fromkeys(VOICED.split(), True) | dict.fromkeys(VOICELESS.split(), False)  # is it voiced?
 
 
-def count_voiced(path):
+def count_voiced(path: PathLike) -> tuple[int, list[str]]:
     """The number of voiced phones in a segmentation, and its faults as `file:line: what is wrong`."""
     heading, *lines = read_text(path).splitlines() or [""]
     problems = [] if heading.split() == HEADING else [f"{path}:1: expected {' '.join(HEADING)}, got '{heading}'"]

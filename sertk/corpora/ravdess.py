@@ -4,9 +4,11 @@ import itertools
 import logging
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.corpora.base import Utterance, check_counts, listed, write_corpus
 
 logger = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ ACTOR_FOLDER = re.compile(r"actor_?(\d+)", re.IGNORECASE)
 AUDIO_SUFFIXES = {".wav", ".flac"}
 
 
-def prepare(root, datadir, partial=False, jobs=None):
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
     """Writes the data folder of the RAVDESS speech recordings under `root`.
 
     Label sets: 8 (emotions), 2 (intensity: normal, strong), 2val (valence: positive, negative).
@@ -37,7 +39,7 @@ def prepare(root, datadir, partial=False, jobs=None):
     write_corpus(utterances, datadir, jobs)
 
 
-def read_release(root):
+def read_release(root: PathLike) -> list[Utterance]:
     """The list of Utterance of the audio-only speech recordings anywhere under `root`.
 
     Raises SertkError naming every audio file that does not belong there.
@@ -47,11 +49,12 @@ def read_release(root):
         raise SertkError(f"{root}: no such folder; give the folder that holds Actor_01 ... Actor_24")
     found, problems, others = {}, [], 0
     for path in sorted(path for path in root.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES):
-        fields = NAME.fullmatch(path.stem)
-        problem = problem_of(path, fields, root)
-        if problem:
+        try:
+            fields = fields_of(path, root)
+        except SertkError as problem:
             problems.append(f"{path}: {problem}")
-        elif fields.group(1, 2) != ("03", "01"):
+            continue
+        if fields.group(1, 2) != ("03", "01"):
             others += 1
         elif path.stem in found:
             problems.append(f"{path}: a second {path.stem}, the first is {found[path.stem].path}")
@@ -66,22 +69,23 @@ def read_release(root):
     return list(found.values())
 
 
-def problem_of(path, fields, root):
-    """Why an audio file cannot be RAVDESS's own, or None."""
+def fields_of(path: Path, root: Path) -> re.Match[str]:
+    """The fields of an audio file's name; raises SertkError that says why it cannot be RAVDESS's own."""
     if path.name.startswith("._"):
-        return "a macOS resource file, not a recording"
+        raise SertkError("a macOS resource file, not a recording")
+    fields = NAME.fullmatch(path.stem)
     if not fields:
-        return "not a RAVDESS name, MM-CC-EE-II-SS-RR-AA with every field in its range"
+        raise SertkError("not a RAVDESS name, MM-CC-EE-II-SS-RR-AA with every field in its range")
     if fields[3] == "01" and fields[4] == "02":
-        return "neutral has no strong intensity"
+        raise SertkError("neutral has no strong intensity")
     folders = [root.absolute().name, *path.relative_to(root).parts[:-1]]
     actors = [match[1] for folder in folders if (match := ACTOR_FOLDER.fullmatch(folder))]
     if actors and int(actors[-1]) != int(fields[7]):
-        return f"a recording of actor {fields[7]} in the folder of actor {actors[-1]}"
-    return None
+        raise SertkError(f"a recording of actor {fields[7]} in the folder of actor {actors[-1]}")
+    return fields
 
 
-def utterance_of(path, fields):
+def utterance_of(path: Path, fields: re.Match[str]) -> Utterance:
     """The Utterance of a recording, all of it read from the fields of its name."""
     emotion = EMOTIONS[int(fields[3]) - 1]
     speaker = f"actor{fields[7]}"
@@ -99,7 +103,7 @@ def utterance_of(path, fields):
     )
 
 
-def count(rows):
+def count(rows: Iterable[tuple[str, Mapping[str, str]]]) -> Counter[str]:
     """Utterances in all, per actor and per label, of (speaker, {label set: label})."""
     counts = Counter()
     for speaker, labels in rows:
@@ -107,7 +111,7 @@ def count(rows):
     return counts
 
 
-def published_counts():
+def published_counts() -> Counter[str]:
     """The counts of the whole corpus: every actor says everything twice, neutral never strongly."""
     rows = []
     for actor, emotion, intensity in itertools.product(range(1, ACTORS + 1), EMOTIONS, INTENSITIES):

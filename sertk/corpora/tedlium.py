@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.corpora.base import Utterance, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, refuse_broken, write_transcribed
 from sertk.kaldi.datadir import read_lines
@@ -22,7 +23,15 @@ MARKUP = re.compile(r"\(\d+\)|<[^>]*>|\{[^}]*\}|\[[^]]*\]")
 CLITIC = re.compile(r"(?<=[a-z]) +('(?:s|t|re|ve|ll|d|m)|n't)\b")
 
 
-def prepare(root, datadir, subset, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
+def prepare(
+    root: PathLike,
+    datadir: PathLike,
+    subset: str,
+    partial: bool = False,
+    jobs: int | None = None,
+    min_seconds: float = SHORTEST,
+    max_seconds: float = LONGEST,
+) -> None:
     """Writes the data folder of the subset `subset` (train, dev or test) of the release under `root`, with segments.
 
     Speakers, utterances and talks are named `tedlium-...`. Raises SertkError naming wrong lines, and unless
@@ -35,7 +44,7 @@ def prepare(root, datadir, subset, partial=False, jobs=None, min_seconds=SHORTES
     write_transcribed(utterances, datadir, lengths=lengths, jobs=jobs, broken=refuse_broken(root, partial))
 
 
-def read_subset(root, subset, partial=False):
+def read_subset(root: PathLike, subset: str, partial: bool = False) -> list[Utterance]:
     """The list of Utterance of the segments with words of a subset's talks."""
     folder = Path(root) / subset
     if not (folder / "stm").is_dir():
@@ -55,36 +64,36 @@ def read_subset(root, subset, partial=False):
     return utterances
 
 
-def read_talk(talk, stm, recording, problems):
+def read_talk(talk: str, stm: Path, recording: Path, problems: list[str]) -> list[Utterance]:
     """The Utterances of a talk; wrong lines are entered in `problems`."""
     utterances = []
     for number, line in enumerate(read_lines(stm), 1):
         if line.strip() and not line.startswith(";;") and NOT_SCORED not in line:
             fields = LINE.fullmatch(line)
-            times = fields and [seconds(fields[3]), seconds(fields[4])]
-            if not fields or None in times or fields[1] != talk or not times[0] < times[1]:
+            if not fields or fields[1] != talk or not seconds(fields[3]) < seconds(fields[4]):
                 problems.append(f"{stm}:{number}: expected {talk} 1 SPEAKER START END <LABELS> TEXT, got '{line}'")
             elif text := plain_text(fields[6]):
-                utterances.append(utterance_of(talk, recording, fields, times, text))
+                utterances.append(utterance_of(talk, recording, fields, text))
     return utterances
 
 
-def seconds(text):
-    """A time of 0 s or more, or None."""
+def seconds(text: str) -> float:
+    """A time of 0 s or more; nan, which is before and after no other, where the text is none."""
     try:
         value = float(text)
     except ValueError:
-        return None
-    return value if 0 <= value < math.inf else None
+        return math.nan
+    return value if 0 <= value < math.inf else math.nan
 
 
-def plain_text(text):
+def plain_text(text: str) -> str:
     """A segment's text without markup and unknown words, with the parts of words such as `it 's` joined."""
     return CLITIC.sub(r"\1", " ".join(MARKUP.sub(" ", text).split()))
 
 
-def utterance_of(talk, recording, fields, times, text):
+def utterance_of(talk: str, recording: Path, fields: re.Match[str], text: str) -> Utterance:
     speaker = f"tedlium-{clean_name(fields[2])}"
+    times = seconds(fields[3]), seconds(fields[4])
     start, end = (f"{round(100 * time):07}" for time in times)  # hundredths of a second, as in the files
     return Utterance(
         utt=f"{speaker}-{clean_name(talk)}-{start}-{end}",

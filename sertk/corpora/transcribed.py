@@ -5,9 +5,11 @@ import logging
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sertk.core.errors import SertkError
-from sertk.corpora.base import listed, probe_audio, refuse_gaps, tables_of
+from sertk.core.files import PathLike
+from sertk.corpora.base import Audio, Utterance, listed, probe_audio, refuse_gaps, tables_of
 from sertk.kaldi.datadir import by_bytes
 from sertk.kaldi.tools import replace_data_dir
 from sertk.text.tokens import ALPHABET
@@ -21,7 +23,7 @@ LONE_APOSTROPHES = re.compile(r"(?<![a-z])'+(?![a-z])")
 CLEAN = re.compile(r"[^A-Za-z0-9_]")
 
 
-def normalise(text):
+def normalise(text: str) -> tuple[str, str]:
     """A text in the letters of ALPHABET, and the characters of it that cannot be written so.
 
     Capitals become small letters and letters lose their accents; punctuation and hyphens become spaces.
@@ -33,12 +35,20 @@ def normalise(text):
     return text, "".join(sorted(set(text) - set(ALPHABET)))
 
 
-def clean_name(name):
+def clean_name(name: str) -> str:
     """A name that can be a part of an utterance's, in which only `-` separates the parts."""
     return CLEAN.sub("_", name)
 
 
-def write_transcribed(utterances, datadir, *, dropped=(), lengths=(SHORTEST, LONGEST), jobs=None, broken=None):
+def write_transcribed(
+    utterances: Collection[Utterance],
+    datadir: PathLike,
+    *,
+    dropped: Mapping[str, str] | None = None,
+    lengths: tuple[float, float] = (SHORTEST, LONGEST),
+    jobs: int | None = None,
+    broken: Callable[[list[str]], object] | None = None,
+) -> None:
     """Writes the data folder of the utterances that an ASR network can learn from, and `dropped` beside it.
 
     Their texts are normalised. Left out are those whose text has other characters or is empty, those shorter or
@@ -46,17 +56,16 @@ def write_transcribed(utterances, datadir, *, dropped=(), lengths=(SHORTEST, LON
     for each, and for those in the dict `dropped`, which the caller left out. `broken(errors)` is called with the
     errors of unreadable recordings, and raises one if these are not to be left out too.
     """
-    dropped = dict(dropped)
+    dropped = dict(dropped or {})
     check_names(utterances)
     written = []
     for utterance in sorted(utterances, key=lambda utterance: by_bytes(utterance.utt)):
-        text, strange = normalise(utterance.text)
+        text, strange = normalise(utterance.text or "")
         if strange or not text:
             dropped[utterance.utt] = f"characters: {' '.join(strange)}" if strange else "no words"
         else:
             written.append(dataclasses.replace(utterance, text=text))
-    audio = probe_audio(written, jobs)
-    errors = {utt: found for utt, found in audio.items() if isinstance(found, SertkError)}
+    audio, errors = probe_audio(written, jobs)
     if errors and broken:
         broken(list(dict.fromkeys(map(str, errors.values()))))
     dropped |= {utt: f"unreadable: {' '.join(str(error).split())}" for utt, error in errors.items()}
@@ -65,7 +74,7 @@ def write_transcribed(utterances, datadir, *, dropped=(), lengths=(SHORTEST, LON
     replace_data_dir((), datadir, {**tables_of(settle_genders(kept), audio), "dropped": dropped})
 
 
-def check_names(utterances):
+def check_names(utterances: Iterable[Utterance]) -> None:
     """Raises SertkError for two utterances of one name."""
     seen = {}
     for utterance in utterances:
@@ -74,7 +83,9 @@ def check_names(utterances):
         seen[utterance.utt] = utterance
 
 
-def usable(utterances, audio, lengths, dropped):
+def usable(
+    utterances: Iterable[Utterance], audio: Mapping[str, Audio], lengths: tuple[float, float], dropped: dict[str, str]
+) -> list[Utterance]:
     """The utterances of a length within `lengths` that are no copies; the others are entered in `dropped`."""
     shortest, longest = lengths
     first, kept = {}, []
@@ -91,7 +102,7 @@ def usable(utterances, audio, lengths, dropped):
     return kept
 
 
-def settle_genders(utterances):
+def settle_genders(utterances: list[Utterance]) -> list[Utterance]:
     """The utterances with the gender of their speaker, or all without where it is not known of every speaker."""
     said = {}
     for utterance in utterances:
@@ -103,7 +114,9 @@ def settle_genders(utterances):
     return utterances
 
 
-def log_kept(datadir, kept, audio, dropped):
+def log_kept(
+    datadir: PathLike, kept: Sequence[Utterance], audio: Mapping[str, Audio], dropped: Mapping[str, str]
+) -> None:
     """Logs what is used and why the rest is not; raises SertkError if nothing is left."""
     counts = Counter(reason.partition(":")[0] for reason in dropped.values())
     reasons = ", ".join(f"{number} {reason}" for reason, number in sorted(counts.items()))
@@ -122,6 +135,6 @@ def log_kept(datadir, kept, audio, dropped):
         logger.info("texts with characters other than letters, apostrophe and space:%s", listed(odd))
 
 
-def refuse_broken(root, partial):
+def refuse_broken(root: PathLike, partial: bool) -> Callable[[list[str]], None]:
     """What to give `write_transcribed` as `broken`: unreadable recordings are refused unless `partial`."""
     return lambda errors: refuse_gaps(errors, "recordings cannot be read", root, partial, "replace them")

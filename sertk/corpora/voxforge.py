@@ -2,11 +2,13 @@
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from sertk.core.command import progress
 from sertk.core.download import extract
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.corpora.base import Utterance, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, write_transcribed
 from sertk.kaldi.datadir import split_line
@@ -19,7 +21,14 @@ AUDIO = ("wav", "flac")  # folders, and the endings of the files in them
 GENDER = re.compile(r"^\W*Gender\W+(male|female)\b", re.IGNORECASE | re.MULTILINE)
 
 
-def prepare(root, datadir, partial=False, jobs=None, min_seconds=SHORTEST, max_seconds=LONGEST):
+def prepare(
+    root: PathLike,
+    datadir: PathLike,
+    partial: bool = False,
+    jobs: int | None = None,
+    min_seconds: float = SHORTEST,
+    max_seconds: float = LONGEST,
+) -> None:
     """Writes the data folder of all submissions under `root`; archives are unpacked to DATADIR/unpacked.
 
     Users are speakers, named `voxforge-...`, but every submission of the user `anonymous` has its own.
@@ -32,7 +41,7 @@ def prepare(root, datadir, partial=False, jobs=None, min_seconds=SHORTEST, max_s
     write_transcribed(utterances, datadir, dropped=dropped, lengths=lengths, jobs=jobs)
 
 
-def unpack_all(root, folder, partial):
+def unpack_all(root: PathLike, folder: Path, partial: bool) -> None:
     """Unpacks the archives of `root` whose submission is no folder there; raises SertkError for damaged ones."""
     archives = [path for path in sorted(Path(root).glob("*.tgz")) if not path.with_suffix("").is_dir()]
     errors = []
@@ -44,7 +53,7 @@ def unpack_all(root, folder, partial):
     refuse_gaps(errors, "archives cannot be unpacked", root, partial, "remove them and get them again")
 
 
-def read_submissions(roots):
+def read_submissions(roots: Sequence[Path]) -> tuple[list[Utterance], dict[str, str]]:
     """The Utterances of all submissions, folders with `etc` anywhere under `roots`, and {name: why it is left out}."""
     folders = sorted({path.parent for root in roots for path in root.glob("**/etc") if path.is_dir()})
     if not folders:
@@ -55,7 +64,7 @@ def read_submissions(roots):
     return utterances, dropped
 
 
-def read_submission(folder, dropped):
+def read_submission(folder: Path, dropped: dict[str, str]) -> list[Utterance]:
     """The Utterances of a submission; what is not usable of it is entered in `dropped`."""
     prefix, speaker = names_of(folder.name)
     paths = [path for kind in AUDIO for path in sorted((folder / kind).glob(f"*.{kind}"))]
@@ -81,7 +90,7 @@ def read_submission(folder, dropped):
     ]
 
 
-def names_of(submission):
+def names_of(submission: str) -> tuple[str, str]:
     """What the names of a submission's utterances begin with, and its speaker."""
     fields = SUBMISSION.fullmatch(submission)
     if not fields or fields[1].lower() == "anonymous":
@@ -91,7 +100,7 @@ def names_of(submission):
     return f"{speaker}-{fields[2]}", speaker
 
 
-def read_prompts(folder, prefix, dropped):
+def read_prompts(folder: Path, prefix: str, dropped: dict[str, str]) -> dict[str, str]:
     """{name: text} from lines `DIR/mfc/NAME TEXT` or `NAME TEXT`; names with two texts are entered in `dropped`."""
     path = next((folder / "etc" / name for name in PROMPTS if (folder / "etc" / name).is_file()), None)
     texts, doubtful = {}, set()
