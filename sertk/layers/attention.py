@@ -8,12 +8,14 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from sertk.layers.recurrent import length_mask
 
+Energy = Literal["kernel", "frame", "window"]
 
-def zero_padding(values, lengths):
+
+def zero_padding(values: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
     """Values zero beyond lengths (batch,), in float32 at least, and the mask (batch, frames, 1)."""
     mask = length_mask(lengths, values.shape[1], values.device)[..., None]
     return values.to(torch.promote_types(values.dtype, torch.float32)).masked_fill(~mask, 0), mask
@@ -32,24 +34,24 @@ class WindowAttention(nn.Module):
     None has a bias, and frames outside the sequence are zero. Raises ValueError for an even scope.
     """
 
-    def __init__(self, dims, features, scope, energy):
+    def __init__(self, dims: int, features: int, scope: int, energy: Energy):
         super().__init__()
         if scope < 1 or scope % 2 == 0:
             raise ValueError(f"the scope is {scope} frames: it must be odd, to lie evenly around a frame")
-        self.scope, self.half, self.kind = scope, scope // 2, energy
+        self.scope, self.reach, self.kind = scope, scope // 2, energy
         self.energy = {
             "kernel": lambda: nn.Conv1d(dims, features, scope, padding="same", groups=features, bias=False),
             "frame": lambda: nn.Linear(dims, features, bias=False),
             "window": lambda: nn.Linear(scope, scope, bias=False),
         }[energy]()
 
-    def forward(self, values, lengths):
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         values, mask = zero_padding(values, lengths)
         # the softmax is left as its two sums: exponentials of a tanh are safe without subtracting the maximum
         sums, totals = (self.sums_by_window if self.kind == "window" else self.sums_by_frame)(values, mask)
         return (sums / totals.masked_fill(~mask, 1)).masked_fill(~mask, 0)
 
-    def sums_by_frame(self, values, mask):
+    def sums_by_frame(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Sums over the window around each frame, of exponentials times values and of exponentials."""
         if self.kind == "kernel":
             energies = self.energy(values.transpose(1, 2)).transpose(1, 2)
@@ -59,19 +61,19 @@ class WindowAttention(nn.Module):
         weights = energies.to(values).tanh().exp() * mask
         return self.sliding_sum(weights * values), self.sliding_sum(weights)
 
-    def sliding_sum(self, values):
-        return F.avg_pool2d(values, (self.scope, 1), stride=1, padding=(self.half, 0), divisor_override=1)
+    def sliding_sum(self, values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, (self.scope, 1), stride=1, padding=(self.reach, 0), divisor_override=1)
 
-    def sums_by_window(self, values, mask):
+    def sums_by_window(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The same where a frame's energy depends on the window."""
         windows = self.windows(values)
         energies = torch.einsum("ij,bjtd->bitd", self.energy.weight, windows)
         weights = energies.to(values).tanh().exp() * self.windows(mask)
         return (weights * windows).sum(1), weights.sum(1)
 
-    def windows(self, values):
+    def windows(self, values: Tensor) -> Tensor:
         """Values at each offset from each frame, a view (batch, scope, frames, dims)."""
-        padded = F.pad(values, (0, 0, self.half, self.half))
+        padded = F.pad(values, (0, 0, self.reach, self.reach))
         return padded.unfold(1, values.shape[1], 1).transpose(2, 3)
 
 
@@ -81,7 +83,7 @@ class LocalAttention(WindowAttention):
     The paper names it and gives no equation. An energy by window has none per offset that all dims share.
     """
 
-    def __init__(self, dims, scope=9, energy: Literal["kernel", "frame"] = "kernel"):
+    def __init__(self, dims: int, scope: int = 9, energy: Energy = "kernel"):
         if energy == "window":
             raise ValueError("local attention has no energy by window")
         super().__init__(dims, 1, scope, energy)
@@ -94,7 +96,7 @@ class ComponentAttention(WindowAttention):
     window is the product W C read literally.
     """
 
-    def __init__(self, dims, scope=9, energy: Literal["kernel", "frame", "window"] = "kernel"):
+    def __init__(self, dims: int, scope: int = 9, energy: Energy = "kernel"):
         super().__init__(dims, dims, scope, energy)
 
 
@@ -107,7 +109,7 @@ class QuantumAttention(nn.Module):
 
     least = 1e-6
 
-    def forward(self, values, lengths):
+    def forward(self, values: Tensor, lengths: Tensor) -> Tensor:
         values, _ = zero_padding(values, lengths)
         first, last = values[:, :1], values[torch.arange(len(lengths)), lengths - 1][:, None]
         pairs = (values, first), (values, last), (first, last)

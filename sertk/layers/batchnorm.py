@@ -1,7 +1,7 @@
 """Batch normalisation that sees no padding and, in distributed training, all processes' batches as one."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sertk.core.distributed import summed
 
@@ -17,14 +17,17 @@ class MaskedBatchNorm(nn.Module):
     those of the batch, with gradients, and running means are kept for evaluation.
     """
 
-    def __init__(self, channels):
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, channels: int):
         super().__init__()
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
 
-    def forward(self, values, mask):
+    def forward(self, values: Tensor, mask: Tensor) -> Tensor:
         beyond = values.ndim - 3
         over_channels = (1, -1, *[1] * (values.ndim - 2))
         valid = mask[:, None, :].reshape(len(mask), 1, -1, *[1] * beyond).to(torch.float32)
@@ -42,6 +45,6 @@ class MaskedBatchNorm(nn.Module):
         scale = self.weight * (variance + EPSILON).rsqrt()
         return centred * scale.view(over_channels) + self.bias.view(over_channels) * valid
 
-    def keep(self, mean, variance):
+    def keep(self, mean: Tensor, variance: Tensor) -> None:
         self.running_mean.lerp_(mean, MOMENTUM)
         self.running_var.lerp_(variance, MOMENTUM)

@@ -1,10 +1,12 @@
 """Convolutional capsules and dynamic routing (Sabour et al. 2017, as used by Jalal et al. 2019)."""
 
+from typing import Literal
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
-def squash(vectors):
+def squash(vectors: Tensor) -> Tensor:
     """Shrinks vectors (..., dims) to lengths in [0, 1), keeping their direction (Jalal 2019, Eq. 2)."""
     squared = vectors.square().sum(-1, keepdim=True)
     return vectors * (squared / (1 + squared) / (squared + 1e-9).sqrt())
@@ -23,7 +25,16 @@ class ConvCapsules(nn.Module):
     `groups` is how many capsules in a row share a transformation in the routing layer.
     """
 
-    def __init__(self, channels, frames, units, filters, kernel, stride, layout="flattened"):
+    def __init__(
+        self,
+        channels: int,
+        frames: int,
+        units: int,
+        filters: int,
+        kernel: int,
+        stride: int,
+        layout: Literal["flattened", "position", "grid"] = "flattened",
+    ):
         super().__init__()
         self.units, self.filters, self.layout = units, filters, layout
         self.conv = nn.Conv1d(channels, units * filters, kernel, stride)
@@ -36,7 +47,7 @@ class ConvCapsules(nn.Module):
             "grid": (filters * positions, units, 1),
         }[layout]
 
-    def forward(self, values):
+    def forward(self, values: Tensor) -> Tensor:
         maps = self.conv(values.transpose(1, 2)).relu()
         maps = maps.unflatten(1, (self.units, self.filters)).float()  # (batch, Q, F, P)
         if self.layout == "flattened":
@@ -54,21 +65,21 @@ class RoutingCapsules(nn.Module):
     assignment and not a parameter.
     """
 
-    def __init__(self, count, dims, classes, class_dims=16, iterations=3, groups=1):
+    def __init__(self, count: int, dims: int, classes: int, class_dims: int = 16, iterations: int = 3, groups: int = 1):
         super().__init__()
         self.iterations, self.groups = iterations, groups
         # class capsules start at about the same small length, however many lower ones are summed
         scale = 0.3 * count**-0.5
         self.weight = nn.Parameter(scale * torch.randn(count // groups, classes, class_dims, dims))
 
-    def forward(self, lower):
+    def forward(self, lower: Tensor) -> Tensor:
         with torch.autocast(lower.device.type, enabled=False):
             grouped = lower.unflatten(1, (-1, self.groups))  # (batch, units, groups, dims)
             votes = torch.einsum("bugd,ukod->bugko", grouped, self.weight).flatten(1, 2)
             return route(votes, self.iterations)
 
 
-def route(votes, iterations):
+def route(votes: Tensor, iterations: int) -> Tensor:
     """Routing by agreement: votes (batch, count, classes, dims) to (batch, classes, dims)."""
     fixed = votes.detach()
     logits = torch.zeros_like(fixed[..., 0])
@@ -78,7 +89,9 @@ def route(votes, iterations):
     return squash(torch.einsum("bqk,bqko->bko", logits.softmax(-1), votes))
 
 
-def margin_losses(lengths, labels, present=0.9, absent=0.1, absent_weight=0.5):
+def margin_losses(
+    lengths: Tensor, labels: Tensor, present: float = 0.9, absent: float = 0.1, absent_weight: float = 0.5
+) -> Tensor:
     """Sabour et al. 2017, Eq. 4: lengths (batch, classes) in [0, 1) and labels (batch,) to losses (batch,)."""
     target = torch.zeros_like(lengths).scatter_(1, labels[:, None], 1.0)
     misses = target * (present - lengths).clamp(min=0).square()

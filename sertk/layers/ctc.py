@@ -5,32 +5,37 @@ its index; `torch.nn.functional.ctc_loss` takes them as (frames, batch, classes 
 lengths (batch,) are on the CPU.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from sertk.layers.recurrent import length_mask
 
+Frames = TypeVar("Frames", int, Tensor)
 
-def emits(path, blank):
+
+def emits(path: Tensor, blank: int) -> Tensor:
     """True for the frames of paths (..., frames) that start a label: neither blank nor the same as before."""
     changes = path[..., 1:] != path[..., :-1]
     return F.pad(changes, (1, 0), value=True) & (path != blank)
 
 
-def collapse(path, blank):
+def collapse(path: Tensor, blank: int) -> Tensor:
     """The labels of one path (frames,): runs become one label each, then blanks go."""
     return path[emits(path, blank)]
 
 
-def best_path(log_probs, lengths):
+def best_path(log_probs: Tensor, lengths: Tensor) -> Tensor:
     """The most probable symbol of every frame, blank beyond each length: (batch, frames)."""
     mask = length_mask(lengths, log_probs.shape[1], log_probs.device)
     return log_probs.argmax(-1).masked_fill(~mask, log_probs.shape[-1] - 1)
 
 
-def greedy_scores(log_probs, lengths):
+def greedy_scores(log_probs: Tensor, lengths: Tensor) -> Tensor:
     """Scores of the classes by the labels of the best path: (batch, classes), float64, rows sum to 1.
 
     The class that the collapsed path names most often has the highest score. Posteriors summed over frames
@@ -47,17 +52,17 @@ def greedy_scores(log_probs, lengths):
     return (counts + shares) / (counts.sum(-1, keepdim=True) + 1)
 
 
-def longest_repetition(frames):
+def longest_repetition(frames: Frames) -> Frames:
     """How often a label fits into so many frames, a number or a tensor: blanks must part its repetitions."""
     return (frames + 1) // 2
 
 
-def shortest_input(labels):
+def shortest_input(labels: Sequence[int]) -> int:
     """The frames that a list of labels needs: one for each, and a blank between equal neighbours."""
     return len(labels) + sum(one == other for one, other in pairwise(labels))
 
 
-def repetition_log_likelihood(log_probs, lengths, counts):
+def repetition_log_likelihood(log_probs: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:
     """log P(the class repeated `counts` (batch,) times | sequence) for every class: (batch, classes).
 
     -inf where a sequence is shorter than 2 * count - 1 frames. Raises ValueError for a count below 1.

@@ -8,10 +8,14 @@ Automatic differentiation adds a gradient of the size of W to a sum in every fra
 wide layers; here it is one product over all frames.
 """
 
+from typing import Any
+
 import torch
+from torch import Tensor
+from torch.amp.autocast_mode import custom_bwd, custom_fwd
 
 
-def scan_gru(from_inputs, weights, bias):
+def scan_gru(from_inputs: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
     """States (directions, frames, batch, units) of GRUs that start at zero, in float32 or float64.
 
     from_inputs (directions, frames, batch, 3 * units) are x_r, x_z and x_n, weights (directions, 3 * units, units)
@@ -24,8 +28,8 @@ class _Scan(torch.autograd.Function):
     """Frames are the first axis within, so that one frame of all directions is one piece of memory."""
 
     @staticmethod
-    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
-    def forward(ctx, from_inputs, weights, bias):
+    @custom_fwd(device_type="cpu", cast_inputs=torch.float32)
+    def forward(ctx: Any, from_inputs: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
         directions, frames, batch, _ = from_inputs.shape
         units = weights.shape[-1]
         gated, proposed = from_inputs.transpose(0, 1).split((2 * units, units), -1)
@@ -46,8 +50,8 @@ class _Scan(torch.autograd.Function):
         return states.transpose(0, 1)
 
     @staticmethod
-    @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx, gradient):
+    @custom_bwd(device_type="cpu")
+    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         weights, gates, inner, new, states = ctx.saved_tensors
         frames, directions, batch, units = states.shape
         before = torch.cat([states.new_zeros(1, directions, batch, units), states[:-1]])
@@ -55,7 +59,7 @@ class _Scan(torch.autograd.Function):
         to_new = (1 - update) * (1 - new.square())  # dh / d(argument of tanh)
         to_update = (before - new) * update * (1 - update)  # dh / d(argument of z's sigmoid)
         to_reset = inner * reset * (1 - reset)  # d(argument of tanh) / d(argument of r's sigmoid)
-        gradient = gradient.transpose(0, 1)
+        gradient = grad_outputs[0].transpose(0, 1)
         products = states.new_empty(frames, directions, batch, 3 * units)  # gradients of W h + b
         proposed = torch.empty_like(states)  # and of x_n
         of_state = torch.zeros_like(states[0])

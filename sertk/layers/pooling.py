@@ -4,10 +4,10 @@ from typing import Literal
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 
-def bilinear_pool(maps):
+def bilinear_pool(maps: Tensor) -> Tensor:
     """Second-order statistics of all places, scaled to length 1, then signed square roots: (batch, channels^2).
 
     Li et al. 2018, Eqs. 2 and 3, in the paper's order.
@@ -27,20 +27,20 @@ class AttentionPool(nn.Module):
     or their mean, which the paper writes and which after a softmax divides the scores by the number of places.
     """
 
-    def __init__(self, channels, classes, softmax=True, pooling: Literal["sum", "mean"] = "sum"):
+    def __init__(self, channels: int, classes: int, softmax: bool = True, pooling: Literal["sum", "mean"] = "sum"):
         super().__init__()
         self.softmax, self.pooling = softmax, pooling
         self.top_down = nn.Conv2d(channels, classes, 1)
         self.bottom_up = nn.Conv2d(channels, 1, 1)
 
-    def maps(self, values):
+    def maps(self, values: Tensor) -> tuple[Tensor, Tensor]:
         """The top-down maps (batch, classes, height, width) and the bottom-up one (batch, 1, height, width)."""
         bottom_up = self.bottom_up(values)
         if self.softmax:
             bottom_up = bottom_up.flatten(1).float().softmax(1).view_as(bottom_up)
         return self.top_down(values), bottom_up
 
-    def forward(self, values):
+    def forward(self, values: Tensor) -> Tensor:
         top_down, bottom_up = self.maps(values)
         weighted = torch.einsum("bkhw,bhw->bk", top_down.float(), bottom_up.squeeze(1).float())
         return weighted / bottom_up[0].numel() if self.pooling == "mean" else weighted
