@@ -1,20 +1,31 @@
 """What every emotion model takes and gives."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sertk.core.errors import SertkError
-from sertk.models.registry import MODELS
+from sertk.models.registry import MODELS, ModelConfig
+
+T = TypeVar("T")
 
 
-def only(by_feature_type):
+def only(by_feature_type: Mapping[str, T]) -> T:
     """The one value of a mapping by feature type; raises SertkError for several, as the model takes one type."""
     if len(by_feature_type) != 1:
         raise SertkError(f"the model takes one feature type, not {len(by_feature_type)}: {', '.join(by_feature_type)}")
     return next(iter(by_feature_type.values()))
+
+
+def known(value: T | None, what: str) -> T:
+    """What may be missing, such as a Batch's labels, where it is needed; raises ValueError that names it."""
+    if value is None:
+        raise ValueError(f"{what} are needed here, and not given")
+    return value
 
 
 @dataclass(frozen=True)
@@ -37,7 +48,7 @@ class Batch:
     conditions: Tensor | None = None  # (batch, dims), of the config's feature type `conditions`
     tokens: Padded | None = None  # values (batch, tokens), of the texts to recognise
 
-    def only_stream(self):
+    def only_stream(self) -> Padded:
         return only(self.streams)
 
 
@@ -57,11 +68,11 @@ class Shape:
     classes: int
     frames: int | None = None
 
-    def only_dims(self):
+    def only_dims(self) -> int:
         return only(self.dims)
 
 
-def mean_loss(losses, weights):
+def mean_loss(losses: Tensor, weights: Tensor | None) -> Tensor:
     """The mean of losses (batch,), weighted by a Batch's `weights`."""
     return losses.mean() if weights is None else (losses * weights).sum() / weights.sum()
 
@@ -69,17 +80,26 @@ def mean_loss(losses, weights):
 class EmotionModel(nn.Module):
     """A network trained by gradient, by default a classifier; it takes its config of registry.py and a Shape."""
 
-    sequences: tuple[str, ...] = ()  # the layers that give a row for each window, instead of a mean over the windows
-    framewise: tuple[str, ...] = ()  # those that give a row for each frame of an utterance, as a Padded
+    __call__: Callable[[Batch], Output]
 
-    def __init__(self, config, shape):
+    def __init__(self, config: ModelConfig, shape: Shape):
         super().__init__()
-        self.config = config
+        self.config, self.shape = config, shape
 
     @property
     def layers(self) -> tuple[str, ...]:
         """Those whose vectors `sertk-extract` can write."""
         return tuple(MODELS[self.config.name].layers)
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Those that give a row for each window, instead of a mean over the windows."""
+        return ()
+
+    @property
+    def framewise(self) -> tuple[str, ...]:
+        """Those that give a row for each frame of an utterance, by `frame_vectors`."""
+        return ()
 
     @property
     def needs_labels(self) -> bool:
@@ -96,7 +116,7 @@ class EmotionModel(nn.Module):
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss to minimise, a scalar, and further scalars to log, whose means over an epoch are kept."""
-        losses = F.cross_entropy(self(batch).scores.float(), batch.labels, reduction="none")
+        losses = F.cross_entropy(self(batch).scores.float(), known(batch.labels, "labels"), reduction="none")
         return mean_loss(losses, batch.weights), {}
 
     def posteriors(self, batch: Batch) -> Tensor:
@@ -104,9 +124,13 @@ class EmotionModel(nn.Module):
         return torch.softmax(self(batch).scores.float(), -1)
 
     def vectors(self, batch: Batch, layer: str) -> Tensor:
-        """What one of `layers` gives for each item: (batch, rows, dims), one row unless the layer has parts."""
+        """What a layer that is not framewise gives for each item: (batch, rows, dims), one row unless it has parts."""
         rows = getattr(self, MODELS[self.config.name].layers[layer])(batch)
         return rows if rows.ndim == 3 else rows[:, None]
+
+    def frame_vectors(self, batch: Batch, layer: str) -> Padded:
+        """What one of the `framewise` layers gives for each utterance: (batch, frames, dims) and lengths."""
+        raise NotImplementedError
 
     def scores(self, batch: Batch) -> Tensor:
         """The layer `output`, (batch, classes)."""
@@ -116,7 +140,7 @@ class EmotionModel(nn.Module):
 class WindowModel(EmotionModel):
     """A network that takes windows of one length alone, of `least` frames or more."""
 
-    def __init__(self, config, shape, least=1):
+    def __init__(self, config: ModelConfig, shape: Shape, least: int = 1):
         super().__init__(config, shape)
         if shape.frames is None:
             raise SertkError(f"{config.name} classifies windows: its config needs segment.frames")
@@ -124,7 +148,7 @@ class WindowModel(EmotionModel):
             raise SertkError(f"segment.frames is {shape.frames}, below the {least} that {config.name} needs")
         self.frames = shape.frames
 
-    def only_windows(self, batch):
+    def only_windows(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """The values (batch, frames, dims) of the one stream and its lengths; raises ValueError for other lengths."""
         stream = batch.only_stream()
         if not bool((stream.lengths == self.frames).all()):
@@ -132,18 +156,50 @@ class WindowModel(EmotionModel):
         return stream.values, stream.lengths
 
 
+class Frames(Protocol):
+    """Sequences of one feature type, a Padded or a Stream of sertk.batches."""
+
+    @property
+    def values(self) -> Tensor: ...
+
+    @property
+    def lengths(self) -> Tensor: ...
+
+
+class StoredFrames(Frames, Protocol):
+    """A Stream of sertk.batches."""
+
+    def rows(self, item: int) -> Tensor:
+        """The frames of one utterance (frames, dims)."""
+        ...
+
+
+class Utterances(Protocol):
+    """What a FittedModel sees of a Dataset of sertk.batches."""
+
+    @property
+    def streams(self) -> Mapping[str, StoredFrames]: ...
+
+    @property
+    def labels(self) -> Tensor | None: ...
+
+    @property
+    def weights(self) -> Tensor | None: ...
+
+
 class FittedModel(EmotionModel):
     """A model that is fitted to the whole training split at once, without gradients; buffers hold what it learnt."""
 
-    def fit(self, train, valid, seed):
+    def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         """Learns from the Datasets `train`, which has every class, and `valid`, both normalised and labelled."""
         raise NotImplementedError
 
-    def learn(self, **values):
+    def learn(self, **values: Any) -> None:
         """Keeps arrays as buffers by name."""
         for name, value in values.items():
             self.register_buffer(name, torch.as_tensor(value))
 
-    def load_state_dict(self, state_dict, strict=True, assign=False):
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False):
         """Takes buffers of any shape, as their sizes come with the data the model was fitted to."""
         self.learn(**state_dict)
+        return super().load_state_dict(state_dict, strict, assign)

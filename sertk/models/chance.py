@@ -2,24 +2,29 @@
 
 import hashlib
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from sertk.models.base import FittedModel, Output
+from sertk.models.base import Batch, FittedModel, Output, Shape, Utterances, known
+from sertk.models.registry import ModelConfig
 
 
 class MostFrequent(FittedModel):
     """Always the class that most training utterances have; posteriors are the classes' shares of these."""
 
-    def __init__(self, config, shape):
+    shares: Tensor
+
+    def __init__(self, config: ModelConfig, shape: Shape):
         super().__init__(config, shape)
         self.classes = shape.classes
 
-    def fit(self, train, valid, seed):
-        counts = train.labels.bincount(minlength=self.classes).double()
+    def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
+        counts = known(train.labels, "labels").bincount(minlength=self.classes).double()
         self.learn(shares=counts / counts.sum())
 
-    def forward(self, batch):
+    def forward(self, batch: Batch) -> Output:
         return Output(self.shares.log().expand(len(batch.items), -1))
 
 
@@ -30,14 +35,16 @@ class Random(FittedModel):
     every batch and order.
     """
 
-    def __init__(self, config, shape):
+    seed: Tensor
+
+    def __init__(self, config: ModelConfig, shape: Shape):
         super().__init__(config, shape)
         self.classes = shape.classes
 
-    def fit(self, train, valid, seed):
+    def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         self.learn(seed=seed)
 
-    def forward(self, batch):
+    def forward(self, batch: Batch) -> Output:
         stream, seed = batch.only_stream(), int(self.seed)
         drawn = [
             draw(self.classes, seed, frames[:length])
@@ -45,11 +52,11 @@ class Random(FittedModel):
         ]
         return Output(F.one_hot(torch.tensor(drawn), self.classes).to(stream.values))
 
-    def posteriors(self, batch):
+    def posteriors(self, batch: Batch) -> Tensor:
         return self(batch).scores
 
 
-def draw(classes, seed, frames):
+def draw(classes: int, seed: int, frames: np.ndarray) -> int:
     """One of 0..classes-1 for an array (frames, dims), by a hash of its bytes that the seed is the key of."""
     digest = hashlib.blake2b(frames.tobytes(), digest_size=8, key=str(seed).encode()).digest()
     return int.from_bytes(digest, "big") % classes

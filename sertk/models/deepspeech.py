@@ -1,7 +1,10 @@
 """A speech recogniser in the style of DeepSpeech 2 (Amodei et al. 2016), with the sizes of Lakomkin et al. 2017."""
 
+from typing import TypeVar
+
+import numpy as np
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from sertk.core.distributed import summed
 from sertk.core.errors import SertkError
@@ -10,21 +13,24 @@ from sertk.layers.convolution import WideConv2d
 from sertk.layers.ctc import best_path, collapse
 from sertk.layers.recurrent import Bigru, length_mask
 from sertk.models.asr_streams import asr_stream
-from sertk.models.base import EmotionModel, Output, Padded
+from sertk.models.base import Batch, EmotionModel, Output, Padded, Shape, known
+from sertk.models.registry import DeepSpeechConfig
 
 # Of each convolution: kernel and stride, over frames and over bins
 CONVOLUTIONS = (((11, 41), (2, 2)), ((11, 21), (1, 2)))
 SHORTEST = 31  # frames of the input that give one frame of the output
 
+Frames = TypeVar("Frames", int, Tensor, np.ndarray)
 
-def output_lengths(frames):
+
+def output_lengths(frames: Frames) -> Frames:
     """How many frames the network has for so many of its input, a number or a tensor, SHORTEST or more."""
     for (kernel, _), (stride, _) in CONVOLUTIONS:
         frames = (frames - kernel) // stride + 1
     return frames
 
 
-def input_frame(frame):
+def input_frame(frame: Frames) -> Frames:
     """The frame of the input in the middle of the SHORTEST that the convolutions make a `frame` of.
 
     Both count from 0; it is a number or an array.
@@ -41,7 +47,9 @@ class DeepSpeech(EmotionModel):
     layer, one for every second frame of the input.
     """
 
-    def __init__(self, config, shape):
+    config: DeepSpeechConfig
+
+    def __init__(self, config: DeepSpeechConfig, shape: Shape):
         super().__init__(config, shape)
         self.blank = shape.classes
         bins = shape.only_dims()
@@ -60,12 +68,14 @@ class DeepSpeech(EmotionModel):
         self.output = nn.Linear(self.width, shape.classes + 1, bias=False)
 
     @property
-    def layers(self):
+    def layers(self) -> tuple[str, ...]:
         return tuple(asr_stream(number + 1) for number in range(self.config.gru_layers))
 
-    framewise = layers
+    @property
+    def framewise(self) -> tuple[str, ...]:
+        return self.layers
 
-    def convolve(self, stream):
+    def convolve(self, stream: Padded) -> tuple[Tensor, Tensor]:
         """(batch, frames, channels * bins) and lengths; an input below SHORTEST frames is filled up with zeros."""
         values, lengths = stream.values, stream.lengths.clamp(min=SHORTEST)
         values = F.pad(values, (0, 0, 0, max(0, SHORTEST - values.shape[1])))[:, None]
@@ -76,7 +86,7 @@ class DeepSpeech(EmotionModel):
             values = F.hardtanh(norm(values, mask), 0, 20)
         return values.transpose(1, 2).flatten(2), lengths
 
-    def hidden(self, stream, layers=None):
+    def hidden(self, stream: Padded, layers: int | None = None) -> tuple[Tensor, Tensor]:
         """What the first `layers` GRUs (None: all) give for a Padded: (batch, frames, units), and lengths."""
         values, lengths = self.convolve(stream)
         mask = length_mask(lengths, values.shape[1], values.device)
@@ -85,40 +95,51 @@ class DeepSpeech(EmotionModel):
                 values = self.normed(number - 1, values, mask)
             values = gru(values, lengths)
             if self.config.directions == "sum":
-                values = sum(values.chunk(2, -1))
+                forward, backward = values.chunk(2, -1)
+                values = forward + backward
         return values, lengths
 
-    def normed(self, number, values, mask):
+    def normed(self, number: int, values: Tensor, mask: Tensor) -> Tensor:
         return self.norms[number](values.transpose(1, 2), mask).transpose(1, 2)
 
-    def forward(self, batch):
-        """Scores (batch, frames, tokens + 1) with lengths."""
+    def frame_scores(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Scores per frame (batch, frames, tokens + 1), and the lengths."""
         values, lengths = self.hidden(batch.only_stream())
         mask = length_mask(lengths, values.shape[1], values.device)
-        return Output(self.output(self.normed(-1, values, mask)), lengths)
+        return self.output(self.normed(-1, values, mask)), lengths
 
-    def log_probs(self, batch):
+    def forward(self, batch: Batch) -> Output:
+        return Output(*self.frame_scores(batch))
+
+    def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log posteriors per frame (batch, frames, tokens + 1), and the lengths."""
-        output = self(batch)
-        return output.scores.float().log_softmax(-1), output.lengths
+        scores, lengths = self.frame_scores(batch)
+        return scores.float().log_softmax(-1), lengths
 
-    def loss(self, batch):
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """The mean over the utterances of all processes of -log P(text), of which this is the own ones' part."""
-        losses = self.losses(*self.log_probs(batch), batch.tokens)
+        losses = self.losses(*self.log_probs(batch), known(batch.tokens, "texts"))
         return losses.sum() / summed(losses.new_tensor(float(len(losses)))), {}
 
-    def losses(self, log_probs, lengths, tokens):
+    def losses(self, log_probs: Tensor, lengths: Tensor, tokens: Padded) -> Tensor:
         """-log P(text) of each utterance (batch,), in nats; infinite where the text does not fit."""
         return F.ctc_loss(
             log_probs.transpose(0, 1), tokens.values, lengths, tokens.lengths, blank=self.blank, reduction="none"
         )
 
-    def paths(self, log_probs, lengths):
+    def paths(self, log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
         """The tokens on the best path of each utterance, a list of lists."""
         return [collapse(path, self.blank).tolist() for path in best_path(log_probs, lengths)]
 
-    def vectors(self, batch, layer):
+    def frame_vectors(self, batch: Batch, layer: str) -> Padded:
         return Padded(*self.hidden(batch.only_stream(), self.layers.index(layer) + 1))
 
-    def posteriors(self, batch):
+    def posteriors(self, batch: Batch) -> Tensor:
         raise SertkError(f"{self.config.name} recognises words, not classes")
+
+
+def speech_recogniser(model: EmotionModel) -> DeepSpeech:
+    """The model itself, where it recognises words; raises SertkError where it does not."""
+    if not isinstance(model, DeepSpeech):
+        raise SertkError(f"{model.config.name} is no speech recogniser")
+    return model

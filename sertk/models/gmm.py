@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sertk.core.command import progress
 from sertk.core.device import torch_threads
 from sertk.core.errors import SertkError
 from sertk.layers.recurrent import masked_mean
-from sertk.models.base import FittedModel, Output, only
+from sertk.models.base import Batch, FittedModel, Output, Shape, Utterances, known, only
+from sertk.models.registry import GmmConfig
 
 
 class ClassGmms(FittedModel):
@@ -20,17 +22,22 @@ class ClassGmms(FittedModel):
     classes * components values, class by class (Jalal et al. 2019, Section 4).
     """
 
-    def __init__(self, config, shape):
+    config: GmmConfig
+    weights: Tensor
+    means: Tensor
+    precisions: Tensor
+
+    def __init__(self, config: GmmConfig, shape: Shape):
         super().__init__(config, shape)
         self.classes = shape.classes
 
-    def fit(self, train, valid, seed):
+    def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         from sklearn.mixture import GaussianMixture
 
-        stream = only(train.streams)
+        stream, labels = only(train.streams), known(train.labels, "labels")
         mixtures = []
         for label in progress(range(self.classes), "mixtures"):
-            items = (train.labels == label).nonzero().flatten().tolist()
+            items = (labels == label).nonzero().flatten().tolist()
             frames = [stream.rows(item).cpu().numpy() for item in items]
             if sum(map(len, frames)) < self.config.components:
                 raise SertkError(
@@ -48,7 +55,7 @@ class ClassGmms(FittedModel):
             precisions=np.stack([mixture.precisions_ for mixture in mixtures]),
         )
 
-    def joint(self, values):
+    def joint(self, values: Tensor) -> Tensor:
         """The log of weight times density of each component: (..., dims) to (..., classes, components)."""
         constant = self.weights.log() + 0.5 * (
             self.precisions.log() - math.log(2 * math.pi) - self.means.square() * self.precisions
@@ -57,11 +64,11 @@ class ClassGmms(FittedModel):
         linear = torch.einsum("...d,kmd->...km", values, self.means * self.precisions)
         return constant + linear - 0.5 * torch.einsum("...d,kmd->...km", values.square(), self.precisions)
 
-    def forward(self, batch):
+    def forward(self, batch: Batch) -> Output:
         stream = batch.only_stream()
         return Output(masked_mean(self.joint(stream.values).logsumexp(-1), stream.lengths))
 
-    def supervectors(self, batch):
+    def supervectors(self, batch: Batch) -> Tensor:
         """(batch, classes * components)."""
         stream = batch.only_stream()
         posteriors = self.joint(stream.values).softmax(-1).flatten(2)

@@ -15,14 +15,21 @@ class ModelConfig:
 
     name: str
 
-    needs_labels = False  # of what vectors are extracted from
-    needs_numbers = False  # of what is classified
-
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """The end of the chain of checks."""
 
+    @property
+    def needs_labels(self) -> bool:
+        """Of what vectors are extracted from."""
+        return False
 
-def require_counts(config, *keys):
+    @property
+    def needs_numbers(self) -> bool:
+        """Of what is classified."""
+        return False
+
+
+def require_counts(config: ModelConfig, *keys: str) -> None:
     """Used by the dataclasses to refuse numbers below 1."""
     for key in keys:
         require(getattr(config, key) >= 1, key, "1 or more")
@@ -123,7 +130,7 @@ class ConvConfig(ModelConfig):
         require_counts(self, "filters", "kernel", "stride")
         require(self.capsules is None or self.capsules >= 1, "capsules", "1 or more, or null")
 
-    def units(self, classes):
+    def units(self, classes: int) -> int:
         return self.capsules or (4 if classes == 2 else 10)
 
 
@@ -193,7 +200,7 @@ class ConditionalConfig(VariationalConfig):
     condition: Literal["uniform", "predicted", "oracle"] = "uniform"
 
     @property
-    def needs_labels(self):
+    def needs_labels(self) -> bool:
         return self.condition == "oracle"
 
 
@@ -242,7 +249,7 @@ class BlstmCtcConfig(ModelConfig):
         require((self.attention, self.energy) != ("local", "window"), "energy", "kernel or frame, for local attention")
 
     @property
-    def needs_numbers(self):
+    def needs_numbers(self) -> bool:
         return self.decision == "likelihood"
 
 
@@ -258,10 +265,13 @@ BY_GRADIENT = (*AT_ONCE, "optimiser", "training", "init")
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of a model: `network` is MODULE:CLASS below sertk.models, a subclass of base.EmotionModel."""
+    """What is known of a model.
+
+    `network` is a subclass of base.EmotionModel, or where it is, MODULE:CLASS below sertk.models.
+    """
 
     config: type[ModelConfig]
-    network: str
+    network: str | type
     task: Literal["emotion", "autoencoder", "asr"] = "emotion"  # what the config's `task` has to be
     takes: Literal["windows", "utterances", "either"] = "either"
     fitted: bool = False  # to all training data at once, without gradients; the network is a base.FittedModel
@@ -269,7 +279,7 @@ class Entry:
     reads: tuple[str, ...] = BY_GRADIENT  # sections of a config that it makes use of, wholly or single keys of them
 
 
-MODELS = {
+MODELS: dict[str, Entry] = {
     "ae": Entry(AutoencoderConfig, "latif:Autoencoder", "autoencoder", "windows", layers={"ae_latents": "latents"}),
     "blstm": Entry(BlstmConfig, "pooled:MeanBlstm", layers=POOLED),
     "blstm_capsule": Entry(BlstmCapsuleConfig, "jalal:BlstmCapsule", takes="windows", layers=CAPSULES),

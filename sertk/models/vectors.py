@@ -1,17 +1,20 @@
 """Classifiers of utterances that are one vector each: functionals, supervectors."""
 
+from typing import Any
+
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sertk.core.device import torch_threads
 from sertk.core.errors import SertkError
-from sertk.models.base import EmotionModel, FittedModel, Output, only
+from sertk.models.base import Batch, EmotionModel, FittedModel, Frames, Output, Shape, Utterances, known, only
+from sertk.models.registry import SvmConfig, VectorCnnConfig
 
 ROWS = 2048  # utterances whose kernel with all support vectors is held at a time
 
 
-def only_vectors(stream):
+def only_vectors(stream: Frames) -> Tensor:
     """The vectors (batch, dims) of a stream with one frame per utterance; raises SertkError for more."""
     if not bool((stream.lengths == 1).all()):
         raise SertkError(f"an utterance has {int(stream.lengths.max())} frames; this model takes one vector for each")
@@ -25,21 +28,30 @@ class Svm(FittedModel):
     decisions squeezed into (-1/3, 1/3) to break ties; with two classes, the decision and its negative.
     """
 
-    def __init__(self, config, shape):
+    config: SvmConfig
+    first: Tensor  # class of each pair
+    second: Tensor
+    support: Tensor
+    coefficients: Tensor
+    intercept: Tensor
+    gamma: Tensor
+
+    def __init__(self, config: SvmConfig, shape: Shape):
         super().__init__(config, shape)
         self.classes = shape.classes
         first, second = torch.triu_indices(shape.classes, shape.classes, 1)
         self.register_buffer("first", first, persistent=False)
         self.register_buffer("second", second, persistent=False)
 
-    def fit(self, train, valid, seed):
+    def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         from sklearn.svm import SVC
 
-        stream = only(train.streams)
-        svc = SVC(C=self.config.cost, gamma=self.config.gamma or "scale", decision_function_shape="ovo")
+        stream, labels = only(train.streams), known(train.labels, "labels")
+        gamma: Any = self.config.gamma or "scale"  # scikit-learn says text, and takes a number
+        svc = SVC(C=self.config.cost, gamma=gamma, decision_function_shape="ovo")
         weights = None if train.weights is None else train.weights.numpy()
         with torch_threads():
-            svc.fit(only_vectors(stream).double().cpu().numpy(), train.labels.numpy(), weights)
+            svc.fit(only_vectors(stream).double().cpu().numpy(), labels.numpy(), weights)
         sign = -1 if self.classes == 2 else 1  # with two classes scikit-learn's decision is for the second
         self.learn(
             support=svc.support_vectors_,
@@ -48,7 +60,7 @@ class Svm(FittedModel):
             gamma=np.float64(svc._gamma),
         )
 
-    def forward(self, batch):
+    def forward(self, batch: Batch) -> Output:
         vectors = only_vectors(batch.only_stream()).double()
         pairs = torch.cat([self.pair_decisions(rows) for rows in vectors.split(ROWS)])
         if self.classes == 2:
@@ -59,13 +71,13 @@ class Svm(FittedModel):
         won.index_add_(1, self.first, wins).index_add_(1, self.second, 1 - wins)
         return Output(won + totals / (3 * (totals.abs() + 1)))
 
-    def pair_decisions(self, vectors):
+    def pair_decisions(self, vectors: Tensor) -> Tensor:
         """Vectors (batch, dims) to (batch, pairs), positive where the first class of a pair wins."""
         kernel = torch.exp(-self.gamma * torch.cdist(vectors, self.support).square())
         return kernel @ self.coefficients.T + self.intercept
 
 
-def pair_coefficients(svc):
+def pair_coefficients(svc: Any) -> np.ndarray:
     """One row per pair of classes (pairs, support vectors), from libsvm's packed form."""
     classes = len(svc.n_support_)
     owner = np.repeat(np.arange(classes), svc.n_support_)
@@ -79,7 +91,7 @@ def pair_coefficients(svc):
 class VectorCnn(EmotionModel):
     """A convolutional network along the vector's dims, one hidden layer, softmax."""
 
-    def __init__(self, config, shape):
+    def __init__(self, config: VectorCnnConfig, shape: Shape):
         super().__init__(config, shape)
         dims = shape.only_dims() >> len(config.filters)
         if dims < 1:
@@ -99,5 +111,5 @@ class VectorCnn(EmotionModel):
             nn.Linear(config.units, shape.classes),
         )
 
-    def forward(self, batch):
+    def forward(self, batch: Batch) -> Output:
         return Output(self.network(only_vectors(batch.only_stream())[:, None]))

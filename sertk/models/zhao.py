@@ -1,13 +1,14 @@
 """Zhao et al. 2019, Attention-Enhanced Connectionist Temporal Classification for Discrete SER: the networks."""
 
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from sertk.core.errors import SertkError
-from sertk.layers.attention import ComponentAttention, LocalAttention, QuantumAttention
+from sertk.layers.attention import ComponentAttention, LocalAttention, QuantumAttention, WindowAttention
 from sertk.layers.ctc import best_path, collapse, greedy_scores, longest_repetition, repetition_log_likelihood
 from sertk.layers.recurrent import Blstm, masked_mean
-from sertk.models.base import EmotionModel, Output, mean_loss
+from sertk.models.base import Batch, EmotionModel, Output, Shape, known, mean_loss
+from sertk.models.registry import BlstmCtcConfig
 
 
 class BlstmCtc(EmotionModel):
@@ -18,7 +19,9 @@ class BlstmCtc(EmotionModel):
     the share of those whose best path is nothing but blanks.
     """
 
-    def __init__(self, config, shape):
+    config: BlstmCtcConfig
+
+    def __init__(self, config: BlstmCtcConfig, shape: Shape):
         super().__init__(config, shape)
         dims = 2 * config.lstm_units
         self.blank = shape.classes
@@ -26,32 +29,32 @@ class BlstmCtc(EmotionModel):
         self.attention = make_attention(config, dims)
         self.output = nn.Linear(dims, shape.classes + 1)
 
-    def hidden(self, batch):
+    def hidden(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """(batch, frames, 2 * units), and the lengths."""
         stream = batch.only_stream()
         values = self.blstm(stream.values, stream.lengths)
         return (self.attention(values, stream.lengths) if self.attention else values), stream.lengths
 
-    def forward(self, batch):
+    def forward(self, batch: Batch) -> Output:
         """Scores of the classes and, last, of the blank."""
         values, lengths = self.hidden(batch)
         return Output(self.output(values), lengths)
 
-    def log_probs(self, batch):
+    def log_probs(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Log posteriors per frame (batch, frames, classes + 1), and the lengths."""
-        output = self(batch)
-        return output.scores.float().log_softmax(-1), output.lengths
+        values, lengths = self.hidden(batch)
+        return self.output(values).float().log_softmax(-1), lengths
 
-    def loss(self, batch):
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         log_probs, lengths = self.log_probs(batch)
         wanted, counts = self.counts(batch, lengths)
-        targets = batch.labels[:, None].expand(-1, int(counts.max()))
+        targets = known(batch.labels, "labels")[:, None].expand(-1, int(counts.max()))
         losses = F.ctc_loss(log_probs.transpose(0, 1), targets, lengths, counts, blank=self.blank, reduction="none")
         empty = (best_path(log_probs, lengths) == self.blank).all(1)
         figures = {"capped": (wanted > counts).float().mean(), "empty": empty.float().mean()}
         return mean_loss(losses, batch.weights), figures
 
-    def counts(self, batch, lengths):
+    def counts(self, batch: Batch, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """How often each utterance's label is to be repeated, and how often it can be: (batch,) each, on the CPU."""
         if batch.numbers is None:
             raise SertkError(
@@ -61,7 +64,7 @@ class BlstmCtc(EmotionModel):
         wanted = (batch.numbers * self.config.repeats).clamp(min=1)
         return wanted, wanted.minimum(longest_repetition(lengths))
 
-    def posteriors(self, batch):
+    def posteriors(self, batch: Batch) -> Tensor:
         """(batch, classes) in float64, by the best path or by the likelihood of each class's repetition."""
         log_probs, lengths = self.log_probs(batch)
         if self.config.decision == "greedy":
@@ -69,25 +72,25 @@ class BlstmCtc(EmotionModel):
         _, counts = self.counts(batch, lengths)
         return repetition_log_likelihood(log_probs.double(), lengths, counts).softmax(-1)
 
-    def frame_posteriors(self, batch):
+    def frame_posteriors(self, batch: Batch) -> Tensor:
         """(batch, frames, classes + 1), the blank last."""
         return self.log_probs(batch)[0].exp()
 
-    def path(self, frame_posteriors):
+    def path(self, frame_posteriors: Tensor) -> Tensor:
         """The classes on the best path through one utterance's posteriors (frames, classes + 1), collapsed."""
         return collapse(frame_posteriors.argmax(-1), self.blank)
 
-    def pooled(self, batch):
+    def pooled(self, batch: Batch) -> Tensor:
         """The mean of what the output layer sees, (batch, 2 * units)."""
         return masked_mean(*self.hidden(batch))
 
-    def scores(self, batch):
+    def scores(self, batch: Batch) -> Tensor:
         """The mean over the frames, (batch, classes + 1)."""
-        output = self(batch)
-        return masked_mean(output.scores, output.lengths)
+        values, lengths = self.hidden(batch)
+        return masked_mean(self.output(values), lengths)
 
 
-def make_attention(config, dims):
+def make_attention(config: BlstmCtcConfig, dims: int) -> WindowAttention | QuantumAttention | None:
     if config.attention == "quantum":
         return QuantumAttention()
     windowed = {"local": LocalAttention, "component": ComponentAttention}.get(config.attention)

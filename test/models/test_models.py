@@ -10,7 +10,8 @@ from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
 from sertk.models.base import Batch, FittedModel, Padded, Shape, WindowModel
 from sertk.models.build import build_network
-from sertk.models.registry import MODELS
+from sertk.models.pooled import MeanBlstm
+from sertk.models.registry import MODELS, BlstmConfig, Entry
 
 TINY_CNN = {"heights": [3, 2], "widths": [2, 3], "filters": [2, 2], "channels": [4, 4]}
 SMALL = {
@@ -230,3 +231,16 @@ def test_maps_that_would_vanish_are_refused():
     with pytest.raises(SertkError, match="cnn_gap: nothing would be left of 4 bins x 9 frames"):
         build_network(config, Shape({"toy": 4}, 3, 9))
     assert build_network(config, Shape({"toy": 5}, 3, 9))
+
+
+def test_a_model_of_a_notebook_needs_no_module(monkeypatch):
+    monkeypatch.setitem(MODELS, "mine", Entry(BlstmConfig, MeanBlstm))
+    config = build_model_config({"name": "mine", "lstm_units": 4}, "test", "model.")
+    model = build_network(config, Shape({"toy": 6}, 3))
+    assert type(model) is MeanBlstm and model.output.in_features == 8
+
+
+def test_what_a_loss_needs_and_lacks_is_named():
+    batch = dataclasses.replace(batch_for("blstm", 2), labels=None)
+    with pytest.raises(ValueError, match="labels are needed here, and not given"):
+        make_model("blstm").loss(batch)

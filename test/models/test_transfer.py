@@ -35,7 +35,7 @@ def test_the_model_sees_the_layer_as_it_is_archived():
     transfer, batch = make_transfer(), make_batch()
     transfer.train()
     spectrogram = Batch(batch.items, {"spectrogram161": batch.streams["asr:2"]})
-    archived = transfer.pretrained.eval().vectors(spectrogram, "asr:2")
+    archived = transfer.pretrained.eval().frame_vectors(spectrogram, "asr:2")
     assert archived.lengths.tolist() == output_lengths(LENGTHS).tolist()
     expected = transfer.model(Batch(batch.items, {"toy": batch.streams["toy"], "asr:2": archived}))
     torch.testing.assert_close(transfer(batch).scores, expected.scores)
