@@ -1,13 +1,15 @@
 """Settings that change nothing, by what else a config says."""
 
 import dataclasses
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from sertk.config.schema import Config, Normalise, Optimiser
-from sertk.config.sources import leaves
-from sertk.core.typed import default_of, mistake, show
+from sertk.config.sources import Source, leaves
+from sertk.core.errors import SertkError
+from sertk.core.typed import Dataclass, default_of, mistake, show
 from sertk.models.asr_streams import is_asr
-from sertk.models.registry import MODELS
+from sertk.models.registry import MODELS, ConditionalConfig
 
 # What the registry says that a model `reads`, wholly or some keys of
 READ = ("normalise", "segment", "optimiser", "training", "init", "numbers", "conditions")
@@ -22,13 +24,13 @@ class Idle(NamedTuple):
     causes: tuple[str, ...]  # the keys that make it so
 
 
-def idle_settings(config):
+def idle_settings(config: Config) -> dict[str, Idle]:
     """{key: Idle} of a Config."""
     found = [*of_streams(config), *of_training(config), *of_optimiser(config), *unread(config)]
     return {setting.key: setting for setting in found}
 
 
-def unread(config):
+def unread(config: Config) -> Iterator[Idle]:
     """What the model makes no use of."""
     name, reads = config.model.name, set(MODELS[config.model.name].reads)
     expected = f"nothing for {name}, which makes no use of it"
@@ -37,12 +39,13 @@ def unread(config):
             drawn = key != "segment.jitter" or "training" in reads  # in epochs
             if not (reads & {section, key} and drawn):
                 yield Idle(key, value, expected, ("model.name",))
-    if config.conditions and "conditions" in reads and config.model.condition != "predicted":
-        expected = f"nothing, where model.condition is {config.model.condition}"
+    model = config.model
+    if config.conditions and isinstance(model, ConditionalConfig) and model.condition != "predicted":
+        expected = f"nothing, where model.condition is {model.condition}"
         yield Idle("conditions", config.conditions, expected, ("model.name", "model.condition"))
 
 
-def of_optimiser(config):
+def of_optimiser(config: Config) -> Iterator[Idle]:
     """What only one optimiser has."""
     name, given = config.optimiser.name, changed(config, "optimiser")
     for key, owner in {"momentum": "sgd", "nesterov": "sgd", "betas": "adam"}.items():
@@ -52,7 +55,7 @@ def of_optimiser(config):
             yield Idle(full, given[full], f"{default} for {name}: only {owner} has it", ("optimiser.name",))
 
 
-def of_training(config):
+def of_training(config: Config) -> Iterator[Idle]:
     """What no epoch or no learning rate depends on, and what the task has no use for."""
     given = changed(config, "training")
     if config.training.select == "last":
@@ -68,7 +71,7 @@ def of_training(config):
                 yield Idle(key, value, "nothing for speech recognition", ("task", "model.name"))
 
 
-def of_streams(config):
+def of_streams(config: Config) -> Iterator[Idle]:
     """What is done to no stream."""
     default = default_in(Normalise, "range")
     for transform in config.normalise:
@@ -83,7 +86,7 @@ def of_streams(config):
             yield Idle("on_the_fly", True, expected, ("features",))
 
 
-def changed(config, section):
+def changed(config: Config, section: str) -> dict[str, Any]:
     """{key: value} of all that differs from its default in a section of a Config; none of a list is no difference."""
     value = getattr(config, section)
     if dataclasses.is_dataclass(value):
@@ -92,12 +95,12 @@ def changed(config, section):
     return {} if value in ((), default_in(Config, section)) else {section: value}
 
 
-def default_in(cls, key):
+def default_in(cls: type[Dataclass], key: str) -> Any:
     """The default of a dataclass's field."""
     return default_of(cls.__dataclass_fields__[key])
 
 
-def check_effects(parts, source, judged=0):
+def check_effects(parts: Mapping[str, Config], source: Source, judged: int = 0) -> None:
     """Raises SertkError for a setting that was given, differs from its default, and changes nothing.
 
     Nothing is said where what makes it so was laid over it, as by `--set training.select=last` on a file that has
@@ -116,7 +119,7 @@ def check_effects(parts, source, judged=0):
             check_shared(key, idle, source, judged)
 
 
-def check_shared(key, idle, source, judged):
+def check_shared(key: str, idle: Mapping[str, Mapping[str, Idle]], source: Source, judged: int) -> None:
     """Refuses what all parts share and none makes use of; `idle` is {part: {key: Idle}}."""
     rank = source.rank(key)
     for name, settings in idle.items():
@@ -136,10 +139,10 @@ def check_shared(key, idle, source, judged):
     raise mistake(source.place, key, f" changes nothing, as every part has its own: say of which part: {names}")
 
 
-def rank_of_causes(setting, prefix, source):
+def rank_of_causes(setting: Idle, prefix: str, source: Source) -> int:
     """The highest layer that gives one of the keys that make a setting idle, of its part or shared."""
     return max((source.rank(name) for key in setting.causes for name in (prefix + key, key)), default=-1)
 
 
-def refusal(key, setting, source):
+def refusal(key: str, setting: Idle, source: Source) -> SertkError:
     return mistake(source.place, key, f" is {show(setting.value)}, expected {setting.expected}")

@@ -1,16 +1,19 @@
 """The parts of a model: its YAML with bases, overlays and settings, and what the parts together need."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sertk.config.effects import check_effects
 from sertk.config.schema import Config, to_mapping
 from sertk.config.sources import merge, read_source, settings_source
-from sertk.core.typed import build, mistake, show
+from sertk.core.files import PathLike
+from sertk.core.typed import Where, build, mistake, show
 from sertk.models.asr_streams import is_asr
 from sertk.models.registry import MODELS
 
 
-def load_parts(path, settings=(), overlay=None):
+def load_parts(path: PathLike, settings: Sequence[str] = (), overlay: PathLike | None = None) -> dict[str, Config]:
     """The parts of a model's YAML, in order: {part name: Config}; one part named `train` without `steps:`.
 
     `overlay` is a second YAML file laid over the first; `settings` are `key.key=value` strings laid over both, all at
@@ -28,12 +31,12 @@ def load_parts(path, settings=(), overlay=None):
     return parts
 
 
-def is_stored(path):
+def is_stored(path: PathLike) -> bool:
     """Whether a YAML file is the config of an experiment, which has a protocol card: every default is written out."""
     return Path(path).with_name("card.yaml").exists()
 
 
-def parse_parts(data, path):
+def parse_parts(data: Mapping[str, Any], path: Where) -> dict[str, Config]:
     """Turns a resolved mapping into {part name: Config}; `path` is named in errors, or gives what is (`mistake`)."""
     shared = dict(data)
     parts = shared.pop("steps", None)
@@ -60,7 +63,7 @@ def parse_parts(data, path):
     return configs
 
 
-def check_extracted(parts, path):
+def check_extracted(parts: Mapping[str, Config], path: Where) -> None:
     """Raises SertkError unless every extracted layer exists, has a name of its own, and is used by later parts."""
     makers = {}
     for number, (name, config) in enumerate(parts.items()):
@@ -78,21 +81,21 @@ def check_extracted(parts, path):
             makers[layer] = name
 
 
-def parts_mapping(parts):
+def parts_mapping(parts: Mapping[str, Config]) -> dict[str, Any]:
     """The resolved mapping of all parts, which `parse_parts` reads again."""
     if list(parts) == ["train"]:
         return to_mapping(parts["train"])
     return {"steps": {name: to_mapping(config) for name, config in parts.items()}}
 
 
-def feature_types(parts):
+def feature_types(parts: Mapping[str, Config]) -> list[str]:
     """The sorted feature types that the parts take from the data folder, not from each other."""
     extracted = {config.extract for config in parts.values()}
     named = {name for config in parts.values() for name in config.taken}
     return sorted(named - extracted)
 
 
-def data_needed(parts):
+def data_needed(parts: Mapping[str, Config]) -> list[str]:
     """What the parts take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`.
 
     Of a speech recogniser's layer, which comes last, it is `asr:LAYER=feats/TYPE`, and `asr:LAYER` where the
@@ -101,7 +104,7 @@ def data_needed(parts):
     extracted, feats, layers = {config.extract for config in parts.values()}, set(), set()
     for config in parts.values():
         for name in {*config.taken} - extracted:
-            if is_asr(name):
+            if config.asr and is_asr(name):
                 known = config.asr.network and not config.asr.in_loop
                 layers.add(f"{name}=feats/{config.archive_name(name)}" if known else name)
             elif not config.on_the_fly:
@@ -110,7 +113,7 @@ def data_needed(parts):
     return [*sorted(feats), *sorted(tables), *sorted(layers)]
 
 
-def derive_tag(settings, overlay=None):
+def derive_tag(settings: Sequence[str], overlay: PathLike | None = None) -> str:
     """The name that settings and an overlay give an experiment, e.g. `max_epochs3_dropout0.2`; empty without any."""
     parts = [Path(overlay).stem] if overlay else []
     for setting in settings:

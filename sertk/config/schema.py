@@ -2,14 +2,15 @@
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sertk.config.selection import SELECTIONS, selections_of
 from sertk.core.errors import SertkError
-from sertk.core.typed import build, mistake, require, show
+from sertk.core.typed import Dataclass, Where, build, mistake, require, show
 from sertk.models.asr_streams import ASR, asr_stream, is_asr
-from sertk.models.registry import MODELS
+from sertk.models.registry import MODELS, ModelConfig
 
 
 @dataclass(frozen=True)
@@ -101,18 +102,18 @@ class Training:
         )
 
 
-def convert_normalise(_, value, path, key):
+def convert_normalise(_: object, value: object, path: Where, key: str) -> tuple[Normalise, ...]:
     items = [{"scope": value}] if isinstance(value, str) else value
     if not isinstance(items, list):
         raise mistake(path, key, f" is {show(value)}, expected a list of transforms or a scope's name")
     return tuple(build(Normalise, item, path, f"{key}.") for item in items)
 
 
-def convert_model(_, value, path, key):
+def convert_model(_: object, value: object, path: Where, key: str) -> ModelConfig:
     return build_model_config(value, path, f"{key}.")
 
 
-def build_model_config(data, path, prefix):
+def build_model_config(data: object, path: Where, prefix: str) -> ModelConfig:
     if not isinstance(data, dict) or "name" not in data:
         raise mistake(path, f"{prefix}name", f" is missing (known: {', '.join(sorted(MODELS))})")
     if not isinstance(data["name"], str) or data["name"] not in MODELS:
@@ -130,7 +131,7 @@ class Asr:
     unfreeze: tuple[int, ...] = ()  # recurrent layers that learn along
     # Which recogniser it is, and, in the loop, its own config and number of tokens: recipes fill these in
     network: str | None = None  # the beginning of its checkpoint's SHA-256
-    source: dict | None = None
+    source: dict[str, Any] | None = None
     tokens: int | None = None
 
     def __post_init__(self):
@@ -139,14 +140,14 @@ class Asr:
         require(within, "unfreeze", f"layers from 1 to {self.layer}, which is the one that is taken")
         require(self.in_loop or not self.unfreeze, "unfreeze", "none, unless in_loop is true")
 
-    def require_network(self):
+    def require_network(self) -> None:
         if self.network is None:
             raise SertkError(
                 "asr: which recogniser it is is not known; sertk-make-experiment --asr_exp DIR fills it in"
             )
 
     @property
-    def pretrained(self):
+    def pretrained(self) -> "Config":
         """The recogniser's Config, where it runs in the loop."""
         self.require_network()
         return build(Config, self.source, "asr.source")
@@ -156,7 +157,7 @@ class Asr:
 class Config:
     """One training: the whole of a model, or one of its several parts."""
 
-    model: Any = field(metadata={"convert": convert_model})  # a ModelConfig
+    model: ModelConfig = field(metadata={"convert": convert_model})
     features: tuple[str, ...]
     asr: Asr | None = None  # where the stream `asr` among the features comes from
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
@@ -223,37 +224,37 @@ class Config:
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
 
     @property
-    def taken(self):
+    def taken(self) -> tuple[str, ...]:
         """The feature types whose vectors the model takes."""
         return *self.features, *([self.conditions] if self.conditions else ())
 
-    def archive_name(self, feature_type):
+    def archive_name(self, feature_type: str) -> str:
         """The name of a feature type's archives in a data folder: of a recogniser's layer it says which recogniser."""
-        if not is_asr(feature_type):
+        if self.asr is None or not is_asr(feature_type):
             return feature_type
         self.asr.require_network()
         return f"{ASR}{self.asr.layer}_{self.asr.network}"
 
-    def computed_type(self, feature_type):
+    def computed_type(self, feature_type: str) -> str | None:
         """What a stream is computed from waveforms as, a shipped feature type; None: it comes from archives."""
-        if is_asr(feature_type):
+        if self.asr and is_asr(feature_type):
             return self.asr.pretrained.features[0] if self.asr.in_loop else None
         return feature_type if self.on_the_fly else None
 
-    def normalise_of(self, feature_type):
+    def normalise_of(self, feature_type: str) -> tuple[Normalise, ...]:
         """The normalisation of a stream; a recogniser's layer stays as it is, as its mean is what tells something.
 
         Of a recogniser in the loop the stream is what that takes.
         """
-        if is_asr(feature_type):
+        if self.asr and is_asr(feature_type):
             return self.asr.pretrained.normalise if self.asr.in_loop else ()
         return self.normalise
 
 
-def to_mapping(config):
+def to_mapping(config: Dataclass) -> dict[str, Any]:
     """The plain mapping (lists, numbers, text) of a config, as it is stored with an experiment."""
 
-    def plain(value):
+    def plain(value: Any) -> Any:
         if isinstance(value, dict):
             return {key: plain(item) for key, item in value.items()}
         return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
@@ -261,7 +262,7 @@ def to_mapping(config):
     return plain(dataclasses.asdict(config))
 
 
-def differing_keys(one, other, prefix=""):
+def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
     """The key paths at which two mappings differ, sorted."""
     keys = []
     for key in sorted(set(one) | set(other)):

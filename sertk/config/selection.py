@@ -11,7 +11,7 @@ class Selection(NamedTuple):
     higher: bool = False  # whether a higher figure is a better one
 
 
-SELECTIONS = {
+SELECTIONS: dict[str, Selection] = {
     "valid_uar": Selection("validation UAR", "emotion", higher=True),
     "valid_loss": Selection("validation loss"),
     "valid_reconstruction": Selection("validation reconstruction", "autoencoder"),
@@ -20,6 +20,6 @@ SELECTIONS = {
 }
 
 
-def selections_of(task):
+def selections_of(task: str) -> list[str]:
     """The names of those that a task has."""
     return [name for name, selection in SELECTIONS.items() if selection.task in (None, task)]

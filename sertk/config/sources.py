@@ -1,14 +1,16 @@
 """What configs are put together from, YAML files with their bases and settings, and where each key was given."""
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TextIO
 
 import yaml
 
 from sertk.config.schema import Optimiser
 from sertk.core.errors import SertkError
-from sertk.core.files import read_parsed
+from sertk.core.files import PathLike, read_parsed
 
 DEFAULT_NAMES = {"optimiser": Optimiser.name}  # of mappings that have one also where they do not say so
 
@@ -22,18 +24,18 @@ class Source:
     """
 
     name: str  # which file it is, for errors where no key is known
-    data: dict
+    data: dict[str, Any]
     layers: tuple[dict[str, str], ...]
 
-    def under(self, other):
+    def under(self, other: "Source") -> "Source":
         """This one with another Source laid over it."""
         return Source(self.name, merge(self.data, other.data), self.layers + other.layers)
 
-    def rank(self, key):
+    def rank(self, key: str) -> int:
         """The number of the highest layer that gives a key itself; -1 where none does."""
         return max((number for number, places in enumerate(self.layers) if key in places), default=-1)
 
-    def place(self, key):
+    def place(self, key: str) -> str:
         """Where a key was given, or what it is in: a file with the line, or a setting; of a part also what is shared.
 
         What follows a colon in a key, such as the number of a list's element, is left aside.
@@ -48,12 +50,12 @@ class Source:
         return self.name
 
 
-def inside(places, name):
+def inside(places: Mapping[str, str], name: str) -> str | None:
     """Where a setting gives something in the mapping `name`, as no layer of settings has that by itself."""
     return next((where for key, where in places.items() if key.startswith(f"{name}.")), None)
 
 
-def enclosing(key):
+def enclosing(key: str) -> Iterator[str]:
     """Yields a key path and those around it, each followed by its namesake among what the parts share."""
     while key:
         yield key
@@ -62,7 +64,7 @@ def enclosing(key):
         key = key.rpartition(".")[0]
 
 
-def read_source(path, heirs=()):
+def read_source(path: PathLike, heirs: tuple[Path, ...] = ()) -> Source:
     """The Source of a YAML file with its `base:` (relative to it) laid under it; `heirs` are the files on the way here.
 
     Raises SertkError for a file that holds no mapping, or is among its own bases.
@@ -83,7 +85,7 @@ def read_source(path, heirs=()):
     return Source(own.name, merge(below.data, own.data), below.layers + own.layers)
 
 
-def load_with_lines(handle):
+def load_with_lines(handle: TextIO) -> tuple[Any, dict[str, int]]:
     """What `yaml.safe_load` gives, and the line of every key path: {"training.drops": 7}."""
     loader = yaml.SafeLoader(handle)
     try:
@@ -94,7 +96,9 @@ def load_with_lines(handle):
     return data, dict(key_lines(node))
 
 
-def key_lines(node, prefix="", around=()):
+def key_lines(
+    node: yaml.Node | None, prefix: str = "", around: tuple[yaml.Node, ...] = ()
+) -> Iterator[tuple[str, int]]:
     """Yields the key paths of nested mappings with their lines; `around` are the nodes that a node is in."""
     if not isinstance(node, yaml.MappingNode) or node in around:  # an alias may stand for what it is in
         return
@@ -103,7 +107,7 @@ def key_lines(node, prefix="", around=()):
         yield from key_lines(value, f"{prefix}{key.value}.", (*around, node))
 
 
-def merge(base, over, name=None):
+def merge(base: Mapping[str, Any], over: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
     """Mappings are merged key by key, anything else is replaced.
 
     A mapping whose own `name`, of a model or an optimiser, changes, keeps nothing of those that it had beside it;
@@ -118,7 +122,7 @@ def merge(base, over, name=None):
     return merged
 
 
-def settings_source(settings):
+def settings_source(settings: Iterable[str]) -> Source:
     """The Source of `key.key=value` strings, whose values are YAML, together: what they name holds in any order."""
     data, places = {}, {}
     for setting in settings:
@@ -137,7 +141,7 @@ def settings_source(settings):
     return Source("--set", data, (places,))
 
 
-def joined(one, other):
+def joined(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     """Two nested mappings as one; where both have a value, it is that of `other`."""
     both = {
         key: joined(one[key], other[key])
@@ -147,7 +151,7 @@ def joined(one, other):
     return one | other | both
 
 
-def leaves(data, prefix=""):
+def leaves(data: object, prefix: str = "") -> Iterator[str]:
     """Yields the key paths in nested mappings of what is no mapping."""
     for key, value in data.items() if isinstance(data, dict) else ():
         if isinstance(value, dict):
