@@ -1,27 +1,34 @@
 """The utterances of a data folder, or of archives, as the Dataset that a config asks for."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
 
-from sertk.batches.streams import Dataset, load_stream, stack_matrices
+from sertk.batches.streams import Dataset, Stream, load_stream, stack_matrices
 from sertk.batches.waves import load_waves, locate_waves
+from sertk.config.schema import Config
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.features.registry import describe_extractor, load_extractor, noted_options
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import DataDir, read_counts
+from sertk.kaldi.labels import Labels
 from sertk.models.asr_streams import is_asr
 
 
-def is_own(feature_type, own_dir):
+def is_own(feature_type: str, own_dir: PathLike | None) -> bool:
     """Whether a feature type is one of those in `own_dir`, a folder of tables made inside a run, or None."""
     return own_dir is not None and (Path(own_dir) / f"{feature_type}.scp").exists()
 
 
-def find_feats(feature_type, data_dir, own_dir=None):
+def find_feats(feature_type: str, data_dir: PathLike, own_dir: PathLike | None = None) -> Path:
     """The table of a feature type: that in `own_dir`, made inside a run, else the data folder's."""
-    own = is_own(feature_type, own_dir)
-    path = Path(own_dir) / f"{feature_type}.scp" if own else DataDir(data_dir).feats_path(feature_type)
+    if own_dir is not None and is_own(feature_type, own_dir):
+        return Path(own_dir) / f"{feature_type}.scp"
+    path = DataDir(data_dir).feats_path(feature_type)
     if not path.exists():
         raise SertkError(
             f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of a speech recogniser"
@@ -29,7 +36,13 @@ def find_feats(feature_type, data_dir, own_dir=None):
     return path
 
 
-def load_dataset(config, data_dir, utterances, own_dir=None, labels=None):
+def load_dataset(
+    config: Config,
+    data_dir: PathLike,
+    utterances: list[str],
+    own_dir: PathLike | None = None,
+    labels: Labels | None = None,
+) -> Dataset:
     """The Dataset of `utterances`, not yet normalised; features in `own_dir` go before those of the data folder."""
     if not utterances:
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
@@ -46,15 +59,19 @@ def load_dataset(config, data_dir, utterances, own_dir=None, labels=None):
     )
 
 
-def load_features(config, name, data_dir, utterances, own_dir=None):
+def load_features(
+    config: Config, name: str, data_dir: PathLike, utterances: Sequence[str], own_dir: PathLike | None = None
+) -> Stream:
     """The Stream of one of a config's features, of archives or of recordings."""
-    if config.computed_type(name):
+    if computed := config.computed_type(name):
         load = load_waves if config.segment else locate_waves
-        return load(config.computed_type(name), data_dir, utterances)
+        return load(computed, data_dir, utterances)
     return load_stream(find_feats(config.archive_name(name), data_dir, own_dir), utterances)
 
 
-def feature_options(config, data_dir, own_dir=None):
+def feature_options(
+    config: Config, data_dir: PathLike, own_dir: PathLike | None = None
+) -> dict[str, dict[str, Any] | None]:
     """How the features were made that a config takes from the data folder: {feature type: options or None}.
 
     The options are for features.registry.make_extractor, with `channel` where one was chosen; None where nobody
@@ -62,14 +79,14 @@ def feature_options(config, data_dir, own_dir=None):
     """
     options = {}
     for name in config.taken:
-        if config.computed_type(name):
-            options[name] = describe_extractor(load_extractor(config.computed_type(name)))
+        if computed := config.computed_type(name):
+            options[name] = describe_extractor(load_extractor(computed))
         elif not (is_asr(name) or is_own(name, own_dir)):
             options[name] = noted_options(find_feats(name, data_dir))
     return options
 
 
-def load_vectors(scp, utterances):
+def load_vectors(scp: PathLike, utterances: Sequence[str]) -> Tensor:
     """One vector for each utterance (utterances, dims) from a table of archives; raises SertkError for sequences."""
     stream = load_stream(scp, utterances)
     if not bool((stream.lengths == 1).all()):
@@ -77,14 +94,14 @@ def load_vectors(scp, utterances):
     return stream.values
 
 
-def read_numbers(path, utterances):
+def read_numbers(path: Path, utterances: Sequence[str]) -> Tensor | None:
     """The integers of a data folder's table (utterances,), or None without it: not every use of a model needs them."""
     if not path.exists():
         return None
     return torch.tensor(list(read_counts(path, utterances).values()))
 
 
-def dataset_of_rspecifiers(config, rspecifiers):
+def dataset_of_rspecifiers(config: Config, rspecifiers: Mapping[str, str]) -> Dataset:
     """The Dataset of whole archives, {feature type: rspecifier}, not yet normalised."""
     for name in config.features:
         if name not in rspecifiers:

@@ -1,12 +1,21 @@
 """Normalisation of feature streams as configs describe it: how, and over which scope."""
 
+import functools
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
+from sertk.config.schema import Normalise
 from sertk.core.errors import SertkError
 from sertk.features.cmvn import CONSTANT, accumulate, mean_std
+
+if TYPE_CHECKING:
+    from sertk.batches.streams import Stream
 
 MU = 255
 FLATTEST = 1e-5  # below this range, or a window's standard deviation, values are constant and only shifted
@@ -16,25 +25,25 @@ FLATTEST = 1e-5  # below this range, or a window's standard deviation, values ar
 class Affine:
     """A shift and a scale per dimension: (values - shift) * scale + base, with shift and scale (..., dims)."""
 
-    shift: torch.Tensor
-    scale: torch.Tensor
+    shift: Tensor
+    scale: Tensor
     base: float = 0.0
 
-    def apply_(self, values):
+    def apply_(self, values: Tensor) -> None:
         values.sub_(self.shift.to(values)).mul_(self.scale.to(values))
         if self.base:
             values.add_(self.base)
 
 
-def fit_affine(transform, rows):
+def fit_affine(transform: Normalise, rows: Sequence[Tensor]) -> Affine:
     """The Affine that brings `rows`, a list of (frames, dims), to what the Normalise `transform` asks for."""
     if transform.how == "minmax":
         low = torch.stack([block.amin(0) for block in rows]).amin(0).double()
         return affine_of_range(transform, low, torch.stack([block.amax(0) for block in rows]).amax(0).double())
-    return affine_of_stats(transform.how, sum(accumulate(block.numpy()) for block in rows))
+    return affine_of_stats(transform.how, functools.reduce(np.add, (accumulate(block.numpy()) for block in rows)))
 
 
-def fit_each(transform, values, inside):
+def fit_each(transform: Normalise, values: Tensor, inside: Tensor) -> Affine:
     """As `fit_affine`, of each of values (batch, frames, dims) by itself; `inside` (batch, frames, 1) is no padding."""
     if transform.how == "minmax":
         low, high = values.where(inside, torch.inf).amin(1, True), values.where(inside, -torch.inf).amax(1, True)
@@ -46,13 +55,13 @@ def fit_each(transform, values, inside):
     return Affine(mean, torch.ones_like(mean) if transform.how == "mean" else variance.masked_fill(constant, 1).rsqrt())
 
 
-def affine_of_range(transform, low, high):
+def affine_of_range(transform: Normalise, low: Tensor, high: Tensor) -> Affine:
     """The Affine that takes values from `low` to `high` to the range of a transform."""
     span, width = high - low, transform.range[1] - transform.range[0]
     return Affine(low, width / span.where(span > FLATTEST, width), transform.range[0])
 
 
-def affine_of_stats(how, stats):
+def affine_of_stats(how: str, stats: np.ndarray) -> Affine:
     """The Affine for `mean` or `meanvar` from Kaldi's CMVN statistics (2, dims + 1)."""
     mean, deviation = (torch.from_numpy(values) for values in mean_std(stats))
     return Affine(mean, torch.ones_like(mean) if how == "mean" else 1 / deviation)
@@ -61,19 +70,22 @@ def affine_of_stats(how, stats):
 class Normaliser:
     """The normalisation transforms of one stream; global ones are fitted once, on a fold's training split."""
 
-    def __init__(self, transforms, fitted=None):
+    def __init__(self, transforms: Iterable[Normalise], fitted: Mapping[int, Affine] | None = None):
+        transforms = tuple(transforms)
         self.transforms = [transform for transform in transforms if transform.scope != "window"]
         self.window_transforms = [transform for transform in transforms if transform.scope == "window"]
         self.fitted = dict(fitted or {})  # place of the transform -> Affine
 
-    def fit_apply_(self, stream, groups):
+    def fit_apply_(self, stream: "Stream", groups: Sequence[str | None]) -> None:
         """Fits the global transforms on this stream while normalising it in place, as `apply_`."""
         for place, transform in enumerate(self.transforms):
             if transform.scope == "global":
                 self.fitted[place] = fit_affine(transform, [stream.rows(item) for item in range(len(stream))])
             self._apply_transform_(place, transform, stream, groups)
 
-    def apply_(self, stream, groups, cmvn=None):
+    def apply_(
+        self, stream: "Stream", groups: Sequence[str | None], cmvn: Mapping[str, np.ndarray] | None = None
+    ) -> None:
         """Normalises a stream in place; one that is not kept is left to `apply_utterances`.
 
         `groups` has the speaker of each utterance; speakers' statistics are those of the stream's own
@@ -86,13 +98,20 @@ class Normaliser:
         for place, transform in enumerate(self.transforms):
             self._apply_transform_(place, transform, stream, groups, cmvn)
 
-    def _apply_transform_(self, place, transform, stream, groups, cmvn=None):
+    def _apply_transform_(
+        self,
+        place: int,
+        transform: Normalise,
+        stream: "Stream",
+        groups: Sequence[str | None],
+        cmvn: Mapping[str, np.ndarray] | None = None,
+    ) -> None:
         if not stream.kept:
             return
         if transform.scope == "global":
             self.fitted[place].apply_(stream.values)
             return
-        members = {}
+        members: dict[int | str | None, list[int]] = {}
         for item in range(len(stream)):
             members.setdefault(item if transform.scope == "utterance" else groups[item], []).append(item)
         for group, items in members.items():
@@ -104,7 +123,7 @@ class Normaliser:
             for block in rows:
                 affine.apply_(block)
 
-    def apply_utterances(self, values, inside):
+    def apply_utterances(self, values: Tensor, inside: Tensor) -> Tensor:
         """The transforms of scope `utterance` in place on whole utterances (batch, frames, dims), which are returned.
 
         `inside` (batch, frames, 1) is false in the padding, of which nothing is taken.
@@ -113,7 +132,7 @@ class Normaliser:
             fit_each(transform, values, inside).apply_(values)
         return values
 
-    def apply_windows(self, values):
+    def apply_windows(self, values: Tensor) -> Tensor:
         """The transforms of scope `window` on values (batch, frames, dims), which are left as they are."""
         for transform in self.window_transforms:
             if transform.how == "mulaw":
@@ -129,7 +148,7 @@ class Normaliser:
                 values = values / values.square().mean(1, keepdim=True).sqrt().clamp(min=FLATTEST)
         return values
 
-    def state(self):
+    def state(self) -> dict[int, dict[str, Any]]:
         """What a checkpoint keeps: plain numbers and tensors."""
         return {
             place: {"shift": affine.shift, "scale": affine.scale, "base": affine.base}
@@ -137,11 +156,11 @@ class Normaliser:
         }
 
     @classmethod
-    def from_state(cls, transforms, state):
+    def from_state(cls, transforms: Iterable[Normalise], state: Mapping[int, dict[str, Any]]) -> "Normaliser":
         return cls(transforms, {place: Affine(**fields) for place, fields in state.items()})
 
 
-def affine_of_cmvn(transform, speaker, cmvn, dims):
+def affine_of_cmvn(transform: Normalise, speaker: Any, cmvn: Mapping[str, np.ndarray], dims: int) -> Affine:
     if transform.how == "minmax":
         raise SertkError("CMVN statistics hold no minimum and maximum: normalise by mean or meanvar, or without them")
     if speaker not in cmvn:

@@ -1,19 +1,38 @@
 """Features computed from waveforms when they are needed, in the place of archives."""
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol, TypeGuard
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sertk.batches.streams import Stream
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.features.audio import OVERSHOOT, load_segment, locate_utterances, read_data_dir, resample
+from sertk.core.files import PathLike
+from sertk.features.audio import OVERSHOOT, Cut, load_segment, locate_utterances, read_data_dir, resample
+from sertk.features.extractor import Extractor
 from sertk.features.registry import load_extractor
 from sertk.kaldi.datadir import DataDir, require_all
 
 READERS = 4  # threads that read recordings
+
+
+class Framewise(Extractor, Protocol):
+    """An Extractor whose frames can be computed each by itself."""
+
+    @property
+    def shift(self) -> int: ...
+
+    @property
+    def of_frames(self) -> Callable[[Tensor], Tensor]: ...
+
+
+def is_framewise(extractor: Extractor) -> TypeGuard[Framewise]:
+    return extractor.of_frames is not None
 
 
 class WaveStream(Stream):
@@ -24,7 +43,7 @@ class WaveStream(Stream):
 
     kept = False
 
-    def __init__(self, waves, extractor):
+    def __init__(self, waves: Mapping[str, np.ndarray], extractor: Framewise):
         """`waves` is {utterance: waveform (samples,) float32} at the extractor's rate."""
         for utterance, wave in waves.items():
             if len(wave) < extractor.shortest:
@@ -35,14 +54,14 @@ class WaveStream(Stream):
         self.lengths = frames_of(self.lengths, extractor)
 
     @property
-    def dims(self):
+    def dims(self) -> int:
         return self.extractor.dims
 
-    def rows(self, item):
+    def rows(self, item: int) -> Tensor:
         """The frames of one utterance, computed anew: (frames, dims)."""
         return self.take(torch.tensor([item]), torch.arange(int(self.lengths[item]))[None], self.values.device)[0]
 
-    def take(self, items, nth, device):
+    def take(self, items: Tensor, nth: Tensor, device: torch.device) -> Tensor:
         firsts = (self.starts[items, None] + nth * self.extractor.shift).flatten()
         frames = self.values.unfold(0, self.extractor.shortest, 1)[firsts.to(self.values.device)]
         frames = frames.to(device, non_blocking=True)
@@ -61,38 +80,41 @@ class RecordedStream(Stream):
 
     kept = False
 
-    def __init__(self, utterances, places, seconds, extractor):
+    def __init__(
+        self, utterances: Sequence[str], places: Sequence[Cut], seconds: Sequence[float], extractor: Framewise
+    ):
         """`places` is a list of (entry of wav.scp, start, end), `seconds` one of durations."""
         self.utterances, self.places, self.extractor = utterances, places, extractor
         self.samples = (torch.tensor(seconds, dtype=torch.float64) * extractor.sample_frequency).round().long()
         self.lengths, self.starts = frames_of(self.samples, extractor).clamp(min=0), torch.arange(len(utterances))
         self.pool = ThreadPoolExecutor(READERS)
-        self.coming = {}  # utterance's place: what will be its waveform
+        self.coming: dict[int, Future[np.ndarray]] = {}  # utterance's place: what will be its waveform
 
     @property
-    def dims(self):
+    def dims(self) -> int:
         return self.extractor.dims
 
-    def to(self, device):
+    def to(self, device: torch.device) -> "RecordedStream":
         return self
 
-    def expect(self, items):
+    def expect(self, items: Tensor) -> None:
         for number in self.starts[items].tolist():
             if number not in self.coming:
                 self.coming[number] = self.pool.submit(self.read, number)
 
-    def take(self, items, nth, device):
+    def take(self, items: Tensor, nth: Tensor, device: torch.device) -> Tensor:
         self.expect(items)
         numbers, which = self.starts[items].unique(return_inverse=True)
+        wanted: list[int] = numbers.tolist()
         waves = WaveStream(
-            {self.utterances[number]: self.coming.pop(number).result() for number in numbers.tolist()}, self.extractor
+            {self.utterances[number]: self.coming.pop(number).result() for number in wanted}, self.extractor
         )
         waves.values = waves.values.to(device)
         if self.gains is not None:
             waves.gains = torch.empty(len(numbers)).index_copy_(0, which, self.gains[items])
         return waves.take(which, nth, device)
 
-    def read(self, number):
+    def read(self, number: int) -> np.ndarray:
         """The waveform (samples,) of one utterance."""
         utterance, wanted, rate = self.utterances[number], int(self.samples[number]), self.extractor.sample_frequency
         try:
@@ -106,25 +128,24 @@ class RecordedStream(Stream):
         return np.pad(wave[:wanted], (0, max(0, wanted - len(wave))))
 
 
-def frames_of(samples, extractor):
+def frames_of(samples: Tensor, extractor: Framewise) -> Tensor:
     """How many frames so many samples give, a tensor; below 1 where they are fewer than one frame has."""
     return (samples - extractor.shortest) // extractor.shift + 1
 
 
-def load_waves(feature_type, data_dir, utterances):
+def load_waves(feature_type: str, data_dir: PathLike, utterances: Sequence[str]) -> WaveStream:
     """The WaveStream of `utterances` of a data folder, in their order.
 
     Raises SertkError for a recording that is missing or broken, and for a type that archives alone can bring.
     """
     extractor = framewise_extractor(feature_type)
     locate_utterances(data_dir, utterances)
-    waves, what = dict.fromkeys(utterances), f"reading {data_dir}/wav.scp"
-    for utterance, samples, rate in progress(read_data_dir(data_dir, waves), what, len(utterances)):
-        waves[utterance] = resample(samples, rate, int(extractor.sample_frequency))
-    return WaveStream(waves, extractor)
+    found = progress(read_data_dir(data_dir, set(utterances)), f"reading {data_dir}/wav.scp", len(utterances))
+    waves = {utterance: resample(samples, rate, int(extractor.sample_frequency)) for utterance, samples, rate in found}
+    return WaveStream({utterance: waves[utterance] for utterance in utterances}, extractor)
 
 
-def locate_waves(feature_type, data_dir, utterances):
+def locate_waves(feature_type: str, data_dir: PathLike, utterances: Sequence[str]) -> RecordedStream:
     """The RecordedStream of `utterances` of a data folder, in their order; nothing is read but tables.
 
     Raises SertkError for utterances that these lack, and for a type that archives alone can bring.
@@ -136,8 +157,8 @@ def locate_waves(feature_type, data_dir, utterances):
     return RecordedStream(utterances, [places[utterance] for utterance in utterances], seconds, extractor)
 
 
-def framewise_extractor(feature_type):
+def framewise_extractor(feature_type: str) -> Framewise:
     extractor = load_extractor(feature_type)
-    if extractor.of_frames is None:
+    if not is_framewise(extractor):
         raise SertkError(f"{feature_type} cannot be computed on the fly: leave on_the_fly out of the config")
     return extractor
