@@ -1,13 +1,15 @@
 """The protocol card of an experiment: what a result cannot do without, in words that go into every table."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sertk.config.loading import feature_types
-from sertk.config.schema import Normalise
+from sertk.config.schema import Config, Normalise
 from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 from sertk.experiments.layout import CARD
 from sertk.kaldi.labels import Labels
 from sertk.models.registry import MODELS
@@ -17,7 +19,9 @@ from sertk.text.phones import counted_from
 CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
 
 
-def make_card(parts, data_dir, splits_dir, label_set, names):
+def make_card(
+    parts: Mapping[str, Config], data_dir: PathLike, splits_dir: PathLike, label_set: str, names: Mapping[str, str]
+) -> dict[str, Any]:
     """The protocol's card with what the experiment adds: `names`, labels, counts, methods."""
     final = list(parts.values())[-1]
     fitted = MODELS[final.model.name].fitted
@@ -39,7 +43,7 @@ def make_card(parts, data_dir, splits_dir, label_set, names):
     }
 
 
-def describe_normalisation(config):
+def describe_normalisation(config: Config) -> str:
     as_they_are = [name for name in config.features if not config.normalise_of(name)]
     if len(as_they_are) == len(config.features):
         return "none"
@@ -51,18 +55,18 @@ def describe_normalisation(config):
     return ", then ".join(parts) + "".join(f", {name} as it is" for name in as_they_are)
 
 
-def describe_numbers(tables, data_dir):
+def describe_numbers(tables: Sequence[str], data_dir: PathLike) -> str:
     """The tables, and what they were counted from where that is known."""
     source = counted_from(data_dir)
     return ", ".join(tables) + (f", from {source}" if source else "")
 
 
-def essence_of_card(card):
+def essence_of_card(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card without repeats, and without what is known of its recogniser by now: config.yaml says which that is."""
     return {**without_repeats(card), "asr": None}
 
 
-def read_experiment_card(experiment):
+def read_experiment_card(experiment: PathLike) -> dict[str, Any]:
     """The protocol card of an experiment folder; raises SertkError for what a result cannot do without."""
     path = Path(experiment) / CARD
     if not path.is_file():

@@ -6,18 +6,22 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from sertk.core.files import write_text
+from sertk.core.files import PathLike, write_text
+
+if TYPE_CHECKING:
+    import torch
 
 
-def write_command(folder):
+def write_command(folder: PathLike) -> None:
     """Writes the command line under way to command.txt."""
     name = Path(sys.argv[0]).name
     write_text(Path(folder) / "command.txt", shlex.join([name, *sys.argv[1:]]) + "\n")
 
 
-def environment(device):
-    """Versions, commit and machine, as stored with every run; `device` is torch's."""
+def environment(device: "torch.device") -> dict[str, Any]:
+    """Versions, commit and machine, as stored with every run."""
     import torch
     import torchaudio
 
@@ -33,7 +37,7 @@ def environment(device):
     }
 
 
-def git_commit():
+def git_commit() -> str | None:
     """The commit of the source this runs from, with `+changes` where files differ from it; None outside a checkout."""
     try:
         commit = subprocess.run(

@@ -2,15 +2,16 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from sertk.config.loading import load_parts, parse_parts, parts_mapping
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 from sertk.core.locks import LEASE, locked
 from sertk.experiments import layout
 from sertk.experiments.card import essence_of_card, make_card, read_experiment_card
@@ -19,6 +20,8 @@ from sertk.experiments.run import Run
 from sertk.experiments.storing import store
 from sertk.kaldi.datadir import read_lines
 from sertk.protocols import list_folds, read_card
+
+E = TypeVar("E", bound="Experiment")
 
 OPTIONS = ("--data", "--splits", "--labels")  # of the commands of runs before version 0.2
 
@@ -48,19 +51,19 @@ class Experiment:
 
     @classmethod
     def create(
-        cls,
-        path: str | os.PathLike,
-        config: str | os.PathLike,
-        data: str | os.PathLike,
-        splits: str | os.PathLike,
+        cls: type[E],
+        path: PathLike,
+        config: PathLike,
+        data: PathLike,
+        splits: PathLike,
         label_set: str,
         *,
         settings: Sequence[str] = (),
-        overlay: str | os.PathLike | None = None,
+        overlay: PathLike | None = None,
         corpus: str | None = None,
         subset: str | None = None,
-        pretrained: str | os.PathLike | None = None,
-    ):
+        pretrained: PathLike | None = None,
+    ) -> E:
         """Makes the experiment's folder, or finds that it holds this very experiment already.
 
         `config` is a model's YAML file, `overlay` one laid over it, and `settings` are texts KEY=VALUE laid over both.
@@ -76,7 +79,14 @@ class Experiment:
         return cls.make(path, parts, Inputs(Path(data), Path(splits), label_set), names, pretrained)
 
     @classmethod
-    def make(cls, path, parts, inputs, names, pretrained=None):
+    def make(
+        cls: type[E],
+        path: PathLike,
+        parts: Mapping[str, Config],
+        inputs: Inputs,
+        names: Mapping[str, str],
+        pretrained: PathLike | None = None,
+    ) -> E:
         """Makes the folder of {part name: Config} on Inputs, or finds that it holds this very experiment already.
 
         `names` (model, corpus, and the subset if it is not all) go onto the card. `pretrained` is the experiment of the
@@ -85,19 +95,19 @@ class Experiment:
         """
         path = Path(path)
         card = make_card(parts, inputs.data, inputs.splits, inputs.label_set, names)
-        reuses = any(config.asr for config in parts.values())
-        if reuses:
-            card["asr"] = describe_pretrained(pretrained)
+        reused = pretrained if any(config.asr for config in parts.values()) else None
+        if reused:
+            card["asr"] = describe_pretrained(reused)
         with locked(path / ".lock", patience=LEASE):
             store(path / layout.CONFIG, parts_mapping(parts), lambda stored: essence_of_config(stored, path))
             store(path / layout.CARD, card, essence_of_card)
             store(path / layout.DATA, describe_inputs(inputs, path))
-            if reuses:
-                keep_pretrained(path, pretrained)
+            if reused:
+                keep_pretrained(path, reused)
         return cls(path)
 
     @classmethod
-    def of(cls, run):
+    def of(cls: type[E], run: PathLike) -> E:
         """The experiment that a run's folder is in."""
         return cls(layout.experiment_of(run))
 
@@ -106,7 +116,7 @@ class Experiment:
         return parse_parts(read_yaml(self.path / layout.CONFIG), self.path / layout.CONFIG)
 
     @cached_property
-    def card(self) -> dict:
+    def card(self) -> dict[str, Any]:
         return read_experiment_card(self.path)
 
     @cached_property
@@ -115,7 +125,8 @@ class Experiment:
         if not path.is_file():
             return inputs_of_commands(self.path)
         stored = read_yaml(path)
-        return Inputs(*(from_folder(stored[key], self.path) for key in ("data", "splits")), stored["label_set"])
+        data, splits = (from_folder(stored[key], self.path) for key in ("data", "splits"))
+        return Inputs(data, splits, stored["label_set"])
 
     @property
     def classes(self) -> list[str]:
@@ -142,19 +153,19 @@ class Experiment:
         seeds = [seed] if random else range(seed, seed + repeats)
         return [self.run_class(self, fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
 
-    def check_folds(self, folds, known=None):
+    def check_folds(self, folds: Sequence[int], known: Sequence[int] | None = None) -> None:
         known = known or list_folds(self.inputs.splits)
         for fold in folds:
             if fold not in known:
                 raise SertkError(f"{self.inputs.splits}: no fold {fold} (there are {', '.join(map(str, known))})")
 
 
-def essence_of_config(stored, path):
+def essence_of_config(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """What two config.yaml of an experiment are compared by: all settings, those not written having their defaults."""
     return parts_mapping(parse_parts(stored, path / layout.CONFIG))
 
 
-def describe_inputs(inputs, folder):
+def describe_inputs(inputs: Inputs, folder: PathLike) -> dict[str, str]:
     """What data.yaml holds; relative paths are from the experiment's folder, so that both can be moved together."""
     return {
         **{key: to_folder(getattr(inputs, key), folder) for key in ("data", "splits")},
@@ -162,17 +173,17 @@ def describe_inputs(inputs, folder):
     }
 
 
-def to_folder(path, folder):
+def to_folder(path: PathLike, folder: PathLike) -> str:
     """A path as from `folder`, unless it is absolute."""
     return str(path) if os.path.isabs(path) else os.path.relpath(path, folder)
 
 
-def from_folder(path, folder):
+def from_folder(path: PathLike, folder: PathLike) -> Path:
     """A path that `to_folder` gave, as from the working directory."""
     return Path(path) if os.path.isabs(path) else Path(os.path.relpath(Path(folder) / path))
 
 
-def inputs_of_commands(experiment):
+def inputs_of_commands(experiment: PathLike) -> Inputs:
     """The Inputs of an experiment made before version 0.2, which had no data.yaml, by the commands of its runs.
 
     Relative paths are taken from where a command ran, which the run's own path in it tells, else from here.
@@ -183,11 +194,12 @@ def inputs_of_commands(experiment):
         named = {word: words[place] for place, word in enumerate(words[:-1], 1) if word in OPTIONS}
         if len(named) == len(OPTIONS):
             base = base_of(folder.resolve(), words)
-            return Inputs(*(from_folder(named[key], base) for key in ("--data", "--splits")), named["--labels"])
+            data, splits = (from_folder(named[key], base) for key in ("--data", "--splits"))
+            return Inputs(data, splits, named["--labels"])
     raise SertkError(f"{experiment}/{layout.DATA}: missing; stage 3 writes it (sertk-make-experiment)")
 
 
-def base_of(run, words):
+def base_of(run: Path, words: Sequence[str]) -> Path:
     """The folder in which a command ran that named the run's folder by a relative path."""
     for named in map(Path, words):
         depth = len(named.parts)

@@ -16,73 +16,74 @@ import math
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 
 CONFIG, CARD, DATA = "config.yaml", "card.yaml", "data.yaml"
 DECODED = "decode_test"  # where stage 4 leaves the test split of a run
 
 
-def run_folder(experiment, fold, seed):
+def run_folder(experiment: PathLike, fold: int, seed: int) -> Path:
     return Path(experiment) / f"fold{fold}" / f"seed{seed}"
 
 
-def run_numbers(run):
+def run_numbers(run: PathLike) -> tuple[int, int]:
     """The fold and the seed of a run, by its folder; SertkError if it is none."""
     path = Path(run).absolute()
-    numbers = _number(path.parent), _number(path)
-    if None in numbers:
+    fold, seed = _number(path.parent), _number(path)
+    if fold is None or seed is None:
         raise SertkError(f"{run}: not the folder of a run, EXP/foldF/seedS")
-    return numbers
+    return fold, seed
 
 
-def experiment_of(run):
+def experiment_of(run: PathLike) -> Path:
     """The folder of the experiment that a run's folder is in; relative where that is, unless it cannot be told so."""
     path = Path(run)
-    return (
-        path.parents[1] if len(path.parents) > 1 and ".." not in path.parts else Path(os.path.abspath(path)).parents[1]
-    )
+    if len(path.parents) < 2 or ".." in path.parts:
+        path = Path(os.path.abspath(path))
+    return path.parents[1]
 
 
-def part_folder(run, part=None):
+def part_folder(run: PathLike, part: str | None = None) -> Path:
     """Where a part of a run is trained: the last one (None) in the run's own folder."""
     return Path(run) / "steps" / part if part else Path(run)
 
 
-def own_feats(run):
+def own_feats(run: PathLike) -> Path:
     """The folder of the features that parts of a run extract for those after them."""
     return Path(run) / "feats"
 
 
-def best_checkpoint(folder):
+def best_checkpoint(folder: PathLike) -> Path:
     return Path(folder) / "checkpoints" / "best.pt"
 
 
-def latest_checkpoint(folder):
+def latest_checkpoint(folder: PathLike) -> Path:
     return Path(folder) / "checkpoints" / "latest.pt"
 
 
-def predictions_path(run, decoded=DECODED):
+def predictions_path(run: PathLike, decoded: str = DECODED) -> Path:
     return Path(run) / decoded / "predictions.tsv"
 
 
-def run_folders(experiment):
+def run_folders(experiment: PathLike) -> list[tuple[int, int, Path]]:
     """(fold, seed, folder) of every run of an experiment, in order; SertkError if there is none."""
     experiment = Path(experiment)
     if not experiment.is_dir():
         raise SertkError(f"{experiment}: no such folder")
-    found = [
-        (fold, seed, folder)
-        for folder in experiment.glob("fold*/seed*")
-        if folder.is_dir() and None not in (fold := _number(folder.parent), seed := _number(folder))
-    ]
+    found = []
+    for folder in experiment.glob("fold*/seed*"):
+        fold, seed = _number(folder.parent), _number(folder)
+        if folder.is_dir() and fold is not None and seed is not None:
+            found.append((fold, seed, folder))
     if not found:
         raise SertkError(f"{experiment}: no foldF/seedS in it; stage 3 trains, stage 4 decodes")
     return sorted(found, key=lambda run: run[:2])
 
 
-def find_run(path, fold=None, seed=None):
+def find_run(path: PathLike, fold: int | None = None, seed: int | None = None) -> Path:
     """The run's folder that is `path`, or the only one of the experiment there that has this fold and seed.
 
     Raises SertkError where there is none, or more than one.
@@ -103,14 +104,14 @@ def find_run(path, fold=None, seed=None):
     return fitting[0]
 
 
-def part_folders(run):
+def part_folders(run: PathLike) -> list[Path]:
     """The folders of a run's parts, its own the last, in the order of the experiment's config."""
     run = Path(run)
     parts = read_config(experiment_of(run)).get("steps", {}) if (run / "steps").is_dir() else {}
     return [*(part_folder(run, name) for name in list(parts)[:-1]), run]
 
 
-def read_config(folder):
+def read_config(folder: PathLike) -> dict[str, Any]:
     """The stored config of an experiment's or a run's folder, a mapping."""
     path = Path(folder) / CONFIG
     config = read_yaml(path)
@@ -119,7 +120,7 @@ def read_config(folder):
     return config
 
 
-def read_epochs(folder):
+def read_epochs(folder: PathLike) -> list[dict[str, Any]]:
     """The lines of a part's metrics.jsonl, by epoch; [] without the file."""
     path = Path(folder) / "metrics.jsonl"
     if not path.is_file():
@@ -143,6 +144,6 @@ def read_epochs(folder):
     return [epochs[number] for number in sorted(epochs)]
 
 
-def _number(folder):
+def _number(folder: Path) -> int | None:
     match = re.fullmatch(r"(?:fold|seed)(\d+)", folder.name)
     return int(match[1]) if match else None

@@ -3,18 +3,25 @@
 import contextlib
 import dataclasses
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sertk.config.schema import Config, to_mapping
 from sertk.core.errors import SertkError
-from sertk.core.files import file_digest, read_yaml, write_json
+from sertk.core.files import PathLike, file_digest, read_yaml, write_json
 from sertk.core.locks import locked
 from sertk.core.typed import build
 from sertk.experiments import layout
 from sertk.experiments.environment import environment, write_command
 from sertk.experiments.storing import store
 from sertk.protocols import list_digests, read_fold
+from sertk.protocols.rules import Fold
+
+if TYPE_CHECKING:
+    import torch
+
+    from sertk.experiments.experiment import Experiment
 
 State = Literal["new", "training", "trained", "decoded"]
 LEFT_BY_KILLED = (".*.tmp", "checkpoints/.*.tmp", "feats/.*.tmp", "steps/**/.*.tmp")
@@ -24,7 +31,7 @@ LEFT_BY_KILLED = (".*.tmp", "checkpoints/.*.tmp", "feats/.*.tmp", "steps/**/.*.t
 class Run:
     """One fold and seed of an Experiment; the folder need not be there yet."""
 
-    experiment: "Experiment"  # noqa: F821
+    experiment: "Experiment"
     fold: int
     seed: int
 
@@ -68,15 +75,15 @@ class Run:
             raise SertkError(f"{self.path}: {how}; stage 3 trains it, and goes on where it was cut off (sertk-train)")
 
     @contextlib.contextmanager
-    def hold(self):
+    def hold(self) -> Iterator[None]:
         """Keeps other trainings out of the run's folder in the block; removes what killed ones were writing."""
         with hold_folder(self.path):
             yield
 
-    def start(self, part: str | None, device):
+    def start(self, part: str | None, device: "torch.device") -> Fold:
         """Notes in a part's folder what is trained there, and returns the fold's lists.
 
-        `device` is torch's. Raises SertkError where the folder holds a training with another config, on other lists
+        Raises SertkError where the folder holds a training with another config, on other lists
         or labels, and where an earlier part of the run does.
         """
         names = self.part_names
@@ -94,7 +101,7 @@ class Run:
         """Notes that a part is trained to its end."""
         write_json(self.part_folder(part) / "trained.json", {"ended": time.strftime("%Y-%m-%d %H:%M:%S %z")})
 
-    def identity(self) -> dict:
+    def identity(self) -> dict[str, Any]:
         """What a run's config.yaml tells beside the config: fold, seed, and digests of the lists and the labels."""
         inputs = self.experiment.inputs
         labels = inputs.data / "labels" / inputs.label_set
@@ -125,7 +132,7 @@ class Run:
 
 
 @contextlib.contextmanager
-def hold_folder(folder):
+def hold_folder(folder: PathLike) -> Iterator[None]:
     """Keeps other trainings out of a folder in the block; removes what killed ones were writing."""
     with locked(Path(folder) / ".lock"):
         for pattern in LEFT_BY_KILLED:
@@ -135,7 +142,7 @@ def hold_folder(folder):
         yield
 
 
-def essence_of_run(stored, known):
+def essence_of_run(stored: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """What two config.yaml of a run are compared by: all settings, those not written having their defaults.
 
     Of its identity it is what both know, the keys of `known`.

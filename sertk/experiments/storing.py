@@ -1,11 +1,17 @@
 """Files that an experiment is told by: written once, and refused when they would change."""
 
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
 from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml, write_yaml
 
 
-def store(path, mapping, essence=dict):
+def store(
+    path: Path, mapping: Mapping[str, Any], essence: Callable[[Mapping[str, Any]], Mapping[str, Any]] = dict
+) -> None:
     """Writes a mapping, or refuses if the file already holds one of another `essence`."""
     if path.exists():
         keys = differing_keys(essence(read_yaml(path)), essence(mapping))
