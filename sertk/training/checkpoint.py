@@ -1,12 +1,19 @@
 """Checkpoints: everything needed to go on, loadable with weights_only."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from sertk.core.errors import SertkError
-from sertk.core.files import write_aside
+from sertk.core.files import PathLike, write_aside
+
+if TYPE_CHECKING:
+    from sertk.training.tasks.base import Task
 
 
 @dataclass
@@ -19,11 +26,17 @@ class Progress:
     seconds: float = 0.0  # spent in the epoch under way
     best_value: float | None = None
     best_epoch: int = 0
-    precision: str | None = None  # what `auto` stands for here, so that no other machine goes on with another
-    history: list[dict] = field(default_factory=list)  # the lines of metrics.jsonl
+    precision: str = "float32"  # what `auto` stands for here, so that no other machine goes on with another
+    history: list[dict[str, Any]] = field(default_factory=list)  # the lines of metrics.jsonl
 
 
-def save_checkpoint(path, task, optimiser, average, progress):
+def save_checkpoint(
+    path: PathLike,
+    task: "Task",
+    optimiser: torch.optim.Optimizer,
+    average: AveragedModel | None,
+    progress: Progress,
+) -> None:
     """Writes model, optimiser, mean weights (or None), progress and random states aside and renames them to `path`."""
     states = {"cpu": torch.get_rng_state()}
     if task.device.type == "cuda":
@@ -41,12 +54,12 @@ def save_checkpoint(path, task, optimiser, average, progress):
     )
 
 
-def save_best(path, task, model, epoch):
+def save_best(path: PathLike, task: "Task", model: nn.Module, epoch: int) -> None:
     """Writes what decoding needs; `model` is the task's, or its mean."""
     save(path, {"model": model.state_dict(), "task": task.export(), "epoch": epoch})
 
 
-def save(path, content):
+def save(path: PathLike, content: Mapping[str, Any]) -> None:
     with write_aside(path, "wb") as handle:
         try:
             torch.save(content, handle)
@@ -54,7 +67,9 @@ def save(path, content):
             raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
-def load_checkpoint(path, task, optimiser, average):
+def load_checkpoint(
+    path: PathLike, task: "Task", optimiser: torch.optim.Optimizer, average: AveragedModel | None
+) -> Progress:
     """Restores what save_checkpoint wrote and returns the Progress."""
     checkpoint = read_checkpoint(path)
     task.model.load_state_dict(checkpoint["model"])
@@ -70,7 +85,7 @@ def load_checkpoint(path, task, optimiser, average):
     return Progress(**progress)
 
 
-def read_checkpoint(path):
+def read_checkpoint(path: PathLike) -> dict[str, Any]:
     """A checkpoint's content on the CPU; raises SertkError when it is damaged."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
@@ -81,12 +96,12 @@ def read_checkpoint(path):
         raise SertkError(f"{path}: not a readable checkpoint: {' '.join(str(error).split())[:200]}") from error
 
 
-def current_names(weights):
+def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """{name: weight} as networks call them now; a pretrained one in the loop was a `recogniser` before version 0.2."""
     return {re.sub(r"^(module\.)?recogniser\.", r"\1pretrained.", name): value for name, value in weights.items()}
 
 
-def load_matching(model, path):
+def load_matching(model: nn.Module, path: PathLike) -> list[str]:
     """Takes over the weights of equal name and shape from another model's checkpoint; returns their names."""
     weights = read_checkpoint(path)["model"]
     own = model.state_dict()

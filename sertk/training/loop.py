@@ -6,20 +6,27 @@ import logging
 import math
 import signal
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sertk.config.schema import Training
+from sertk.config.schema import Optimiser, Training
 from sertk.core.command import progress as progress_bar
 from sertk.core.distributed import any_is, is_first, sum_gradients, summed, wait_for_all
 from sertk.core.errors import SertkError
-from sertk.core.files import write_text
+from sertk.core.files import PathLike, write_text
 from sertk.experiments.layout import best_checkpoint, latest_checkpoint
+from sertk.models.base import Batch, EmotionModel
 from sertk.training.checkpoint import Progress, load_checkpoint, save_best, save_checkpoint
 from sertk.training.schedule import is_best, learning_rate
+from sertk.training.tasks.base import Task
+
+Tensors = tuple[Tensor, ...] | list[Tensor]
 
 log = logging.getLogger(__name__)
 
@@ -29,43 +36,56 @@ class Interrupted(Exception):
 
 
 @dataclass
+class Stop:
+    """Whether SIGTERM came."""
+
+    is_set: bool = False
+
+
+class MeanOfWeights(AveragedModel):
+    """The running mean of a model's weights, a model itself."""
+
+    module: EmotionModel
+
+
+@dataclass
 class Trainer:
     """One training: what is trained, how, where it is written, and how far it is."""
 
-    task: object
+    task: Task
     training: Training
     optimiser: torch.optim.Optimizer
-    average: AveragedModel | None
+    average: MeanOfWeights | None
     folder: Path
     seed: int
     state: Progress
 
     @property
-    def latest(self):
+    def latest(self) -> Path:
         return latest_checkpoint(self.folder)
 
     @property
-    def kept(self):
+    def kept(self) -> EmotionModel:
         """The model that is validated and written to best.pt."""
         return self.average.module if self.average else self.task.model
 
-    def save(self):
+    def save(self) -> None:
         if is_first():
             save_checkpoint(self.latest, self.task, self.optimiser, self.average, self.state)
 
-    def finished(self):
+    def finished(self) -> bool:
         state, training = self.state, self.training
         patient = training.select == "last" or state.epoch - state.best_epoch < training.patience
         over = not patient or self.learning_rate() < training.least_lr
         return state.epoch >= training.max_epochs or (state.epoch > 0 and over)
 
-    def learning_rate(self):
+    def learning_rate(self) -> float:
         """Of the epoch that is under way or follows."""
         group = self.optimiser.param_groups[0]
         return learning_rate(group.setdefault("initial_lr", group["lr"]), self.training, self.state.history)
 
 
-def train(task, training, optimiser, folder, seed):
+def train(task: Task, training: Training, optimiser: torch.optim.Optimizer, folder: PathLike, seed: int) -> None:
     """Trains `task.model` until early stopping or the last epoch, going on from FOLDER/checkpoints/latest.pt.
 
     Writes metrics.jsonl and checkpoints/{latest,best}.pt. On the CPU, training that was cut off at any moment
@@ -88,7 +108,7 @@ def train(task, training, optimiser, folder, seed):
     log.info("training ended after epoch %d; the best epoch was %d", trainer.state.epoch, trainer.state.best_epoch)
 
 
-def train_epoch(trainer, stopped):
+def train_epoch(trainer: Trainer, stopped: Stop) -> None:
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
     task, training, state = trainer.task, trainer.training, trainer.state
     for group in trainer.optimiser.param_groups:
@@ -118,20 +138,22 @@ def train_epoch(trainer, stopped):
     note_epoch(state, sums, begun)
 
 
-def note_epoch(state, sums, begun):
+def note_epoch(state: Progress, sums: Mapping[str, Tensor], begun: float) -> None:
     """Brings the sums and seconds of the epoch under way into the state; raises SertkError if one is not finite."""
     state.sums = {name: float(value) for name, value in sums.items()}
     state.seconds = time.monotonic() - begun
     refuse_infinite(state.sums, state.epoch + 1)
 
 
-def refuse_infinite(figures, epoch):
+def refuse_infinite(figures: Mapping[str, float], epoch: int) -> None:
     for name, value in figures.items():
         if not math.isfinite(value):
             raise SertkError(f"epoch {epoch}: {name} is {value}; try a smaller optimiser.lr")
 
 
-def update(task, optimiser, batch, grad_clip, precision):
+def update(
+    task: Task, optimiser: torch.optim.Optimizer, batch: Batch, grad_clip: float, precision: str
+) -> dict[str, Tensor]:
     """One update; returns the loss and the model's figures, detached, on the task's device."""
     with autocast(task.device, precision):
         loss, figures = task.model.loss(batch)
@@ -144,7 +166,7 @@ def update(task, optimiser, batch, grad_clip, precision):
     return {"loss": summed(loss.detach()), **{name: value.detach() for name, value in figures.items()}}
 
 
-def finish_epoch(trainer):
+def finish_epoch(trainer: Trainer) -> None:
     """Validates, notes the epoch and whether it is the best so far, and writes all that has to be kept of it."""
     state, training = trainer.state, trainer.training
     begun = time.monotonic()
@@ -172,7 +194,7 @@ def finish_epoch(trainer):
     keep_best(trainer)
 
 
-def keep_best(trainer):
+def keep_best(trainer: Trainer) -> None:
     """Writes best.pt if the epoch that has just ended is the best.
 
     It comes after latest.pt and again when training goes on, so that best.pt is always of the epoch that
@@ -182,10 +204,10 @@ def keep_best(trainer):
         save_best(best_checkpoint(trainer.folder), trainer.task, trainer.kept, trainer.state.epoch)
 
 
-def make_optimiser(config, model):
+def make_optimiser(config: Optimiser, model: nn.Module) -> torch.optim.Optimizer:
     """The torch optimiser for an Optimiser config, fused where torch can."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    options = {"lr": config.lr, "weight_decay": config.weight_decay}
+    options: dict[str, Any] = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.name == "adam":
         return torch.optim.Adam(parameters, betas=config.betas, fused=True, **options)
     if config.name == "sgd":
@@ -193,17 +215,17 @@ def make_optimiser(config, model):
     return torch.optim.RMSprop(parameters, foreach=True, **options)
 
 
-def mean_of_weights(model, decay):
-    """An AveragedModel whose exponential mean starts short and lengthens to 1 / (1 - decay) updates."""
+def mean_of_weights(model: EmotionModel, decay: float) -> MeanOfWeights:
+    """A MeanOfWeights whose exponential mean starts short and lengthens to 1 / (1 - decay) updates."""
 
-    def average(means, values, updates):
+    def average(means: Tensors, values: Tensors, updates: Tensor | int) -> None:
         longest = (1 + float(updates)) / (10 + float(updates))
         get_ema_multi_avg_fn(min(decay, longest))(means, values, updates)
 
-    return AveragedModel(model, multi_avg_fn=average)
+    return MeanOfWeights(model, multi_avg_fn=average)
 
 
-def choose_precision(precision, device):
+def choose_precision(precision: str, device: torch.device) -> str:
     """The precision of matrix products; `auto` is bfloat16 where the hardware multiplies it natively."""
     if precision != "auto":
         return precision
@@ -214,22 +236,20 @@ def choose_precision(precision, device):
     return "bfloat16" if native else "float32"
 
 
-def autocast(device, precision):
+def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")
 
 
 @contextlib.contextmanager
-def stop_on_sigterm():
+def stop_on_sigterm() -> Iterator[Stop]:
     """Within the block SIGTERM only sets `is_set` of the object it yields, so that updates end before a checkpoint."""
+    stopped = Stop()
 
-    class Flag:
-        is_set = False
-
-    def set_flag(*_):
-        Flag.is_set = True
+    def set_flag(*_: object) -> None:
+        stopped.is_set = True
 
     before = signal.signal(signal.SIGTERM, set_flag)
     try:
-        yield Flag
+        yield stopped
     finally:
         signal.signal(signal.SIGTERM, before)

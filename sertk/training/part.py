@@ -2,13 +2,16 @@
 
 import contextlib
 import logging
-import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import torch
 
+from sertk.config.schema import Config
 from sertk.core.errors import SertkError
-from sertk.core.files import naming
+from sertk.core.files import PathLike, naming
 from sertk.experiments.layout import best_checkpoint
+from sertk.experiments.run import Run
 from sertk.kaldi.datadir import DataDir
 from sertk.models.base import FittedModel
 from sertk.protocols.rules import Fold
@@ -20,7 +23,7 @@ from sertk.training.tasks import FOLD_TASKS
 log = logging.getLogger(__name__)
 
 
-def train_part(run, part, device):
+def train_part(run: Run, part: str | None, device: torch.device) -> list[list[str]]:
     """Trains a part of a Run, whose name is None for the last one, going on with what was cut off.
 
     Returns the utterances that each crossfit training was held out of, a list of lists.
@@ -37,7 +40,7 @@ def train_part(run, part, device):
     return held_out
 
 
-def train_on(run, config, folder, lists, device):
+def train_on(run: Run, config: Config, folder: Path, lists: Fold, device: torch.device) -> None:
     """Trains the model of a config on the lists of a Fold, into a folder."""
     if config.task not in FOLD_TASKS:
         raise SertkError(f"the task {config.task} has no folds: sertk-train-asr trains it")
@@ -54,13 +57,13 @@ def train_on(run, config, folder, lists, device):
         path = best_checkpoint(run.part_folder(config.init))
         log.info("%d weight tensors taken over from %s", len(load_matching(task.model, path)), path)
     if isinstance(task.model, FittedModel):
-        fit(task, folder, run.seed)
+        fit(task, task.model, folder, run.seed)
     else:
         log.info("%d weights", sum(parameter.numel() for parameter in task.model.parameters()))
         train(task, config.training, make_optimiser(config.optimiser, task.model), folder, run.seed)
 
 
-def speaker_shares(data_dir, utterances, number):
+def speaker_shares(data_dir: PathLike, utterances: Sequence[str], number: int) -> list[list[str]]:
     """The utterances in `number` lists that share no speaker: every `number`th of the sorted speakers, from each on."""
     utt2spk = DataDir(data_dir).table("utt2spk")
     speakers = sorted({utt2spk[utterance] for utterance in utterances})
@@ -75,13 +78,13 @@ def speaker_shares(data_dir, utterances, number):
 class RunLog(logging.FileHandler):
     """A log in which a line that cannot be written, as on a full disk, is an error."""
 
-    def handleError(self, record):
+    def handleError(self, record: logging.LogRecord) -> None:
         with naming(self.baseFilename):
-            raise sys.exc_info()[1]
+            raise  # what writing raised
 
 
 @contextlib.contextmanager
-def logging_to(path):
+def logging_to(path: PathLike) -> Iterator[None]:
     """Within the block all that is logged is also written to the end of a file, with the time."""
     handler = RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))

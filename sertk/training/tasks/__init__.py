@@ -2,5 +2,6 @@
 
 from sertk.training.tasks.autoencoder import AutoencoderTask
 from sertk.training.tasks.emotion import EmotionTask
+from sertk.training.tasks.fold import FoldTask
 
-FOLD_TASKS = {"autoencoder": AutoencoderTask, "emotion": EmotionTask}
+FOLD_TASKS: dict[str, type[FoldTask]] = {"autoencoder": AutoencoderTask, "emotion": EmotionTask}

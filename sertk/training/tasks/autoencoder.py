@@ -5,6 +5,7 @@ import logging
 import torch
 
 from sertk.batches.means import batches
+from sertk.models.base import EmotionModel
 from sertk.training.tasks.fold import FoldTask
 
 log = logging.getLogger(__name__)
@@ -16,7 +17,7 @@ class AutoencoderTask(FoldTask):
     """Training and validation of an autoencoder on one fold."""
 
     @torch.no_grad()
-    def validate(self, model):
+    def validate(self, model: EmotionModel) -> dict[str, float]:
         """valid_loss and the model's own figures, such as valid_reconstruction, means over segments.
 
         Segments are as far apart as in training. A divergence near zero is warned of.

@@ -1,20 +1,37 @@
 """What all tasks share: normalised data, the model, batches, and what a checkpoint keeps."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
 from sertk.batches.normalise import Normaliser
-from sertk.batches.streams import make_sampler
-from sertk.config.schema import to_mapping
+from sertk.batches.streams import Dataset, make_sampler
+from sertk.config.schema import Config, to_mapping
+from sertk.models.base import Batch, EmotionModel
 from sertk.models.build import build_model
 
 
 class Task:
     """Training of one model on the Datasets `train` and `valid`.
 
-    Subclasses have `validate(model)`, a dict of metrics, and `feature_options`, how the features were made.
-    `speakers` is the speaker of every utterance. The global normalisation is fitted on `train` alone, and
+    Subclasses have `validate`, and set `feature_options`, how the features of each type were made, None where nobody
+    knows. `speakers` is the speaker of every utterance. The global normalisation is fitted on `train` alone, and
     speakers' statistics are taken within each Dataset.
     """
 
-    def __init__(self, config, train, valid, speakers, classes, device):
+    feature_options: Mapping[str, dict[str, Any] | None]
+
+    def __init__(
+        self,
+        config: Config,
+        train: Dataset,
+        valid: Dataset,
+        speakers: Mapping[str, str],
+        classes: list[str],
+        device: torch.device,
+    ):
         self.config, self.train, self.valid, self.classes, self.device = config, train, valid, classes, device
         self.normalisers = {name: Normaliser(config.normalise_of(name)) for name in config.features}
         for name, normaliser in self.normalisers.items():
@@ -27,14 +44,18 @@ class Task:
         self.model = build_model(config, self.dims, len(classes)).to(device)
         self.sampler = make_sampler(train, config.segment, "train_hop", config.training.imbalance == "upsample")
 
-    def epoch_batches(self, generator, epoch):
+    def validate(self, model: EmotionModel) -> dict[str, float]:
+        """Metrics of a model, the task's own or the mean of its weights, by name; also what epochs are chosen by."""
+        raise NotImplementedError
+
+    def epoch_batches(self, generator: torch.Generator, epoch: int) -> list[Tensor]:
         """The index chunks of an epoch (from 0); `gather_all` makes a Batch of each."""
         return self.sampler.epoch_batches(generator, epoch, self.config.training)
 
-    def gather_all(self, chunks):
+    def gather_all(self, chunks: Sequence[Tensor]) -> Iterator[Batch]:
         return self.sampler.gather_all(chunks, self.device)
 
-    def export(self):
+    def export(self) -> dict[str, Any]:
         """What decoding needs beside the weights, as plain data and tensors."""
         return {
             "config": to_mapping(self.config),

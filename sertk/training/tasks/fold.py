@@ -1,19 +1,28 @@
 """Tasks on a fold of a labelled corpus."""
 
+from collections.abc import Sequence
+
+import torch
+
 from sertk.batches.dataset import feature_options, load_dataset
-from sertk.batches.streams import balanced_weights
+from sertk.batches.streams import Dataset, balanced_weights
+from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.experiments.layout import own_feats
 from sertk.experiments.pretrained import checkpoint, kept_pretrained
+from sertk.experiments.run import Run
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
+from sertk.models.base import known
+from sertk.models.transfer import Transfer
+from sertk.protocols.rules import Fold
 from sertk.training.checkpoint import read_checkpoint
 from sertk.training.tasks.base import Task
 
 
-def check_classes(dataset, classes):
+def check_classes(dataset: Dataset, classes: Sequence[str]) -> None:
     """Raises SertkError unless each of `classes` has an utterance to learn it from."""
-    there = set(dataset.labels.tolist())
+    there = set(known(dataset.labels, "labels").tolist())
     lacking = [name for label, name in enumerate(classes) if label not in there]
     if lacking:
         raise SertkError(
@@ -25,7 +34,7 @@ def check_classes(dataset, classes):
 class FoldTask(Task):
     """Training of the model of a config in a Run, on the lists of a Fold, with features of the run's own."""
 
-    def __init__(self, config, run, lists, device):
+    def __init__(self, config: Config, run: Run, lists: Fold, device: torch.device):
         inputs, own = run.experiment.inputs, own_feats(run.path)
         labels = Labels.read(inputs.data, inputs.label_set)
         train, valid = (
@@ -35,8 +44,8 @@ class FoldTask(Task):
         check_classes(train, labels.classes)
         self.feature_options = feature_options(config, inputs.data, own)
         super().__init__(config, train, valid, DataDir(inputs.data).table("utt2spk"), labels.classes, device)
-        if config.asr and config.asr.in_loop:
+        if config.asr and isinstance(self.model, Transfer):
             weights = read_checkpoint(checkpoint(kept_pretrained(run.path, config.asr)))["model"]
             self.model.pretrained.load_state_dict(weights)
         if config.training.imbalance == "weights":
-            train.weights = balanced_weights(train.labels)
+            train.weights = balanced_weights(known(train.labels, "labels"))
