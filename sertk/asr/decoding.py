@@ -1,28 +1,32 @@
 """The words that a trained speech recogniser hears."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sertk.asr.scoring import ErrorRates
 from sertk.batches.means import batches
-from sertk.core.files import write_json
+from sertk.batches.streams import Dataset
+from sertk.core.files import PathLike, write_json
 from sertk.inference.inputs import read_data_dir
+from sertk.inference.trained import LoadedModel, TrainedModel
 from sertk.kaldi.datadir import DataDir, require_all, write_table
+from sertk.models.deepspeech import speech_recogniser
 from sertk.text.tokens import text_of
 
 
 @torch.inference_mode()
-def recognise(trained, dataset):
+def recognise(trained: LoadedModel, dataset: Dataset) -> dict[str, str]:
     """{utterance: text} of the best paths, for all utterances of a normalised Dataset."""
-    texts = {}
+    model, texts = speech_recogniser(trained.model), {}
     for batch in batches(dataset, None, trained.device, "decode_hop"):
-        for item, path in zip(batch.items.tolist(), trained.model.paths(*trained.model.log_probs(batch))):
+        for item, path in zip(batch.items.tolist(), model.paths(*model.log_probs(batch))):
             texts[dataset.utterances[item]] = text_of(trained.classes, path)
     return dict(sorted(texts.items()))
 
 
-def decode_asr(trained, data_dir):
+def decode_asr(trained: TrainedModel, data_dir: PathLike) -> dict[str, Any] | None:
     """Writes decode_NAME/text, what was recognised in the data folder NAME, and its error rates.
 
     Returns {"cer", "wer", ...}, or None for a folder without the table `text`.

@@ -9,22 +9,22 @@ class ErrorRates:
     """Counts edits over pairs of reference and hypothesis; rates are shares of the references' lengths."""
 
     def __init__(self):
-        self.counts = [0, 0, 0, 0]  # edits and reference length, in characters; the same in words
+        self.counts: list[float] = [0, 0, 0, 0]  # edits and reference length, in characters; the same in words
 
-    def add(self, reference, hypothesis):
+    def add(self, reference: str, hypothesis: str) -> None:
         pairs = (reference, hypothesis), (reference.split(), hypothesis.split())
         found = [number for one, other in pairs for number in (edit_distance(one, other), len(one))]
         self.counts = [total + number for total, number in zip(self.counts, found)]
 
     @property
-    def cer(self):
+    def cer(self) -> float:
         return self.rate(0)
 
     @property
-    def wer(self):
+    def wer(self) -> float:
         return self.rate(2)
 
-    def rate(self, place):
+    def rate(self, place: int) -> float:
         edits, length = self.counts[place : place + 2]
         if not length:
             raise SertkError("no reference has any text: there is no error rate")

@@ -1,19 +1,25 @@
 """The task of recognising words."""
 
 import logging
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from sertk.asr.scoring import ErrorRates
 from sertk.batches.dataset import feature_options, load_dataset
 from sertk.batches.means import batches
+from sertk.batches.streams import Dataset
+from sertk.config.schema import Config
 from sertk.core.distributed import summed, world
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.kaldi.datadir import DataDir
 from sertk.layers.ctc import shortest_input
-from sertk.models.deepspeech import SHORTEST, output_lengths
-from sertk.text.tokens import text_of
+from sertk.models.base import Batch, EmotionModel, known
+from sertk.models.deepspeech import SHORTEST, output_lengths, speech_recogniser
+from sertk.text.tokens import Tokens, text_of
 from sertk.training.tasks.base import Task
 
 log = logging.getLogger(__name__)
@@ -25,7 +31,7 @@ class AsrTask(Task):
     Utterances that nothing can be learnt from are left out; `left_out` is {"train": {utterance: why}, "dev": ...}.
     """
 
-    def __init__(self, config, train_dir, valid_dir, tokens, device):
+    def __init__(self, config: Config, train_dir: PathLike, valid_dir: PathLike, tokens: Tokens, device: torch.device):
         (train, not_train), (valid, not_valid) = (
             load_transcribed(config, folder, tokens) for folder in (train_dir, valid_dir)
         )
@@ -34,34 +40,34 @@ class AsrTask(Task):
         speakers = {**DataDir(train_dir).table("utt2spk"), **DataDir(valid_dir).table("utt2spk")}
         super().__init__(config, train, valid, speakers, tokens.pieces, device)
 
-    def epoch_batches(self, generator, epoch):
+    def epoch_batches(self, generator: torch.Generator, epoch: int) -> list[Tensor]:
         """As for every task; a last batch with less than an utterance for each process is left to other epochs."""
         _, processes = world()
         return [chunk for chunk in super().epoch_batches(generator, epoch) if len(chunk) >= processes]
 
-    def gather_all(self, chunks):
+    def gather_all(self, chunks: Sequence[Tensor]) -> Iterator[Batch]:
         """Yields the Batch of this process's share of each chunk."""
         rank, processes = world()
         return super().gather_all([chunk[rank::processes] for chunk in chunks])
 
     @torch.no_grad()
-    def validate(self, model):
+    def validate(self, model: EmotionModel) -> dict[str, float]:
         """valid_loss (nats an utterance), valid_cer and valid_wer of the best paths, shares of the lengths."""
-        model.eval()
+        recogniser, texts = speech_recogniser(model.eval()), known(self.valid.tokens, "texts")
         rates, losses = ErrorRates(), torch.zeros(2, dtype=torch.float64)
         rank, processes = world()
         for batch in batches(self.valid, None, self.device, "train_hop", "validation", slice(rank, None, processes)):
-            log_probs, lengths = model.log_probs(batch)
-            losses[0] += float(model.losses(log_probs, lengths, batch.tokens).double().sum())
+            log_probs, lengths = recogniser.log_probs(batch)
+            losses[0] += float(recogniser.losses(log_probs, lengths, known(batch.tokens, "texts")).double().sum())
             losses[1] += len(batch.items)
-            for item, path in zip(batch.items.tolist(), model.paths(log_probs, lengths)):
-                rates.add(text_of(self.classes, self.valid.tokens[item]), text_of(self.classes, path))
+            for item, path in zip(batch.items.tolist(), recogniser.paths(log_probs, lengths)):
+                rates.add(text_of(self.classes, texts[item]), text_of(self.classes, path))
         total, count = summed(losses.to(self.device)).tolist()
         rates.counts = summed(torch.tensor(rates.counts, dtype=torch.float64, device=self.device)).tolist()
         return {"valid_loss": total / count, "valid_cer": rates.cer, "valid_wer": rates.wer}
 
 
-def load_transcribed(config, data_dir, tokens):
+def load_transcribed(config: Config, data_dir: PathLike, tokens: Tokens) -> tuple[Dataset, dict[str, str]]:
     """The Dataset of a data folder's utterances and the tokens of their texts, not yet normalised, from short to long.
 
     Utterances without text, with characters that no token has, too short for the network or for their text are
@@ -92,7 +98,7 @@ def load_transcribed(config, data_dir, tokens):
     return kept, left_out
 
 
-def log_left_out(data_dir, left_out, total):
+def log_left_out(data_dir: PathLike, left_out: Mapping[str, str], total: int) -> None:
     for reason in sorted(set(left_out.values())):
         names = sorted(utterance for utterance, each in left_out.items() if each == reason)
         log.warning(

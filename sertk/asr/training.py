@@ -3,13 +3,15 @@
 import contextlib
 import logging
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from sertk.asr.task import AsrTask
-from sertk.config.schema import to_mapping
+from sertk.batches.streams import Dataset
+from sertk.config.schema import Config, to_mapping
 from sertk.core.distributed import is_first, start
-from sertk.core.files import file_digest, write_json, write_yaml
+from sertk.core.files import PathLike, file_digest, write_json, write_yaml
 from sertk.experiments.environment import environment, write_command
 from sertk.experiments.layout import CARD, CONFIG
 from sertk.experiments.run import hold_folder
@@ -22,7 +24,9 @@ from sertk.training.part import logging_to
 log = logging.getLogger(__name__)
 
 
-def train_asr(config, train_dir, dev_dir, exp_dir, seed, device):
+def train_asr(
+    config: Config, train_dir: PathLike, dev_dir: PathLike, exp_dir: PathLike, seed: int, device: torch.device
+) -> None:
     """Trains the recogniser of a config on the data folder `train_dir`; `dev_dir` chooses the epoch.
 
     EXP_DIR has the tokens already, and gets what the run of a fold gets, card.yaml, which says what it was trained
@@ -39,7 +43,9 @@ def train_asr(config, train_dir, dev_dir, exp_dir, seed, device):
         train_in(exp_dir, config, train_dir, dev_dir, seed, device)
 
 
-def describe_training(exp_dir, config, train_dir, dev_dir, seed, device):
+def describe_training(
+    exp_dir: Path, config: Config, train_dir: PathLike, dev_dir: PathLike, seed: int, device: torch.device
+) -> None:
     """Notes what is trained; raises SertkError where the folder holds a training with other settings or texts."""
     texts = {"train": Path(train_dir) / "text", "dev": Path(dev_dir) / "text"}
     digests = {name: file_digest(path, "sha256") for name, path in texts.items()}
@@ -48,7 +54,9 @@ def describe_training(exp_dir, config, train_dir, dev_dir, seed, device):
     write_json(exp_dir / "environment.json", environment(device))
 
 
-def train_in(exp_dir, config, train_dir, dev_dir, seed, device):
+def train_in(
+    exp_dir: Path, config: Config, train_dir: PathLike, dev_dir: PathLike, seed: int, device: torch.device
+) -> None:
     torch.manual_seed(seed)
     task = AsrTask(config, train_dir, dev_dir, Tokens(exp_dir / "tokens.model"), device)
     sizes = {"train": describe(task.train, train_dir), "dev": describe(task.valid, dev_dir)}
@@ -62,7 +70,7 @@ def train_in(exp_dir, config, train_dir, dev_dir, seed, device):
     train(task, config.training, make_optimiser(config.optimiser, task.model), exp_dir, seed)
 
 
-def describe(dataset, data_dir):
+def describe(dataset: Dataset, data_dir: PathLike) -> dict[str, Any]:
     """How much of a data folder a Dataset has."""
     durations = DataDir(data_dir).table("utt2dur")
     seconds = sum(float(durations[utterance]) for utterance in dataset.utterances)

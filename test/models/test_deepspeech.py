@@ -10,7 +10,8 @@ import torch
 from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
 from sertk.models.base import Batch, Padded, Shape
-from sertk.models.deepspeech import SHORTEST, DeepSpeech, input_frame, output_lengths
+from sertk.models.build import build_network
+from sertk.models.deepspeech import SHORTEST, DeepSpeech, input_frame, output_lengths, speech_recogniser
 
 TOKENS = 2
 BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench_asr.py"
@@ -150,3 +151,11 @@ def test_layers_are_the_recurrent_ones():
 def test_too_few_bins_are_refused():
     with pytest.raises(SertkError, match="40 bins are too few"):
         make_model(bins=40)
+
+
+def test_other_models_recognise_no_words():
+    recogniser = make_model()
+    assert speech_recogniser(recogniser) is recogniser
+    config = build_model_config({"name": "mean_pool"}, "test", "model.")
+    with pytest.raises(SertkError, match="mean_pool is no speech recogniser"):
+        speech_recogniser(build_network(config, Shape({"toy": 6}, 2)))
