@@ -1,15 +1,31 @@
 """Where a network with attention pooling looks: its maps, laid over a whole utterance."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sertk.batches.dataset import load_dataset
 from sertk.batches.means import BATCH_FRAMES
-from sertk.batches.streams import make_sampler
+from sertk.batches.streams import Dataset, WindowSampler
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
+from sertk.inference.trained import TrainedModel
 from sertk.kaldi.datadir import DataDir
+from sertk.models.base import Batch, known
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A model with attention pooling of windows."""
+
+    cell: int  # bins, and frames, that a place of the maps stands for
+
+    def attention_maps(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """The top-down maps (batch, classes, height, width) and the bottom-up one (batch, 1, height, width)."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -28,12 +44,15 @@ class AttentionMaps:
     bottom_up: np.ndarray
 
 
-def attention_maps(trained, data_dir, utterance, label=None):
+def attention_maps(
+    trained: TrainedModel, data_dir: PathLike, utterance: str, label: str | None = None
+) -> AttentionMaps:
     """The AttentionMaps of an utterance of a data folder for the class `label`, or the one that is recognised.
 
     Raises SertkError for a model without attention pooling, an unknown utterance, or an unknown class.
     """
-    if not hasattr(trained.model, "attention_maps"):
+    model = trained.model
+    if not isinstance(model, Attentive):
         raise SertkError(f"{trained.run_dir}: {trained.config.model.name} has no attention maps; cnn_attpool has")
     speakers = DataDir(data_dir).table("utt2spk")
     if utterance not in speakers:
@@ -49,27 +68,27 @@ def attention_maps(trained, data_dir, utterance, label=None):
     spectrogram = stream.rows(place).cpu().numpy().copy()
     trained.normalise(dataset, [own] * len(needed))
     posteriors = dict(zip(trained.classes, trained.posteriors(dataset)[place].tolist()))
-    label = label or max(posteriors, key=posteriors.get)
-    top_down, bottom_up = mean_maps(trained, dataset, place, trained.classes.index(label))
+    label = label or max(posteriors, key=posteriors.__getitem__)
+    top_down, bottom_up = mean_maps(trained, model, dataset, place, trained.classes.index(label))
     return AttentionMaps(utterance, label, posteriors, spectrogram, top_down, bottom_up)
 
 
 @torch.inference_mode()
-def mean_maps(trained, dataset, item, label):
+def mean_maps(trained: TrainedModel, model: Attentive, dataset: Dataset, item: int, label: int) -> np.ndarray:
     """The top-down map of a class and the bottom-up map of a Dataset's utterance `item`: (frames, bins) each."""
-    segment = trained.config.segment
-    sampler = make_sampler(dataset, segment, "decode_hop")
+    segment = known(trained.config.segment, "windows")
+    sampler = WindowSampler(dataset, segment, segment.decode_hop)
     windows = sampler.windows_of(torch.tensor([item]), torch.tensor(0))
     chunks = []
     for chunk in windows.split(max(1, BATCH_FRAMES // segment.frames)):
-        top_down, bottom_up = trained.model.attention_maps(sampler.gather(chunk, trained.device))
+        top_down, bottom_up = model.attention_maps(sampler.gather(chunk, trained.device))
         chunks.append(torch.stack([top_down[:, label], bottom_up[:, 0]], 1).double().cpu())
     maps = torch.cat(chunks)
     (stream,) = dataset.streams.values()
     length = int(stream.lengths[item])
     # Cells at the upper edges reach over what the convolutions cut off there
     rows, columns = (
-        (torch.arange(size) // trained.model.cell).clamp(max=cells - 1)
+        (torch.arange(size) // model.cell).clamp(max=cells - 1)
         for size, cells in zip((stream.dims, segment.frames), maps.shape[2:])
     )
     sums, counts = torch.zeros(2, length, stream.dims, dtype=torch.float64), torch.zeros(length, 1)

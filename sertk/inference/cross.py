@@ -3,11 +3,14 @@
 import logging
 import tempfile
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from sertk.batches.dataset import load_dataset
+from sertk.batches.streams import Dataset
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 from sertk.experiments.layout import CARD, experiment_of, part_folders
 from sertk.inference.inputs import Input
 from sertk.inference.trained import TrainedModel, load_pretrained
@@ -15,11 +18,12 @@ from sertk.inference.vectors import write_vectors
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
 from sertk.models.asr_streams import is_asr
+from sertk.models.base import known
 
 logger = logging.getLogger(__name__)
 
 
-def read_label_map(path, classes):
+def read_label_map(path: PathLike, classes: Sequence[str]) -> dict[str, list[str]]:
     """{class: [labels that count as it]} of a YAML file; a label counts as one class, classes may be missing.
 
     Raises SertkError for a class that is none of `classes`, and for whatever else is wrong.
@@ -42,7 +46,7 @@ def read_label_map(path, classes):
     return label_map
 
 
-def map_labels(data_dir, label_set, path, classes):
+def map_labels(data_dir: PathLike, label_set: str, path: PathLike, classes: list[str]) -> tuple[Labels, dict[str, Any]]:
     """Labels of those utterances that a map has a class for, and the card that says what was left out."""
     label_map, theirs = read_label_map(path, classes), DataDir(data_dir).labels(label_set)
     class_of = {label: name for name, labels in label_map.items() for label in labels}
@@ -71,7 +75,9 @@ def map_labels(data_dir, label_set, path, classes):
     return mapped, card
 
 
-def read_other_corpus(trained, data_dir, label_set, map_path):
+def read_other_corpus(
+    trained: TrainedModel, data_dir: PathLike, label_set: str, map_path: PathLike
+) -> tuple[Input, dict[str, Any]]:
     """The Input of a data folder of another corpus, and its card.
 
     What earlier parts of the run extract is extracted from that folder too, and so is a speech recogniser's layer
@@ -85,25 +91,27 @@ def read_other_corpus(trained, data_dir, label_set, map_path):
     utterances = labels.labelled(utt2spk)
     speakers = [utt2spk[utterance] for utterance in utterances]
 
-    def read(model, folder):
+    def read(model: TrainedModel, folder: str) -> Dataset:
         seen = labels if model.model.needs_labels else None
         return model.normalise(load_dataset(model.config, data_dir, utterances, folder, seen), speakers)
 
     with tempfile.TemporaryDirectory() as folder:
         for earlier, name in earlier_models(trained, data_dir):
             wspecifier = f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp"
-            write_vectors([(earlier, read(earlier, folder))], earlier.config.extract, wspecifier)
+            write_vectors([(earlier, read(earlier, folder))], known(earlier.config.extract, "features"), wspecifier)
         dataset = read(trained, folder)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances]), card
 
 
-def earlier_models(trained, data_dir):
+def earlier_models(trained: TrainedModel, data_dir: PathLike) -> Iterator[tuple[TrainedModel, str]]:
     """Yields the models whose vectors a run takes and a data folder lacks, in order, with the archives' names."""
     for folder in part_folders(trained.run_dir):
         model = trained if folder == trained.folder else TrainedModel(trained.run_dir, trained.device, folder.name)
+        asr = model.config.asr
         for name in filter(is_asr, model.config.features):
             archive = model.config.archive_name(name)
-            if not (model.config.computed_type(name) or DataDir(data_dir).feats_path(archive).exists()):
-                yield load_pretrained(trained.run_dir, model.config.asr, trained.device), archive
+            there = model.config.computed_type(name) or DataDir(data_dir).feats_path(archive).exists()
+            if asr and not there:
+                yield load_pretrained(trained.run_dir, asr, trained.device), archive
         if model.config.extract:
             yield model, model.config.extract

@@ -1,5 +1,6 @@
 """What a trained model sees when it is used: splits of folds, data folders, archives, normalised as it asks for."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,10 +8,15 @@ import numpy as np
 from sertk.batches.dataset import dataset_of_rspecifiers, is_own, load_dataset
 from sertk.batches.streams import Dataset
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
+from sertk.experiments.run import Run
+from sertk.inference.trained import LoadedModel, TrainedModel
 from sertk.kaldi.archives import open_matrices, read_scp
 from sertk.kaldi.datadir import DataDir, require_all
 from sertk.kaldi.labels import Labels
 from sertk.protocols import read_fold
+
+Cmvn = Mapping[str, Mapping[str, np.ndarray]]  # {feature type: {speaker: Kaldi CMVN statistics (2, dims + 1)}}
 
 
 @dataclass(frozen=True)
@@ -18,18 +24,18 @@ class Input:
     """A normalised Dataset, the speaker of each utterance, and its label where that is known."""
 
     dataset: Dataset
-    speakers: list[str | None]
+    speakers: Sequence[str | None]
     references: list[str] | None = None
 
 
-def read_split(trained, run, split):
+def read_split(trained: TrainedModel, run: Run, split: str) -> Input:
     """The labelled utterances of a split of the fold that `trained`, a part of the Run, was trained on."""
     run.check_part(trained.part)
     inputs = run.experiment.inputs
     return read_labelled(trained, inputs.data, getattr(read_fold(inputs.splits, run.fold), split), inputs.label_set)
 
 
-def read_labelled(trained, data_dir, utterances, label_set):
+def read_labelled(trained: TrainedModel, data_dir: PathLike, utterances: Iterable[str], label_set: str) -> Input:
     """Those of `utterances` that have a label; raises SertkError where the model was trained for other classes."""
     labels = Labels.read(data_dir, label_set)
     if labels.classes != trained.classes:
@@ -44,7 +50,7 @@ def read_labelled(trained, data_dir, utterances, label_set):
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances])
 
 
-def read_data_dir(trained, data_dir, cmvn):
+def read_data_dir(trained: TrainedModel, data_dir: PathLike, cmvn: Cmvn) -> Input:
     """All utterances of a data folder; raises SertkError where an earlier part has to extract their features."""
     for name in trained.config.features:
         if is_own(name, trained.own_feats):
@@ -58,12 +64,12 @@ def read_data_dir(trained, data_dir, cmvn):
     return Input(trained.normalise(dataset, speakers, cmvn), speakers)
 
 
-def read_cmvn(rspecifiers):
+def read_cmvn(rspecifiers: Mapping[str, str]) -> Cmvn:
     """{feature type: {speaker: Kaldi CMVN statistics (2, dims + 1)}} of {feature type: rspecifier}."""
     return {name: dict(open_matrices(rspecifier, np.float64)) for name, rspecifier in rspecifiers.items()}
 
 
-def read_archives(trained, feats, utt2spk, cmvn):
+def read_archives(trained: LoadedModel, feats: Mapping[str, str], utt2spk: str | None, cmvn: Cmvn) -> Input:
     """All utterances of archives, {feature type: rspecifier}."""
     if trained.needs_speakers() and not utt2spk:
         raise SertkError("the model normalises per speaker: give --utt2spk")

@@ -1,13 +1,15 @@
 """Units of a speech recogniser's layer that follow how loud the speech is (Lakomkin et al. 2017, Fig. 6)."""
 
 import logging
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
+from sertk.batches.waves import Framewise
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.core.files import write_text
+from sertk.core.files import PathLike, write_text
 from sertk.features.audio import locate_utterances, read_data_dir, resample
 from sertk.kaldi.archives import load_matrix
 from sertk.models.deepspeech import SHORTEST, input_frame, output_lengths
@@ -40,9 +42,10 @@ class Correlation:
     """
 
     def __init__(self):
-        self.rows, self.means, self.squares, self.products = 0, 0.0, 0.0, 0.0
+        self.rows = 0
+        self.means, self.squares, self.products = np.zeros((3, 1))
 
-    def add(self, values):
+    def add(self, values: np.ndarray) -> None:
         values = values.astype(np.float64)
         means = values.mean(0)
         own, difference = values - means, means - self.means
@@ -53,20 +56,22 @@ class Correlation:
         self.means = self.means + difference * len(values) / rows
         self.rows = rows
 
-    def values(self):
+    def values(self) -> np.ndarray:
         """(columns - 1,), each in -1..1; 0 for a column that never changes."""
         scale = np.sqrt(self.squares[:-1] * self.squares[-1])
         return np.divide(self.products[:-1], scale, out=np.zeros_like(scale), where=scale > 0).clip(-1, 1)
 
 
-def frame_loudness(waveform, extractor):
+def frame_loudness(waveform: np.ndarray, extractor: Framewise) -> np.ndarray:
     """The mean square (frames,) of each of an extractor's windows, in dB of full scale, -100 or more."""
     frames = np.lib.stride_tricks.sliding_window_view(waveform, extractor.shortest)[:: extractor.shift]
     power = np.einsum("fs,fs->f", frames, frames, dtype=np.float64) / extractor.shortest
     return 10 * np.log10(np.maximum(power, SILENCE))
 
 
-def read_heard(table, data_dir, wanted, extractor):
+def read_heard(
+    table: Mapping[str, str], data_dir: PathLike, wanted: Collection[str], extractor: Framewise
+) -> Iterator[Heard]:
     """Yields a Heard for each of the `wanted` utterances of a data folder, in its order, one at a time.
 
     `table` is {utterance: location} of a layer's archives. A frame of the layer is paired with the window in
@@ -93,7 +98,7 @@ def read_heard(table, data_dir, wanted, extractor):
         yield Heard(utterance, samples, rate, activations, loudness, times)
 
 
-def loudness_correlations(table, data_dir, extractor):
+def loudness_correlations(table: Mapping[str, str], data_dir: PathLike, extractor: Framewise) -> tuple[np.ndarray, int]:
     """Pearson's correlation of each unit (units,) with the loudness, and over how many frames it is.
 
     They are those of all utterances of a table. Arguments and errors are otherwise those of `read_heard`.
@@ -116,7 +121,7 @@ def loudness_correlations(table, data_dir, extractor):
     return correlation.values(), correlation.rows
 
 
-def write_correlations(path, correlations):
+def write_correlations(path: PathLike, correlations: np.ndarray) -> None:
     """Writes a table of units, from 1, and their correlations (units,), those farthest from 0 first."""
     order = np.argsort(-np.abs(correlations), kind="stable")
     lines = [f"{unit + 1}\t{correlations[unit]:.6f}\n" for unit in order]

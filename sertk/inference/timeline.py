@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 from sertk.features.audio import read_data_dir
 from sertk.features.registry import load_extractor
 from sertk.kaldi.archives import load_matrix, read_scp
@@ -27,7 +27,9 @@ class Timeline:
     shift: float
 
 
-def read_timeline(run_dir, data_dir, utterance, feats_config=None):
+def read_timeline(
+    run_dir: PathLike, data_dir: PathLike, utterance: str, feats_config: PathLike | None = None
+) -> Timeline:
     """The Timeline of an utterance of the decoded test split of a run; raises SertkError for one that is not there.
 
     `feats_config` describes the run's feature type where it is not a shipped one.
@@ -45,6 +47,8 @@ def read_timeline(run_dir, data_dir, utterance, feats_config=None):
     classes = header.split("\t")[4:]
     feature_type, *_ = read_yaml(Path(run_dir) / "config.yaml")["features"]
     extractor = load_extractor(feature_type, feats_config)
+    if extractor.shift is None:
+        raise SertkError(f"{feature_type}: one vector for an utterance, not frames of it")
     found = next(read_data_dir(data_dir, {utterance}), None)
     if found is None:
         raise SertkError(f"{data_dir}/wav.scp: no recording of {utterance}")

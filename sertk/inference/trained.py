@@ -1,12 +1,20 @@
 """Trained models, as decoding and extraction use them."""
 
 import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from sertk.batches.means import frame_rows, utterance_means, utterance_rows
 from sertk.batches.normalise import Normaliser
-from sertk.config.schema import Config
+from sertk.batches.streams import Dataset
+from sertk.config.schema import Asr, Config
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.core.typed import build
 from sertk.experiments.layout import best_checkpoint, own_feats, part_folder
 from sertk.experiments.pretrained import kept_pretrained
@@ -17,24 +25,30 @@ from sertk.training.checkpoint import read_checkpoint
 class LoadedModel:
     """A trained model with its config, classes and normalisation, as a checkpoint holds them; `where` is for errors."""
 
-    def __init__(self, checkpoint, where, device):
+    def __init__(self, checkpoint: Mapping[str, Any], where: PathLike, device: torch.device):
         exported = checkpoint["task"]
         self.config = build(Config, exported["config"], where)
-        self.classes, self.device, self.where = exported["classes"], device, where
+        self.classes: list[str] = exported["classes"]
+        self.device, self.where = device, where
         self.normalisers = {
             name: Normaliser.from_state(self.config.normalise_of(name), state)
             for name, state in exported["normalisers"].items()
         }
-        self.dims = exported["dims"]
-        self.feature_options = exported.get("feature_options", {})
+        self.dims: dict[str, int] = exported["dims"]
+        self.feature_options: dict[str, dict[str, Any] | None] = exported.get("feature_options", {})
         self.model = build_model(self.config, self.dims, len(self.classes))
         self.model.load_state_dict(checkpoint["model"])
         self.model.to(device).eval()
 
-    def needs_speakers(self):
+    def needs_speakers(self) -> bool:
         return any(transform.scope == "speaker" for transform in self.config.normalise)
 
-    def normalise(self, dataset, speakers, cmvn=None):
+    def normalise(
+        self,
+        dataset: Dataset,
+        speakers: Sequence[str | None],
+        cmvn: Mapping[str, Mapping[str, np.ndarray]] | None = None,
+    ) -> Dataset:
         """Normalises a Dataset in place, moves it to the device and returns it.
 
         `speakers` has the speaker of each utterance; `cmvn` is {feature type: {speaker: statistics}}.
@@ -46,37 +60,38 @@ class LoadedModel:
         dataset.normalisers = self.normalisers
         return dataset.to(self.device)
 
-    def posteriors(self, dataset):
+    def posteriors(self, dataset: Dataset) -> Tensor:
         """(utterances, classes) in float64, rows sum to 1, of a normalised Dataset."""
         return utterance_means(self.model.posteriors, dataset, self.config.segment, self.device)
 
-    def vectors(self, dataset, layer):
+    def vectors(self, dataset: Dataset, layer: str) -> Iterator[Tensor]:
         """Yields the vectors of one of the model's layers for each utterance of a normalised Dataset: (rows, dims)."""
         layers = self.model.layers
         if layer not in layers:
             raise SertkError(f"{self.config.model.name} has no layer {layer!r} (there are: {', '.join(layers)})")
+        where = dataset, self.config.segment, self.device
         if layer in self.model.framewise:
-            gather = frame_rows
+            yield from frame_rows(lambda batch: self.model.frame_vectors(batch, layer), *where)
         else:
             gather = utterance_rows if layer in self.model.sequences else utterance_means
-        yield from gather(lambda batch: self.model.vectors(batch, layer), dataset, self.config.segment, self.device)
+            yield from gather(lambda batch: self.model.vectors(batch, layer), *where)
 
 
 class TrainedModel(LoadedModel):
     """The trained model of a run folder, or of one of its earlier parts; raises SertkError when there is none."""
 
-    def __init__(self, run_dir, device, part=None):
+    def __init__(self, run_dir: PathLike, device: torch.device, part: str | None = None):
         self.run_dir, self.part, self.folder = Path(run_dir), part, part_folder(run_dir, part)
         self.own_feats = own_feats(run_dir)
         path = best_checkpoint(self.folder)
         super().__init__(read_checkpoint(path), path, device)
 
-    def crossfit(self, number):
+    def crossfit(self, number: int) -> "TrainedModel":
         """The model that the same part trained without a part of the training split."""
         return TrainedModel(self.run_dir, self.device, f"{self.part}/crossfit{number}")
 
 
-def load_pretrained(run_dir, asr, device):
+def load_pretrained(run_dir: PathLike, asr: Asr, device: torch.device) -> TrainedModel:
     """The TrainedModel of a run's recogniser, as an earlier part that extracts the layer."""
     pretrained = TrainedModel(kept_pretrained(run_dir, asr), device)
     pretrained.config = dataclasses.replace(pretrained.config, extract=pretrained.model.layers[asr.layer - 1])

@@ -1,6 +1,7 @@
 """Posteriors of frames: what decoding writes of them, what scoring makes of it, and their picture."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from decoded_experiments import CLASSES, make_experiment
 from small_experiments import decode_run, status_of_training, train_run
 
 from sertk.bin import plot
+from sertk.core.errors import SertkError
 from sertk.inference.timeline import read_timeline
 from sertk.kaldi.archives import MatrixWriter, open_matrices
 from sertk.kaldi.datadir import read_table, write_data_dir, write_table
@@ -111,6 +113,13 @@ def decoded_run(tmp_path):
     (decoded / "text").write_text("u1 sad sad\nu2\n")
     (decoded / "predictions.tsv").write_text("utterance\tspeaker\treference\tpredicted\tangry\tsad\n")
     return tmp_path / "data", tmp_path / "run"
+
+
+def test_timelines_are_of_features_that_have_frames(decoded_run, monkeypatch):
+    data, run_dir = decoded_run
+    monkeypatch.setattr("sertk.inference.timeline.load_extractor", lambda *_: SimpleNamespace(shift=None))
+    with pytest.raises(SertkError, match="fbank40: one vector for an utterance, not frames of it"):
+        read_timeline(run_dir, data, "u1")
 
 
 def test_timelines_have_seconds_and_the_blank_last(decoded_run, tmp_path):
