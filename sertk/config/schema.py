@@ -131,7 +131,7 @@ class Asr:
     unfreeze: tuple[int, ...] = ()  # recurrent layers that learn along
     # Which recogniser it is, and, in the loop, its own config and number of tokens: recipes fill these in
     network: str | None = None  # the beginning of its checkpoint's SHA-256
-    source: dict[str, Any] | None = None
+    source: dict | None = None
     tokens: int | None = None
 
     def __post_init__(self):

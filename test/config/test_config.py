@@ -191,3 +191,14 @@ def test_steps_that_do_not_fit_together_are_named(tmp_path, old, new, message):
     with pytest.raises(SertkError) as error:
         load_parts(path)
     assert message in str(error.value)
+
+
+def test_a_config_holds_that_of_the_recogniser_in_its_loop():
+    own = {"model": {"name": "deepspeech", "gru_units": 7}, "features": ["spectrogram161"], "task": "asr"}
+    own["training"] = {"select": "valid_loss"}
+    asr = {"layer": 2, "in_loop": True, "network": "0123", "source": own, "tokens": 29}
+    data = {"model": {"name": "mean_pool"}, "features": ["asr"], "asr": asr}
+    config = parse_parts(data, "x.yaml")["train"]
+    assert config.asr.pretrained.model.gru_units == 7 and config.computed_type("asr:2") == "spectrogram161"
+    with pytest.raises(SertkError, match="x.yaml: asr.source is 3, expected a mapping or null"):
+        parse_parts({**data, "asr": {**asr, "source": 3}}, "x.yaml")
