@@ -1,14 +1,18 @@
 """Is one system better than another? Both decoded under the same protocol."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.evaluation.intervals import FEW_SPEAKERS, paired_bootstrap, z_test
 from sertk.evaluation.metrics import scores
 from sertk.evaluation.results import speaker_confusions
-from sertk.evaluation.runs import read_runs
+from sertk.evaluation.runs import DecodedRun, read_runs
 from sertk.experiments.card import read_experiment_card
 
 
-def compare(better, worse, draws=2000, seed=0):
+def compare(better: PathLike, worse: PathLike, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
     """Tests whether experiment folder `better` beats `worse` on the folds both have; all values in 0..1.
 
     `bootstrap` is `paired_bootstrap` by speaker, the seeds' predictions pooled; `z_test` compares the
@@ -45,7 +49,7 @@ def compare(better, worse, draws=2000, seed=0):
         "descriptive": len(confusions[0]) < FEW_SPEAKERS,
         "draws": draws,
         "metrics": {"better": points[0], "worse": points[1]},
-        "bootstrap": paired_bootstrap(*confusions, draws, seed),
+        "bootstrap": paired_bootstrap(confusions[0], confusions[1], draws, seed),
         "z_test": {"z": z, "p": p},
     }
 
@@ -59,7 +63,7 @@ def _check_complete(experiment, runs):
                 raise SertkError(f"{experiment}: seed {seed} lacks fold {fold}; stages 3 and 4 make it")
 
 
-def _test_utterances(runs):
+def _test_utterances(runs: Sequence[DecodedRun]) -> set[tuple[int, str, str, int]]:
     """{(fold, utterance, speaker, reference class)} of all runs."""
     return {
         (run.fold, utterance, speaker, int(reference))

@@ -1,13 +1,16 @@
 """The card of a result on another corpus than a system was trained on."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 
 OF_TRAINING = ("model", "test_labels", "numbers", "classes", "normalisation", "imbalance", "selection", "features")
 PROTOCOL = "cross-corpus"
 
 
-def cross_card(card, paths):
+def cross_card(card: dict[str, Any], paths: Sequence[PathLike]) -> dict[str, Any]:
     """The card of a result on another corpus, of the experiment's `card` and those of its runs (`paths`).
 
     Raises SertkError unless all runs were decoded with the same labels and map.

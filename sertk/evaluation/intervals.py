@@ -1,6 +1,7 @@
 """How sure a figure is: bootstrap intervals by speaker, and tests between two systems."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ FEW_SPEAKERS = 10  # below this an interval over speakers only describes them
 LEVEL = 0.95
 
 
-def resample_speakers(confusions, draws, seed):
+def resample_speakers(confusions: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Confusion matrices (draws, classes, classes), each summed over as many speakers drawn with replacement.
 
     `confusions` (speakers, classes, classes) holds one matrix per speaker. The same seed and number of
@@ -23,7 +24,7 @@ def resample_speakers(confusions, draws, seed):
     return (times_drawn @ confusions.reshape(speakers, -1)).reshape(draws, classes, classes)
 
 
-def speaker_intervals(confusions, draws=2000, seed=0):
+def speaker_intervals(confusions: np.ndarray, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
     """95 % percentile bootstrap intervals by speaker of all metrics (Efron & Tibshirani 1993, chapter 13).
 
     `confusions` (speakers, classes, classes) holds one matrix per speaker. The result maps each metric to
@@ -42,13 +43,13 @@ def speaker_intervals(confusions, draws=2000, seed=0):
     return facts | {name: percentile_interval(values) if speakers > 1 else None for name, values in drawn.items()}
 
 
-def percentile_interval(values):
+def percentile_interval(values: np.ndarray) -> list[float]:
     """[low, high]: the middle 95 % of `values` (draws,)."""
     tail = (1 - LEVEL) / 2
     return [float(bound) for bound in np.quantile(values, [tail, 1 - tail])]
 
 
-def z_test(better, better_count, worse, worse_count):
+def z_test(better: float, better_count: int, worse: float, worse_count: int) -> tuple[float, float]:
     """One-tailed z-test that the proportion `better` of `better_count` exceeds `worse` of `worse_count`.
 
     Returns (z, p) with the pooled variance; p is the chance of a z this large if both were equal.
@@ -62,7 +63,9 @@ def z_test(better, better_count, worse, worse_count):
     return z, 0.5 * math.erfc(z / math.sqrt(2))
 
 
-def paired_bootstrap(better, worse, draws=2000, seed=0):
+def paired_bootstrap(
+    better: np.ndarray, worse: np.ndarray, draws: int = 2000, seed: int = 0
+) -> dict[str, dict[str, Any]]:
     """Paired bootstrap by speaker of the difference `better` - `worse`, both (speakers, classes, classes).
 
     The result maps each metric to a dict of `difference`, `interval` (95 %) and one-tailed `p`: the share

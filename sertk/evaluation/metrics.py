@@ -7,19 +7,21 @@ from sertk.core.errors import SertkError
 METRICS = ("uar", "accuracy", "macro_f1", "weighted_f1")
 
 
-def confusion_matrix(reference, predicted, classes):
+def confusion_matrix(reference: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
     """Counts (classes, classes) of class indices `reference` and `predicted`, both (utterances,)."""
     return grouped_confusions(reference, predicted, np.zeros(len(reference), dtype=int), classes, 1)[0]
 
 
-def grouped_confusions(reference, predicted, groups, classes, group_count):
+def grouped_confusions(
+    reference: np.ndarray, predicted: np.ndarray, groups: np.ndarray, classes: int, group_count: int
+) -> np.ndarray:
     """One matrix per group, as a speaker, (group_count, classes, classes), of indices (utterances,)."""
     cells = (np.asarray(groups) * classes + np.asarray(reference)) * classes + np.asarray(predicted)
     counts = np.bincount(cells, minlength=group_count * classes * classes)
     return counts.reshape(group_count, classes, classes)
 
 
-def class_metrics(confusion):
+def class_metrics(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Recall, precision, F1 and support, each (..., classes), of matrices (..., classes, classes).
 
     A ratio with nothing below the line (a class absent from the reference, or never predicted) is 0,
@@ -36,7 +38,7 @@ def class_metrics(confusion):
     }
 
 
-def scores(confusion):
+def scores(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Accuracy, UAR, macro-F1 and weighted-F1, each (...) in 0..1, of matrices (..., classes, classes).
 
     UAR is the mean recall of the classes in the reference; macro-F1 the mean F1 of the classes in the

@@ -1,6 +1,9 @@
 """The utterances that systems got wrong and were most certain of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from sertk.evaluation.runs import DecodedRun
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,10 @@ class Mistake:
     decoded: int  # runs that had it in their test split
 
 
-def confident_mistakes(runs, classes, most):
+def confident_mistakes(runs: Sequence[DecodedRun], classes: Sequence[str], most: int) -> list[Mistake]:
     """At most `most` `Mistake`s of decoded runs, an utterance once, by falling posterior and then by name."""
-    decoded, wrong, found = {}, {}, {}
+    decoded, wrong = {}, {}
+    found: dict[str, tuple[str, str, str, float, float]] = {}  # the fields of its Mistake up to `of_reference`
     for run in runs:
         own = run.predictions
         rows = zip(own.utterances, own.speakers, own.reference, own.predicted, own.posteriors, strict=True)
@@ -30,7 +34,7 @@ def confident_mistakes(runs, classes, most):
             wrong[utterance] = wrong.get(utterance, 0) + 1
             best = found.get(utterance)
             if best is None or posteriors[predicted] > best[3]:
-                values = float(posteriors[predicted]), float(posteriors[reference])
-                found[utterance] = speaker, classes[reference], classes[predicted], *values
+                names = speaker, classes[int(reference)], classes[int(predicted)]
+                found[utterance] = *names, float(posteriors[predicted]), float(posteriors[reference])
     mistakes = [Mistake(name, *facts, wrong[name], decoded[name]) for name, facts in found.items()]
     return sorted(mistakes, key=lambda each: (-each.posterior, each.utterance))[:most]

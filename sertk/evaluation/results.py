@@ -2,12 +2,14 @@
 
 import os
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sertk.core.errors import SertkError
-from sertk.core.files import read_json
+from sertk.core.files import PathLike, read_json
 from sertk.evaluation.cross import cross_card
 from sertk.evaluation.intervals import speaker_intervals
 from sertk.evaluation.metrics import (
@@ -17,7 +19,7 @@ from sertk.evaluation.metrics import (
     grouped_confusions,
     scores,
 )
-from sertk.evaluation.runs import read_runs, undecoded_runs
+from sertk.evaluation.runs import DecodedRun, read_runs, undecoded_runs
 from sertk.experiments.card import read_experiment_card
 from sertk.experiments.layout import DECODED, read_config
 
@@ -26,7 +28,7 @@ COLLAPSED = 0.95  # share of the predictions in one class that no working system
 REPORTED = ("experiment", "card", "folds", "repeats", "mean_sd", "intervals", "folds_scored", "warnings")
 
 
-def score(experiment, draws=2000, seed=0, decoded=DECODED):
+def score(experiment: PathLike, draws: int = 2000, seed: int = 0, decoded: str = DECODED) -> dict[str, Any]:
     """The results of a decoded experiment folder as a dict for results.json; all metrics in 0..1.
 
     The top-level metrics and `confusion` pool all folds and seeds. A repeat is one seed with its folds
@@ -61,11 +63,11 @@ def score(experiment, draws=2000, seed=0, decoded=DECODED):
     }
 
 
-def is_scored(experiment):
+def is_scored(experiment: PathLike) -> bool:
     return (Path(experiment) / "results.json").is_file()
 
 
-def read_results(experiment):
+def read_results(experiment: PathLike) -> dict[str, Any]:
     """The results.json of an experiment folder; raises SertkError where it has to be made (again)."""
     path = Path(experiment) / "results.json"
     if not is_scored(experiment):
@@ -77,16 +79,16 @@ def read_results(experiment):
     return results
 
 
-def is_random(card):
+def is_random(card: dict[str, Any]) -> bool:
     """Whether the folds are random splits: repeats of one experiment, not the parts of a whole."""
     return card.get("rule") == "random"
 
 
-def run_confusion(run, classes):
+def run_confusion(run: DecodedRun, classes: int) -> np.ndarray:
     return confusion_matrix(run.predictions.reference, run.predictions.predicted, classes)
 
 
-def speaker_confusions(runs, classes):
+def speaker_confusions(runs: Sequence[DecodedRun], classes: int) -> np.ndarray:
     """One confusion matrix per speaker (speakers, classes, classes) over all `runs`, speakers sorted."""
     names = [name for run in runs for name in run.predictions.speakers]
     speakers, groups = np.unique(names, return_inverse=True)
@@ -95,7 +97,7 @@ def speaker_confusions(runs, classes):
     return grouped_confusions(reference, predicted, groups, classes, len(speakers))
 
 
-def protocol_folds(card):
+def protocol_folds(card: dict[str, Any]) -> list[int] | None:
     """The numbers of the card's `folds` (a count, or a list of mappings with `fold`), else None."""
     folds = card.get("folds")
     if isinstance(folds, int):
@@ -149,7 +151,7 @@ def _repeats(card, runs, confusions):
 
 def _mean_sd(rows):
     """Mean and sample standard deviation (None for a single row) of each metric over dicts of metrics."""
-    result = {"count": len(rows)}
+    result: dict[str, Any] = {"count": len(rows)}
     for name in METRICS:
         values = [row[name] for row in rows]
         sd = statistics.stdev(values) if len(values) > 1 else None
@@ -162,7 +164,7 @@ def _per_class(confusion, labels):
     support = by_class.pop("support")
     rows = []
     for number, label in enumerate(labels):
-        row = {name: float(values[number]) for name, values in by_class.items()}
+        row: dict[str, float | None] = {name: float(values[number]) for name, values in by_class.items()}
         if not support[number]:
             row["recall"] = None
         rows.append({"label": label, "utterances": int(support[number]), **row})

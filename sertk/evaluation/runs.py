@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.experiments.layout import DECODED, part_folders, predictions_path, read_config, read_epochs, run_folders
 from sertk.kaldi.datadir import read_table
 
@@ -36,13 +38,13 @@ class DecodedRun:
     seed: int
     path: Path
     predictions: Predictions
-    epochs: list[dict]  # of metrics.jsonl, by epoch; empty for systems that are fitted at once
+    epochs: list[dict[str, Any]]  # of metrics.jsonl, by epoch; empty for systems that are fitted at once
     best_epoch: int | None
     seconds: float | None  # of training, as metrics.jsonl tells
     empty_paths: int | None  # utterances without any label, of systems that emit sequences of them
 
 
-def read_runs(experiment, classes, decoded=DECODED):
+def read_runs(experiment: PathLike, classes: list[str], decoded: str = DECODED) -> list[DecodedRun]:
     """All runs of an experiment that have a folder `decoded`, by fold and seed.
 
     Raises SertkError if there is none or one is broken.
@@ -65,13 +67,13 @@ def read_runs(experiment, classes, decoded=DECODED):
     return runs
 
 
-def undecoded_runs(experiment, decoded=DECODED):
+def undecoded_runs(experiment: PathLike, decoded: str = DECODED) -> list[tuple[int, int]]:
     """The (fold, seed) of every run without predictions: its training was cut off, or goes on elsewhere."""
     folders = run_folders(experiment)
     return [(fold, seed) for fold, seed, folder in folders if not predictions_path(folder, decoded).is_file()]
 
 
-def read_predictions(path, classes):
+def read_predictions(path: PathLike, classes: list[str]) -> Predictions:
     """The `Predictions` of a predictions.tsv; raises SertkError with file and line for whatever is wrong."""
     index = {name: number for number, name in enumerate(classes)}
     speakers, reference, predicted, posteriors = {}, [], [], []
