@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from sertk.core.files import read_yaml, write_text
+from sertk.core.files import PathLike, read_yaml, write_text
 from sertk.experiments.layout import read_epochs
 from sertk.experiments.pretrained import decoded_parts
 from sertk.reports.blocks import Heading, Listing, Table
@@ -10,7 +10,7 @@ from sertk.reports.formatting import percent
 from sertk.reports.markdown import markdown
 
 
-def write_asr_page(exp_dir):
+def write_asr_page(exp_dir: PathLike) -> None:
     """Writes EXP_DIR/RESULTS.md: what was trained on what, and the error rates of all that was decoded."""
     exp_dir = Path(exp_dir)
     card, config = read_yaml(exp_dir / "card.yaml"), read_yaml(exp_dir / "config.yaml")

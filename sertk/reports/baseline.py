@@ -1,11 +1,13 @@
 """What each system of a table gains over the table's baseline."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.evaluation.comparison import compare
 from sertk.reports.formatting import NOTHING, difference, p_value
+from sertk.reports.scored import Scored
 
 HEADER = ["UAR - baseline [95 %]", "p (z-test)"]
 LEGEND = (
@@ -21,7 +23,7 @@ class Baseline:
 
     name: str
 
-    def candidates(self, group):
+    def candidates(self, group: Sequence[Scored]) -> list[Scored]:
         """The experiments of `group` it may mean: of the first way of naming that fits any."""
         folder = Path(self.name).resolve()
         ways = (
@@ -39,8 +41,10 @@ class Differences:
     `descriptive` tells whether a cell had too few speakers for more than a description.
     """
 
-    def __init__(self, group, against):
-        self.baseline, self.notes, self.descriptive = None, [], False
+    def __init__(self, group: Sequence[Scored], against: Baseline):
+        self.baseline: Scored | None = None
+        self.notes: list[str] = []
+        self.descriptive: bool = False
         candidates = against.candidates(group)
         if len(candidates) == 1:
             self.baseline = candidates[0]
@@ -50,7 +54,7 @@ class Differences:
         else:
             self.notes.append(f"none, as {against.name} is not among these systems.")
 
-    def cells(self, experiment):
+    def cells(self, experiment: Scored) -> list[str]:
         """Difference of UAR with its interval, and p; `-` with a note where the two cannot be compared."""
         if self.baseline is None:
             return [NOTHING, NOTHING]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from matplotlib.figure import Figure
 
 
@@ -25,13 +27,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Listing:
-    items: list[str]
+    items: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Table:
-    header: list
-    rows: list[list]
+    header: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
     left: int = 1  # columns that are aligned left; the others right
 
 
@@ -76,9 +78,14 @@ class Folded:
     """Blocks that show when their title is clicked."""
 
     title: str
-    blocks: list
+    blocks: list[Block]
 
 
-def listed(heading, items):
+Cell = str | int | Sound
+Block = Heading | Text | Listing | Table | Picture | Code | Drawing | Image | Folded
+
+
+def listed(heading: str, items: Iterable[str]) -> list[Block]:
     """A list under its heading, and nothing where there are no items."""
-    return [Text(f"{heading}:"), Listing(list(items))] if items else []
+    items = list(items)
+    return [Text(f"{heading}:"), Listing(items)] if items else []

@@ -1,14 +1,16 @@
 """The page of a test whether one system is better than another: what sertk-score --compare prints."""
 
+from typing import Any
+
 from sertk.evaluation.metrics import METRICS
-from sertk.reports.blocks import Listing, Table, Text
+from sertk.reports.blocks import Block, Listing, Table, Text
 from sertk.reports.formatting import NAMES, difference, p_value, percent
 
 HEADER = ["%", "A", "B", "A - B [95 %]", "p (A not better)"]
 FEW_SPEAKERS_NOTE = "* fewer than ten speakers: interval and p describe these speakers and no others."
 
 
-def comparison_page(comparison):
+def comparison_page(comparison: dict[str, Any]) -> list[Block]:
     """The page of `comparison.compare`'s result."""
     rows = []
     for name in METRICS:

@@ -1,9 +1,12 @@
 """Results on other corpora than a system was trained on: who was tested where."""
 
+from collections.abc import Sequence
+
 from sertk.evaluation.results import is_scored, read_results
-from sertk.reports.blocks import Heading, Table, Text
+from sertk.reports.blocks import Block, Heading, Table, Text
 from sertk.reports.formatting import NOTHING, percent
 from sertk.reports.markdown import Marked
+from sertk.reports.scored import Scored
 
 LEGEND = Marked(
     "UAR %, all runs pooled, and its standard deviation over runs, by the corpus and label set that is tested. "
@@ -12,10 +15,10 @@ LEGEND = Marked(
 )
 
 
-def cross_section(experiments):
+def cross_section(experiments: Sequence[Scored]) -> list[Block]:
     """The blocks of a table of UAR: a row for each system, a column for each corpus tested.
 
-    `experiments` are as report's; those with no scored result on another corpus are left out.
+    Those of `experiments` with no scored result on another corpus are left out.
     """
     rows, columns = [], {}
     for experiment in experiments:

@@ -1,20 +1,23 @@
 """Levels of emotional dimensions, each a task of its own, side by side: the table of papers on them."""
 
-from sertk.reports.blocks import Heading, Table, Text
+from collections.abc import Sequence
+
+from sertk.reports.blocks import Block, Heading, Table, Text
 from sertk.reports.formatting import NOTHING
+from sertk.reports.published import PublishedFigure
+from sertk.reports.scored import Scored
 
 DIMENSIONS = {"activation3": "activation", "dominance3": "dominance", "valence3": "valence"}
 HEADER = ["system", *DIMENSIONS.values(), "mean"]
 LEGEND = "Weighted F1 in %, all folds and seeds pooled; the mean where all three are there."
 
 
-def dimensions_section(experiments, published):
+def dimensions_section(experiments: Sequence[Scored], published: Sequence[PublishedFigure]) -> list[Block]:
     """A table per corpus and subset: weighted F1 on DIMENSIONS, and their mean.
 
-    `experiments` are `Scored`, `published` are `PublishedFigure`s. Systems of one name are one row; published ones
-    follow under their source. Nothing without such experiments.
+    Systems of one name are one row; published ones follow under their source. Nothing without such experiments.
     """
-    blocks = []
+    blocks: list[Block] = []
     corpora = dict.fromkeys(_corpus(each.card) for each in experiments if each.card["label_set"] in DIMENSIONS)
     for corpus, subset in corpora:
         rows = {}

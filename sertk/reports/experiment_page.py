@@ -1,11 +1,15 @@
 """The page of one experiment, its RESULTS.md."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from sertk.core.files import PathLike
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_random
 from sertk.experiments.card import CARD_KEYS
 from sertk.experiments.layout import DECODED, part_folders, run_folders
 from sertk.kaldi.datadir import read_lines
-from sertk.reports.blocks import Code, Heading, Listing, Picture, Table, Text
+from sertk.reports.blocks import Block, Code, Heading, Listing, Picture, Table, Text
 from sertk.reports.formatting import (
     FEW_SPEAKERS_NOTE,
     NAMES,
@@ -24,10 +28,10 @@ from sertk.reports.formatting import (
 from sertk.reports.markdown import Marked
 
 
-def experiment_page(results, commands=(), curves=False):
+def experiment_page(results: dict[str, Any], commands: Sequence[str] = (), curves: bool = False) -> list[Block]:
     """The page of one experiment; `commands` are the command lines that made it."""
     identity = results["experiment"]
-    page = [Heading(f"{system_name(identity)}: {task_name(identity)}", 1)]
+    page: list[Block] = [Heading(f"{system_name(identity)}: {task_name(identity)}", 1)]
     page += [Text(Marked("**Warning:** {}.").format(warning)) for warning in results["warnings"]]
     page += [Heading("Result"), *_metrics_section(results)]
     page += [Heading("Protocol card"), *card_section(results["card"], results["labels"])]
@@ -41,7 +45,7 @@ def experiment_page(results, commands=(), curves=False):
     return page
 
 
-def read_commands(experiment, decoded=DECODED):
+def read_commands(experiment: PathLike, decoded: str = DECODED) -> list[str]:
     """The lines of every run's command.txt, of its training and of its decoding, by fold and seed, each once."""
     lines = {}
     for _, _, folder in run_folders(experiment):
@@ -52,18 +56,18 @@ def read_commands(experiment, decoded=DECODED):
     return list(lines)
 
 
-def card_section(card, labels):
+def card_section(card: dict[str, Any], labels: list[str]) -> list[Block]:
     """A protocol card as a list, its counts per class and its folds as tables below."""
     folds = card.get("folds")
-    has_fold_table = isinstance(folds, list) and bool(folds) and all(isinstance(fold, dict) for fold in folds)
+    fold_rows = folds if isinstance(folds, list) and all(isinstance(fold, dict) for fold in folds) else []
     apart = [key for key, value in card.items() if key.endswith("counts") and _are_counts(value)]
-    apart += ["folds"] * has_fold_table
+    apart += ["folds"] * bool(fold_rows)
     keys = [*CARD_KEYS, *(key for key in card if key not in CARD_KEYS)]
-    blocks = [Listing([Marked("{}: {}").format(words(key), plain(card[key])) for key in keys if key not in apart])]
-    blocks += [_counts_table(key, card[key], labels) for key in apart if key != "folds"]
-    if has_fold_table:
-        columns = [key for key in dict.fromkeys(key for fold in folds for key in fold) if key != "sha256"]
-        rows = [[_shortened(fold.get(column)) for column in columns] for fold in folds]
+    facts = [Marked("{}: {}").format(words(key), plain(card[key])) for key in keys if key not in apart]
+    blocks: list[Block] = [Listing(facts), *(_counts_table(key, card[key], labels) for key in apart if key != "folds")]
+    if fold_rows:
+        columns = [key for key in dict.fromkeys(key for fold in fold_rows for key in fold) if key != "sha256"]
+        rows = [[_shortened(fold.get(column)) for column in columns] for fold in fold_rows]
         blocks.append(Table([words(column) for column in columns], rows, left=len(columns)))
     return blocks
 

@@ -1,12 +1,17 @@
 """Figures of scored experiments: what sertk-plot and the pages draw of them."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
 
 from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.evaluation.results import read_results
-from sertk.evaluation.runs import read_runs
+from sertk.evaluation.runs import DecodedRun, read_runs
 from sertk.experiments.layout import read_config
 from sertk.reports.formatting import NAMES, extent, system_name, task_name
 from sertk.reports.plots.confusion import confusion_figure
@@ -15,7 +20,7 @@ from sertk.reports.plots.recall import class_recalls, recall_figure
 from sertk.reports.plots.sweep import sweep_figure, swept_number
 
 
-def page_figures(results, runs, curves):
+def page_figures(results: dict[str, Any], runs: Sequence[DecodedRun], curves: bool) -> dict[str, Figure]:
     """{name: figure} of what the page of one experiment shows, with learning curves where `curves` says so."""
     figures = {"confusion": draw_confusion(results), "recall": _draw_recall(results, runs)}
     if curves:
@@ -23,19 +28,19 @@ def page_figures(results, runs, curves):
     return figures
 
 
-def draw_confusion(results):
+def draw_confusion(results: dict[str, Any]) -> Figure:
     """The confusion matrix of results.json's content as a figure."""
     reached = f"UAR {100 * results['uar']:.1f} %, accuracy {100 * results['accuracy']:.1f} %"
     return confusion_figure(results["confusion"], results["labels"], f"{_title(results)}\n{reached}")
 
 
-def draw_curves(experiment):
+def draw_curves(experiment: PathLike) -> Figure:
     """The learning curves of a scored experiment folder as a figure."""
     results = read_results(experiment)
     return curves_figure(read_runs(experiment, results["labels"]), _title(results))
 
 
-def draw_recalls(experiments):
+def draw_recalls(experiments: Sequence[PathLike]) -> Figure:
     """The recall of each class for scored experiment folders, side by side in one figure.
 
     Raises SertkError unless task and classes are the same.
@@ -52,7 +57,7 @@ def draw_recalls(experiments):
     return recall_figure(recalls, first["labels"], _task(first))
 
 
-def draw_sweep(experiments, key, metric):
+def draw_sweep(experiments: Sequence[PathLike], key: str, metric: str) -> Figure:
     """A metric and the recall of each class for scored experiment folders, by the number each has at `key`.
 
     `key` is a path in config.yaml such as `steps.NAME.model.x`. What else the configs differ in is warned of.

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -16,7 +17,7 @@ HERE = Path(__file__).parent
 MARKDOWN = MarkdownIt("zero").enable(["emphasis", "escape"])  # all the markup that a text may have
 
 
-def html_page(title, blocks):
+def html_page(title: str, blocks: Sequence[kinds.Block]) -> str:
     """The page as HTML; whatever is text in the blocks is text in it."""
     style = (HERE / "page.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()

@@ -1,8 +1,9 @@
 """Pages as Markdown. A text shows as it is, whatever its characters; only one that is Marked has markup."""
 
 import re
+from collections.abc import Iterable, Sequence
 
-from sertk.reports.blocks import Code, Heading, Listing, Picture, Table, Text
+from sertk.reports.blocks import Block, Code, Heading, Listing, Picture, Table, Text
 
 MARKUP = re.compile(  # what would begin markup anywhere in a line; what could only end it is left as it is
     r"""
@@ -37,20 +38,20 @@ START = re.compile(  # what would begin something else than a paragraph; a list'
 class Marked(str):
     """A text with Markdown's **strong** and *emphasis*; what is put into it shows as it is unless it is Marked too."""
 
-    def format(self, *values):
-        return Marked(str.format(self, *map(inline, values)))
+    def format(self, *values: object, **named: object) -> "Marked":
+        return Marked(str.format(self, *map(inline, values), **{name: inline(value) for name, value in named.items()}))
 
-    def join(self, texts):
+    def join(self, texts: Iterable[str]) -> "Marked":
         return Marked(str.join(self, map(inline, texts)))
 
 
-def inline(text):
+def inline(text: object) -> str:
     """A text, or anything that has one, as a line of Markdown inside another."""
     line = " ".join(str(text).split())
     return line if isinstance(text, Marked) else MARKUP.sub(_escaped, line)
 
 
-def markdown(blocks):
+def markdown(blocks: Sequence[Block]) -> str:
     """The page as Markdown."""
     return "\n".join(_MARKDOWN[type(block)](block) for block in blocks)
 

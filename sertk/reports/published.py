@@ -1,11 +1,13 @@
 """Figures that papers printed, as data: a recipe's conf/published.yaml."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 from sertk.core.typed import build, require
+
+Task = tuple[str, str | None, str, str]  # corpus, subset, label set and protocol
 
 
 @dataclass(frozen=True)
@@ -34,23 +36,23 @@ class PublishedFigure:
         require(self.model or not self.features, "features", "none without a model")
 
     @property
-    def task(self):
+    def task(self) -> "Task":
         """Corpus, subset, label set and protocol: what figures must share to stand in one table."""
         return self.corpus, self.subset, self.label_set, self.protocol
 
-    def matches(self, card):
+    def matches(self, card: dict[str, Any]) -> bool:
         """Whether the figure is that of an experiment with this protocol card."""
         if self.model is None or self.model != card.get("model") or self.task != card_task(card):
             return False
         return not self.features or list(self.features) == card.get("features")
 
 
-def card_task(card):
+def card_task(card: dict[str, Any]) -> Task:
     """The `PublishedFigure.task` of an experiment's protocol card."""
     return card["corpus"], card.get("subset"), card["label_set"], card["protocol"]
 
 
-def read_published(path):
+def read_published(path: PathLike) -> list[PublishedFigure]:
     """The `PublishedFigure`s of a YAML list of tables, in order; what a table says beside its `rows` holds for each.
 
     Raises SertkError with the file and the row for anything unknown, missing, of a wrong type or impossible,

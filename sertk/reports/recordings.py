@@ -1,11 +1,14 @@
 """Recordings of utterances, small enough for a page."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
+from sertk.evaluation.runs import DecodedRun
 from sertk.experiments.experiment import Experiment
 from sertk.features.audio import read_data_dir, resample
 from sertk.kaldi.datadir import read_text
@@ -18,11 +21,11 @@ MOST_BYTES = 12_000_000  # of all recordings of a page
 class Recordings:
     """Reads recordings from the data folder that is named, else from the one that was decoded."""
 
-    def __init__(self, data=None):
+    def __init__(self, data: PathLike | None = None):
         self.data = data
         self.left = MOST_BYTES
 
-    def read(self, runs, utterances):
+    def read(self, runs: Sequence[DecodedRun], utterances: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:
         """({utterance: FLAC}, notes): what is there, mono at 16 kHz, and a line for whatever is not."""
         try:
             data = Path(self.data) if self.data else _trusted(Experiment.of(runs[0].path).inputs.data)
@@ -49,7 +52,7 @@ class Recordings:
         return kept, notes + [f"{missing} of the utterances are not in {data}."] * (missing > 0)
 
 
-def flac(samples, rate):
+def flac(samples: np.ndarray, rate: int) -> bytes:
     """The first seconds of mono samples (samples,) in [-1, 1] at `rate` Hz as the bytes of a FLAC file."""
     import soundfile
 

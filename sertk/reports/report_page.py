@@ -1,11 +1,10 @@
 """The page of a report: several experiments' results, beside published figures and against a baseline."""
 
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 
-from sertk.evaluation.results import is_random, read_results
+from sertk.evaluation.results import is_random
 from sertk.reports import baseline
-from sertk.reports.blocks import Heading, Listing, Table, Text, listed
+from sertk.reports.blocks import Block, Heading, Listing, Table, Text, listed
 from sertk.reports.cross import cross_section
 from sertk.reports.dimensions import dimensions_section
 from sertk.reports.formatting import (
@@ -18,11 +17,11 @@ from sertk.reports.formatting import (
     mean_sd,
     plain,
     seconds,
-    system_name,
     task_name,
 )
 from sertk.reports.markdown import Marked
-from sertk.reports.published import card_task
+from sertk.reports.published import PublishedFigure, Task, card_task
+from sertk.reports.scored import Scored
 
 HEADER = [
     "system",
@@ -52,36 +51,21 @@ LEGEND = (
 )
 
 
-@dataclass(frozen=True)
-class Scored:
-    """A scored experiment: its folder and its results.json."""
+def report_page(
+    experiments: Sequence[Scored],
+    title: str = "Results",
+    published: Sequence[PublishedFigure] = (),
+    against: baseline.Baseline | None = None,
+) -> list[Block]:
+    """The page of scored experiments: a section per corpus, label set and protocol, in their order.
 
-    folder: Path
-    results: dict
-
-    @classmethod
-    def read(cls, folder):
-        return cls(Path(folder), read_results(folder))
-
-    @property
-    def card(self):
-        return self.results["card"]
-
-    @property
-    def name(self):
-        return system_name(self.results["experiment"])
-
-
-def report_page(experiments, title="Results", published=(), against=None):
-    """The page of `Scored` experiments: a section per corpus, label set and protocol, in their order.
-
-    `published` are `PublishedFigure`s, shown beside the experiments they match, and by themselves where they match
-    none; they order the rows. `against` is the `Baseline` that every other experiment is compared with.
+    `published` are shown beside the experiments they match, and by themselves where they match none; they order the
+    rows. `against` is what every other experiment is compared with.
     """
-    groups = {}
+    groups: dict[Task, list[Scored]] = {}
     for experiment in experiments:
         groups.setdefault(card_task(experiment.card), []).append(experiment)
-    page = [Heading(title, 1)]
+    page: list[Block] = [Heading(title, 1)]
     for task, group in groups.items():
         page += _section(group, [figure for figure in published if figure.task == task], against)
     page += dimensions_section(experiments, published)

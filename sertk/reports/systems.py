@@ -1,5 +1,6 @@
 """What a report in HTML shows of each system: its page and figures, its speakers, its mistakes to hear."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,12 +10,14 @@ from sertk.evaluation.metrics import class_metrics, scores
 from sertk.evaluation.mistakes import confident_mistakes
 from sertk.evaluation.results import speaker_confusions
 from sertk.evaluation.runs import read_runs
-from sertk.reports.blocks import Drawing, Folded, Heading, Image, Picture, Sound, Table, Text
+from sertk.reports.blocks import Block, Drawing, Folded, Heading, Image, Picture, Sound, Table, Text
 from sertk.reports.experiment_page import experiment_page, read_commands
 from sertk.reports.figures import draw_recalls, page_figures
 from sertk.reports.formatting import NOTHING, percent, task_name
 from sertk.reports.plots.recall import HATCHES
 from sertk.reports.published import card_task
+from sertk.reports.recordings import Recordings
+from sertk.reports.scored import Scored
 
 LARGEST_PICTURE = 1_000_000  # bytes
 MISTAKES = (
@@ -23,16 +26,16 @@ MISTAKES = (
 )
 
 
-def system_sections(experiments, mistakes, recordings):
-    """Blocks for `Scored` experiments, those of a task together, each system's folded.
+def system_sections(experiments: Sequence[Scored], mistakes: int, recordings: Recordings) -> list[Block]:
+    """Blocks for scored experiments, those of a task together, each system's folded.
 
-    `mistakes` is how many utterances are listed of each, and `recordings` the `Recordings` to hear them.
+    `mistakes` is how many utterances are listed of each, to be heard where `recordings` has them.
     """
     groups = {}
     for experiment in experiments:
         task = (*card_task(experiment.card), *experiment.results["labels"])
         groups.setdefault(task, []).append(experiment)
-    blocks = []
+    blocks: list[Block] = []
     for group in groups.values():
         blocks.append(Heading(f"Systems: {task_name(group[0].results['experiment'])}"))
         if 1 < len(group) <= len(HATCHES):

@@ -1,8 +1,9 @@
 """Writes an experiment's results beside its folds."""
 
 from pathlib import Path
+from typing import Any
 
-from sertk.core.files import write_json, write_text
+from sertk.core.files import PathLike, write_json, write_text
 from sertk.evaluation.results import score
 from sertk.evaluation.runs import read_runs
 from sertk.experiments.layout import DECODED
@@ -14,7 +15,7 @@ from sertk.reports.plots.pictures import save_figure
 FORMATS = (".png", ".svg")
 
 
-def write_results(experiment, draws=2000, seed=0, decoded=DECODED):
+def write_results(experiment: PathLike, draws: int = 2000, seed: int = 0, decoded: str = DECODED) -> dict[str, Any]:
     """Scores an experiment folder and writes its results.json, RESULTS.md and pictures.
 
     These are confusion, recall and, for systems with epochs, curves, each as .png and .svg. Returns the

@@ -82,6 +82,7 @@ def test_markup_of_our_own_stands_beside_what_users_wrote():
     text = Marked("; ").join([Marked("**no** for {}").format("*x*"), "<y>"])
     assert text == r"**no** for \*x*; \<y>"
     assert render(Text(text)) == "<p><strong>no</strong> for *x*; &lt;y&gt;</p>\n"
+    assert Marked("**{name}**, {}").format("<y>", name="*x*") == r"**\*x***, \<y>"
     card = {"a_b": [True, False], "c": "*d*", "e": None}
     assert plain(card) == r"a b yes, **no**, c \*d*, e not stated"
 

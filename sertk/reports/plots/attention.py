@@ -3,11 +3,12 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from sertk.inference.attention import AttentionMaps
 from sertk.reports.plots.pictures import SMALL, decibels, plain_texts, set_title
 
 
 @plain_texts
-def attention_figure(maps, frame_seconds, bin_hertz):
+def attention_figure(maps: AttentionMaps, frame_seconds: float, bin_hertz: float) -> Figure:
     """AttentionMaps as three panels: the spectrogram, and the top-down and bottom-up map laid over it.
 
     `frame_seconds` is the time between frames, `bin_hertz` the distance of bins.

@@ -1,16 +1,18 @@
 """Learning curves."""
 
 import statistics
+from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from sertk.core.errors import SertkError
+from sertk.evaluation.runs import DecodedRun
 from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, plain_texts, set_title, shades
 
 
 @plain_texts
-def curves_figure(runs, title):
+def curves_figure(runs: Sequence[DecodedRun], title: str) -> Figure:
     """Loss and validation UAR by epoch of the runs that have epochs: a line per fold, or per seed of a fold.
 
     Where a fold has several seeds, its line is the mean of those that reached an epoch, as long as these are

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from sertk.core.errors import SertkError
-from sertk.core.files import write_text
+from sertk.core.files import PathLike, write_text
 from sertk.kaldi.archives import open_matrices
 
 NAMED = 5  # utterances that a message names
@@ -30,7 +31,7 @@ class Point:
     vector: np.ndarray  # (dims,)
 
 
-def read_points(archives, labels=None):
+def read_points(archives: Mapping[str, str], labels: Mapping[str, str] | None = None) -> Iterator[Point]:
     """Yields a `Point` for every row of every utterance of archives {name: rspecifier}, in their order.
 
     An utterance is a matrix (rows, dims), or a vector (dims,) as a single row. `labels` {utterance: label}
@@ -70,7 +71,7 @@ def _some(utterances):
     return " ".join(utterances[:NAMED]) + (" ..." if len(utterances) > NAMED else "")
 
 
-def draw_points(points, count, seed=0):
+def draw_points(points: Iterable[Point], count: int, seed: int = 0) -> list[Point]:
     """At most `count` of an iterable of points, each with the same chance, in their order.
 
     They are drawn while they are read (reservoir sampling, Vitter's algorithm R), so that no more are kept.
@@ -87,7 +88,7 @@ def draw_points(points, count, seed=0):
     return [point for _, point in sorted(kept, key=lambda numbered: numbered[0])]
 
 
-def embed(vectors, perplexity=30.0, seed=0):
+def embed(vectors: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
     """The t-SNE coordinates (points, 2) of vectors (points, dims), from a principal component start.
 
     More than 50 dims are reduced to their first 50 principal components (van der Maaten and Hinton 2008).
@@ -109,7 +110,7 @@ def embed(vectors, perplexity=30.0, seed=0):
     return coordinates
 
 
-def write_embedding(path, points, coordinates):
+def write_embedding(path: PathLike, points: Sequence[Point], coordinates: np.ndarray) -> None:
     """Writes points and their coordinates (points, 2) as a table with a header."""
     lines = ["archive\tutterance\trow\tlabel\tx\ty\n"]
     for point, (x, y) in zip(points, coordinates):

@@ -6,6 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import matplotlib
+from matplotlib.figure import Figure
 
 from sertk.reports.plots.pictures import METADATA, STABLE_IDS
 
@@ -13,7 +14,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
-def inline_svg(figure, title):
+def inline_svg(figure: Figure, title: str) -> str:
     """A figure as an <svg> element whose texts stay texts, in the page's font.
 
     It has no styles, which a page's policy may forbid, but attributes; its ids are its own on the page.

@@ -2,14 +2,15 @@
 
 from matplotlib.figure import Figure
 
+from sertk.inference.neurons import Heard
 from sertk.reports.plots.pictures import draw_wave, plain_texts, set_title
 
 
 @plain_texts
-def neuron_figure(heard, unit, correlation, frames):
+def neuron_figure(heard: Heard, unit: int, correlation: float, frames: int) -> Figure:
     """Activation of a unit, from 1, waveform and loudness, one below the other over seconds.
 
-    `heard` is an inference.neurons.Heard, `correlation` the unit's with the loudness over so many `frames`.
+    `correlation` is the unit's with the loudness over so many `frames`.
     """
     figure = Figure(figsize=(9, 6), layout="constrained")
     activation, wave, loudness = figure.subplots(3, 1, sharex=True)

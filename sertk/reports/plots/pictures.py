@@ -1,14 +1,18 @@
 """What all pictures share: looks that can be told apart without colour, and their files."""
 
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
 
 from sertk.core.errors import UsageError
-from sertk.core.files import write_aside
+from sertk.core.files import PathLike, write_aside
 
 # No program versions or dates: the same results give the same bytes.
 METADATA = {
@@ -26,46 +30,46 @@ SMALL = 8  # points, the font of legends
 plain_texts = matplotlib.rc_context({"text.parse_math": False})
 
 
-def shades(count):
+def shades(count: int) -> list[tuple[float, float, float, float]]:
     """`count` colours from dark to light, so that they differ in grey too."""
     return [matplotlib.colormaps["viridis"](0.9 * number / max(1, count - 1)) for number in range(count)]
 
 
-def fitted(text, width, font_size):
+def fitted(text: str, width: float, font_size: float) -> str:
     """The text with its lines broken so that each fits into `width` inches at `font_size` points."""
     columns = int(72 * width / (0.62 * font_size))
     return "\n".join(textwrap.fill(line, columns) for line in text.splitlines())
 
 
-def set_title(figure, title):
+def set_title(figure: Figure, title: str) -> None:
     figure.suptitle(fitted(title, figure.get_figwidth(), 10), fontsize=10)
 
 
-def class_ticks(axis, labels):
+def class_ticks(axis: Axis, labels: Sequence[str]) -> None:
     """Class names along a horizontal axis, slanted so that long ones do not meet."""
     axis.set_ticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
 
 
-def draw_wave(axes, samples, rate):
+def draw_wave(axes: Axes, samples: np.ndarray, rate: int) -> None:
     """A waveform (samples,) at `rate` Hz over seconds."""
     axes.plot(np.arange(len(samples)) / rate, samples, color="0.3", linewidth=0.4)
     axes.set_ylabel("amplitude")
 
 
-def decibels(magnitudes, floor=70.0):
+def decibels(magnitudes: np.ndarray, floor: float = 70.0) -> np.ndarray:
     """Magnitudes in dB of the largest one, none below `-floor`."""
     levels = 20 * np.log10(np.maximum(magnitudes, 1e-10))
     return np.maximum(levels - levels.max(), -floor)
 
 
-def check_pictures(paths):
+def check_pictures(paths: Sequence[PathLike]) -> None:
     """Raises UsageError for a file name that is of no known picture format."""
     for path in paths:
         if Path(path).suffix.lower() not in METADATA:
             raise UsageError(f"{path}: a picture is written as {', '.join(METADATA)}")
 
 
-def save_figure(figure, paths):
+def save_figure(figure: Figure, paths: Sequence[PathLike]) -> None:
     """Writes a figure to each of `paths`, in the format its suffix says, all with the same layout."""
     check_pictures(paths)
     figure.draw_without_rendering()

@@ -1,5 +1,6 @@
 """Recall of each class, of one system or of several side by side."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from matplotlib.legend_handler import HandlerTuple
 
 from sertk.evaluation.metrics import class_metrics, scores
 from sertk.evaluation.results import run_confusion
+from sertk.evaluation.runs import DecodedRun
 from sertk.reports.plots.pictures import DASHES, SMALL, class_ticks, fitted, plain_texts, set_title
 
 HATCHES = ["", "////", "....", "xxxx", "----", "\\\\\\\\", "oo", "++++", "||||"]
@@ -23,7 +25,7 @@ class Recalls:
     uar: float
 
 
-def class_recalls(name, runs, classes):
+def class_recalls(name: str, runs: Sequence[DecodedRun], classes: int) -> Recalls:
     """The `Recalls` of a system by its decoded runs, with `classes` classes."""
     confusions = np.array([run_confusion(run, classes) for run in runs])
     pooled = confusions.sum(0)
@@ -40,8 +42,8 @@ def _recall(confusion):
 
 
 @plain_texts
-def recall_figure(systems, labels, title):
-    """Bars of per-class recall for a list of `Recalls`, with standard deviations, and a line for each UAR."""
+def recall_figure(systems: Sequence[Recalls], labels: list[str], title: str) -> Figure:
+    """Bars of per-class recall of each system, with standard deviations, and a line for each UAR."""
     width = 0.8 / len(systems)
     inches = max(6.0, 1.4 + len(labels) * (0.3 + 0.13 * len(systems)))
     figure = Figure(figsize=(inches, 4.2 + 0.2 * len(systems)), layout="constrained")

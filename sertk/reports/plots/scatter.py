@@ -1,17 +1,20 @@
 """Points in the plane, told apart by marker and shade."""
 
 import math
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.core.errors import SertkError
+from sertk.reports.plots.embedding import Point
 from sertk.reports.plots.pictures import MARKERS, SMALL, plain_texts, shades
 
 MOST_GROUPS = 3 * len(MARKERS)
 
 
-def group_points(points, by):
+def group_points(points: Sequence[Point], by: Literal["label", "row"]) -> dict[str, np.ndarray]:
     """{group: indices of its points}, by `label` (sorted) or by `row` (`row 1` first).
 
     Raises SertkError for more groups than a picture can tell apart.
@@ -28,13 +31,12 @@ def group_points(points, by):
 
 
 @plain_texts
-def scatter_figure(coordinates, panels, groups):
+def scatter_figure(coordinates: np.ndarray, panels: Sequence[str], groups: Mapping[str, np.ndarray]) -> Figure:
     """One panel per archive, all on the same axes and with one legend, as they were embedded together.
 
     `coordinates` (points, 2); `panels` (points,) are the names of the points' archives, in the order of the
     panels; `groups` {name: indices of points} get a marker and a shade each.
     """
-    panels = np.asarray(panels)
     names = list(dict.fromkeys(panels))
     columns = min(3, len(names))
     rows = math.ceil(len(names) / columns)
@@ -45,7 +47,7 @@ def scatter_figure(coordinates, panels, groups):
     cells = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     looks = list(zip(groups, shades(len(groups))))
     for axes, name in zip(cells, names):
-        shown = panels == name
+        shown = np.asarray(panels) == name
         for number, (group, shade) in enumerate(looks):
             own = groups[group][shown[groups[group]]]
             axes.scatter(*coordinates[own].T, **_look(number, shade))

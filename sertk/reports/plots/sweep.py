@@ -1,17 +1,20 @@
 """How results change with a number of the config."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, plain_texts, set_title, shades
 
 WIDE = 8  # numbers that span more than this factor are on a logarithmic axis, beside which 0 has its place
 
 
-def swept_number(config, key, path):
+def swept_number(config: dict[str, Any], key: str, path: PathLike) -> float:
     """The number, or that of a list of one, at a dotted `key` of a config; `path` is named in errors.
 
     Raises SertkError where the config lacks the key or has something else there.
@@ -29,7 +32,9 @@ def swept_number(config, key, path):
 
 
 @plain_texts
-def sweep_figure(numbers, lines, key, title):
+def sweep_figure(
+    numbers: Sequence[float], lines: Sequence[tuple[str, Sequence[float | None]]], key: str, title: str
+) -> Figure:
     """Lines over ascending `numbers`, the values of `key`.
 
     `lines` are pairs of a name and scores (numbers,) in 0..1, None where there is no score: a metric, which

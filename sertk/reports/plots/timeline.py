@@ -6,17 +6,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.features.spectrogram import Spectrogram
+from sertk.inference.timeline import Timeline
 from sertk.reports.plots.pictures import DASHES, SMALL, decibels, draw_wave, plain_texts, set_title, shades
 
 
-def analyser(rate):
+def analyser(rate: int) -> Spectrogram:
     """The Spectrogram that is drawn: 25 ms windows each 10 ms, up to 8 kHz."""
     points = 2 ** math.ceil(math.log2(0.025 * rate))
     return Spectrogram(float(rate), frame_length=25.0, fft_size=points, bins=round(min(8000, rate / 2) * points / rate))
 
 
 @plain_texts
-def timeline_figure(timeline):
+def timeline_figure(timeline: Timeline) -> Figure:
     """Waveform, spectrogram and posteriors of a Timeline, one below the other over seconds."""
     figure = Figure(figsize=(9, 7), layout="constrained")
     wave, picture, curves = figure.subplots(3, 1, sharex=True, height_ratios=(1, 2, 2))
