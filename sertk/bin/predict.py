@@ -2,6 +2,9 @@
 
 import os
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
@@ -9,10 +12,13 @@ from sertk.bin._options import add_device_options, add_model_options, choose_dev
 from sertk.core.command import make_parser, progress, run_command
 from sertk.core.errors import SertkError, UsageError
 
+if TYPE_CHECKING:
+    from sertk.predicting.recognizer import Recognizer
+
 FORMATS = ("table", "tsv", "json", "ark")
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-predict",
         "Recognises the emotion of recordings, of any format, rate and number of channels that libsndfile reads.\n\n"
@@ -68,7 +74,7 @@ def build_parser():
     return parser
 
 
-def check_options(args):
+def check_options(args: Namespace) -> None:
     if (args.format == "ark") != bool(args.out):
         raise UsageError("--format ark and --out WSPECIFIER go together; other formats go to standard output")
     if bool(args.recordings) == (args.mic or args.card):
@@ -77,7 +83,7 @@ def check_options(args):
         raise UsageError("--channel counts from 0")
 
 
-def execute(args):
+def execute(args: Namespace) -> int:
     check_options(args)
     recognizer = load(args)
     if args.card:
@@ -88,18 +94,19 @@ def execute(args):
     if args.mic:
         from sertk.predicting.mic import listen_to_microphone
 
-        return listen_to_microphone(recognizer)
+        listen_to_microphone(recognizer)
+        return 0
     return predict(recognizer, args)
 
 
-def load(args):
+def load(args: Namespace) -> "Recognizer":
     from sertk.predicting.load import load_recognizer
 
     options = named_specifiers(args.feats_config, "--feats_config")
     return load_recognizer(args.model, choose_device(args), fold=args.fold, seed=args.seed, feats_config=options)
 
 
-def predict(recognizer, args):
+def predict(recognizer: "Recognizer", args: Namespace) -> int:
     """Recognises what the arguments name; 1 if any of it could not be used."""
     from sertk.predicting.output import shown
     from sertk.predicting.sources import find_recordings, find_speakers
@@ -151,10 +158,11 @@ def draw(args, path, result):
     from sertk.reports.plots.pictures import save_figure
     from sertk.reports.plots.prediction import prediction_figure
 
-    save_figure(prediction_figure(path, overview_of(path, args.channel), result), [picture_path(args.plot, path)])
+    figure = prediction_figure(path, overview_of(path, args.channel), result.classes, result.times, result.rows)
+    save_figure(figure, [picture_path(args.plot, path)])
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

@@ -1,15 +1,21 @@
 """From waveforms to posteriors: the extractors and all trained parts of a system."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from sertk.batches.means import utterance_rows
 from sertk.batches.streams import Dataset, Stream, make_sampler
+from sertk.config.schema import Segment
 from sertk.core.errors import SertkError
+from sertk.core.files import PathLike
 from sertk.features.audio import resample
+from sertk.features.extractor import Extractor
 from sertk.features.registry import make_extractor
+from sertk.inference.trained import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -29,18 +35,19 @@ class Chain:
     options are not known.
     """
 
-    def __init__(self, parts, where):
+    def __init__(self, parts: dict[str, LoadedModel], where: PathLike):
         self.parts = needed_parts(parts)
-        *self.earlier, self.final = self.parts.values()
-        self.classes = self.final.classes
-        made = {model.config.extract for model in self.earlier}
-        self.extractors, self.channel = {}, None
+        *earlier, self.final = self.parts.values()
+        self.earlier = {model.config.extract: model for model in earlier if model.config.extract}
+        self.classes: list[str] = self.final.classes
+        self.extractors: dict[str, Extractor] = {}
+        self.channel: int | None = None
         for name, model in self.parts.items():
             check_needs(model, where)
-            for feature_type in sorted({*model.config.taken} - made):
+            for feature_type in sorted({*model.config.taken} - self.earlier.keys()):
                 self.add_extractor(feature_type, model.feature_options.get(feature_type), f"{where}: {name}")
 
-    def add_extractor(self, feature_type, options, where):
+    def add_extractor(self, feature_type: str, options: Mapping[str, Any] | None, where: str) -> None:
         if options is None:
             raise SertkError(
                 f"{where}: nothing says how its {feature_type} features were made; describe them with "
@@ -51,11 +58,11 @@ class Chain:
         self.extractors[feature_type] = make_extractor(own, f"{where}: {feature_type}")
 
     @property
-    def pools_speakers(self):
+    def pools_speakers(self) -> bool:
         return any(model.needs_speakers() for model in self.parts.values())
 
     @property
-    def slides(self):
+    def slides(self) -> bool:
         """Whether windows of a recording of any length are the same without knowing the rest of it."""
         config = self.final.config
         scopes = {transform.scope for transform in config.normalise}
@@ -67,7 +74,7 @@ class Chain:
             and None not in contexts
         )
 
-    def piece(self, samples, rate, start=0.0, speaker=None):
+    def piece(self, samples: np.ndarray, rate: int, start: float = 0.0, speaker: str | None = None) -> Piece:
         """The Piece of samples (samples,) at `rate` Hz; raises SertkError for one without a frame."""
         features = {}
         for feature_type, extractor in self.extractors.items():
@@ -76,7 +83,7 @@ class Chain:
             features[feature_type] = extractor(wave)
         return Piece(features, start, len(samples) / rate, speaker)
 
-    def windows(self, pieces):
+    def windows(self, pieces: Sequence[Piece]) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each of `pieces` the times (windows, 2), start and end in seconds, and posteriors (windows, classes)."""
         dataset = self.normalised(pieces)
         final = self.final
@@ -89,21 +96,23 @@ class Chain:
         )
         return [(times, own.numpy()) for times, own in zip(self.times(dataset, pieces), rows)]
 
-    def normalised(self, pieces):
+    def normalised(self, pieces: Sequence[Piece]) -> Dataset:
         """What the last part sees of `pieces`."""
         names, speakers = [str(place) for place in range(len(pieces))], [piece.speaker for piece in pieces]
         matrices = {name: [piece.features[name] for piece in pieces] for name in self.extractors}
-        for model in self.parts.values():
+
+        def seen_by(model):
             streams = {name: Stream(matrices[name]) for name in model.config.features}
             conditions = model.config.conditions
             conditions = torch.from_numpy(np.concatenate(matrices[conditions])) if conditions else None
-            dataset = model.normalise(Dataset(names, streams, {}, conditions=conditions), speakers)
-            if model is not self.final:
-                rows = model.vectors(dataset, model.config.extract)
-                matrices[model.config.extract] = [matrix.numpy().astype(np.float32) for matrix in rows]
-        return dataset
+            return model.normalise(Dataset(names, streams, {}, conditions=conditions), speakers)
 
-    def times(self, dataset, pieces):
+        for feature_type, model in self.earlier.items():
+            rows = model.vectors(seen_by(model), feature_type)
+            matrices[feature_type] = [matrix.numpy().astype(np.float32) for matrix in rows]
+        return seen_by(self.final)
+
+    def times(self, dataset: Dataset, pieces: Sequence[Piece]) -> list[np.ndarray]:
         """Start and end in seconds of each window of each piece: a list of (windows, 2)."""
         segment, feature_type = self.final.config.segment, self.final.config.features[0]
         extractor = self.extractors.get(feature_type)
@@ -115,26 +124,29 @@ class Chain:
         windows = make_sampler(dataset, segment, "decode_hop").all_windows()
         items, places = windows.numpy().T
         starts, ends = np.array([(piece.start, piece.seconds) for piece in pieces]).T
-        times = window_times(places, segment, extractor).clip(0, ends[items, None]) + starts[items, None]
+        rate = extractor.sample_frequency
+        times = window_times(places, segment, extractor.shift / rate, extractor.shortest / rate)
+        times = times.clip(0, ends[items, None]) + starts[items, None]
         return np.split(times, np.cumsum(np.bincount(items, minlength=len(pieces)))[:-1])
 
 
-def window_counts(dataset, segment):
+def window_counts(dataset: Dataset, segment: Segment | None) -> list[int]:
     if segment is None:
         return [1] * len(dataset.utterances)
     items = make_sampler(dataset, segment, "decode_hop").all_windows()[:, 0]
     return items.bincount(minlength=len(dataset.utterances)).tolist()
 
 
-def window_times(places, segment, extractor):
-    """Start and end in seconds (windows, 2) of the windows at frames `places` (windows,), not cut at any edge."""
+def window_times(places: np.ndarray, segment: Segment, shift: float, length: float) -> np.ndarray:
+    """Start and end in seconds (windows, 2) of the windows at frames `places` (windows,), not cut at any edge.
+
+    Frames are `shift` seconds apart, and each is `length` seconds long.
+    """
     first = places - (0 if segment.pad == "zero" else segment.frames // 2)
-    rate = extractor.sample_frequency
-    shift, length = extractor.shift / rate, extractor.shortest / rate
     return np.stack([first * shift, (first + segment.frames - 1) * shift + length], 1)
 
 
-def needed_parts(parts):
+def needed_parts(parts: dict[str, LoadedModel]) -> dict[str, LoadedModel]:
     """Those of {name: model} on whose features the last one depends, in order."""
     kept, wanted = [], set()
     for place, (name, model) in enumerate(reversed(parts.items())):
@@ -144,7 +156,7 @@ def needed_parts(parts):
     return {name: parts[name] for name in reversed(kept)}
 
 
-def check_needs(model, where):
+def check_needs(model: LoadedModel, where: PathLike) -> None:
     if model.model.needs_labels:
         raise SertkError(
             f"{where}: {model.config.model.name} is told the labels of what it recognises (condition oracle)"
@@ -156,7 +168,7 @@ def check_needs(model, where):
         )
 
 
-def check_length(samples, extractor):
+def check_length(samples: int, extractor: Extractor) -> None:
     if samples < extractor.shortest:
         rate = extractor.sample_frequency
         raise SertkError(

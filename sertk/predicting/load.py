@@ -1,21 +1,31 @@
 """Systems that can recognise, from where they are: packed models, run folders, experiment folders."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from sertk.core.device import find_device
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml
+from sertk.core.files import PathLike, read_yaml
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_scored, read_results
 from sertk.experiments.layout import CARD, experiment_of, find_run, part_folder, read_config
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
-from sertk.inference.trained import TrainedModel, load_pretrained
+from sertk.inference.trained import LoadedModel, TrainedModel, load_pretrained
 from sertk.predicting.chain import Chain
 from sertk.predicting.package import read_package
 from sertk.predicting.recognizer import Recognizer
 
 
-def load_recognizer(path, device="auto", fold=None, seed=None, feats_config=None):
+def load_recognizer(
+    path: PathLike,
+    device: str | torch.device = "auto",
+    fold: int | None = None,
+    seed: int | None = None,
+    feats_config: Mapping[str, str] | None = None,
+) -> Recognizer:
     """The Recognizer of a packed model, a run folder (EXP/fold1/seed1), or an experiment folder with `fold` and `seed`.
 
     `device` is auto (a GPU if there is one), cpu, cuda or cuda:N. `feats_config` is {feature type: YAML file or shipped
@@ -24,7 +34,13 @@ def load_recognizer(path, device="auto", fold=None, seed=None, feats_config=None
     return Recognizer(*load_system(path, find_device(device), fold, seed, feats_config), path)
 
 
-def load_system(path, device, fold=None, seed=None, feats_config=None):
+def load_system(
+    path: PathLike,
+    device: torch.device,
+    fold: int | None = None,
+    seed: int | None = None,
+    feats_config: Mapping[str, str] | None = None,
+) -> tuple[dict[str, LoadedModel], dict[str, Any]]:
     """({part name: LoadedModel}, card) of what `load_recognizer` takes."""
     if Path(path).is_dir():
         run_dir = find_run(path, fold, seed)
@@ -42,11 +58,11 @@ def load_system(path, device, fold=None, seed=None, feats_config=None):
     return Chain(parts, path).parts, card
 
 
-def load_run(run_dir, device):
+def load_run(run_dir: PathLike, device: torch.device) -> dict[str, LoadedModel]:
     """{part name: TrainedModel} of a run, each after those whose features it takes; the last one is `model`."""
     names = sorted(folder.name for folder in (Path(run_dir) / "steps").glob("*") if (folder / "checkpoints").is_dir())
     makers = {read_config(part_folder(run_dir, name))["extract"]: name for name in names}
-    models = {}
+    models: dict[str | None, LoadedModel] = {}
 
     def load(name=None):
         model = TrainedModel(run_dir, device, name)
@@ -57,11 +73,11 @@ def load_run(run_dir, device):
 
     load()
     reused = [model.config.asr for model in models.values() if model.config.asr and not model.config.asr.in_loop]
-    pretrained = {"asr": load_pretrained(run_dir, reused[0], device)} if reused else {}
+    pretrained: dict[str, LoadedModel] = {"asr": load_pretrained(run_dir, reused[0], device)} if reused else {}
     return pretrained | {f"steps/{name}" if name else "model": model for name, model in models.items()}
 
 
-def run_card(run_dir):
+def run_card(run_dir: PathLike) -> dict[str, Any]:
     """The experiment's card with the run's fold and seed, and the scores where the experiment has some."""
     config, experiment = read_config(run_dir), experiment_of(run_dir)
     run = config.get("run", {})

@@ -3,17 +3,22 @@
 import queue
 import sys
 import time
+from collections.abc import Sequence
+from typing import TextIO
 
 import numpy as np
 
 from sertk.core.errors import SertkError
+from sertk.predicting.recognizer import Recognizer
 
 PERIOD = 0.5  # seconds between two lines
 WINDOW = 3.0  # seconds that a model without windows of its own listens to
 BAR = 20  # characters
 
 
-def listen_to_microphone(recognizer, device=None, out=sys.stdout):
+def listen_to_microphone(
+    recognizer: Recognizer, device: int | str | None = None, out: TextIO | None = sys.stdout
+) -> None:
     """Prints bars of the posteriors until Ctrl-C; raises SertkError without the package or a microphone."""
     sounddevice = load_sounddevice()
     heard = queue.Queue()
@@ -48,13 +53,13 @@ def listen_to_microphone(recognizer, device=None, out=sys.stdout):
 
 def load_sounddevice():
     try:
-        import sounddevice
+        import sounddevice  # pyright: ignore[reportMissingImports] - of the extra mic, which need not be there
     except (ImportError, OSError) as error:  # OSError: the package without PortAudio
         raise SertkError(f"--mic needs sounddevice ({error}): pip install 'sertk[mic]'") from error
     return sounddevice
 
 
-def bars(classes, row, seconds):
+def bars(classes: Sequence[str], row: np.ndarray, seconds: float) -> str:
     """One line: a bar for each class, the best one marked, and how long computing took."""
     best = int(np.argmax(row))
     shown = (

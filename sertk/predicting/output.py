@@ -4,13 +4,17 @@ import contextlib
 import json
 import os
 import re
+from collections.abc import Iterable, Sequence
+from typing import TextIO
 
 from tqdm import tqdm
 
+from sertk.core.files import PathLike
 from sertk.kaldi.archives import MatrixWriter
+from sertk.predicting.recognizer import Result
 
 
-def shown(path):
+def shown(path: PathLike) -> str:
     """A path as text that any terminal and file can hold, on one line."""
     text = os.fsencode(path).decode("utf-8", "backslashreplace")
     return re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match[0]):02x}", text)
@@ -19,7 +23,7 @@ def shown(path):
 class Lines:
     """Writes one line for each recording or, with `segments`, for each of its windows; subclasses have `line`."""
 
-    def __init__(self, classes, paths, segments, out):
+    def __init__(self, classes: Sequence[str], paths: Iterable[PathLike], segments: bool, out: TextIO):
         self.classes, self.segments, self.out = classes, segments, out
         self.width = max([len("file"), *(len(shown(path)) for path in paths)])
         self.widths = [max(6, len(name)) for name in classes]
@@ -32,11 +36,15 @@ class Lines:
     def __exit__(self, *exception):
         """Nothing is left to do."""
 
-    def print(self, line):
+    def line(self, path: str, times: Sequence[str], label: str, values: Sequence[str]) -> str:
+        """A line of the columns, with the `times` of a window if there are `segments`."""
+        raise NotImplementedError
+
+    def print(self, line: str) -> None:
         tqdm.write(line, file=self.out)
         self.out.flush()
 
-    def write(self, path, result):
+    def write(self, path: PathLike, result: Result) -> None:
         if not self.segments:
             posteriors = result.posteriors
             self.print(
@@ -53,7 +61,7 @@ class Lines:
 class Table(Lines):
     """Columns for people."""
 
-    def line(self, path, times, label, values):
+    def line(self, path: str, times: Sequence[str], label: str, values: Sequence[str]) -> str:
         times = [f"{time:>9}" for time in times] if self.segments else []
         columns = [f"{value:>{width}}" for value, width in zip(values, self.widths)]
         return "  ".join([f"{path:{self.width}}", *times, f"{label:{self.label_width}}", *columns])
@@ -62,7 +70,7 @@ class Table(Lines):
 class Tsv(Lines):
     """Columns between tabs."""
 
-    def line(self, path, times, label, values):
+    def line(self, path: str, times: Sequence[str], label: str, values: Sequence[str]) -> str:
         return "\t".join([path, *(times if self.segments else ()), label, *values])
 
 
@@ -72,7 +80,7 @@ class Json(Lines):
     def __enter__(self):
         return self
 
-    def write(self, path, result):
+    def write(self, path: PathLike, result: Result) -> None:
         line = {
             "file": shown(path),
             "seconds": round(result.seconds, 4),
@@ -87,7 +95,7 @@ class Json(Lines):
 class Archive:
     """A vector (classes,) for each recording or, with `segments`, a matrix (windows, classes); keys have no spaces."""
 
-    def __init__(self, wspecifier, segments):
+    def __init__(self, wspecifier: str, segments: bool):
         self.segments, self.writer, self.files = segments, MatrixWriter(wspecifier), contextlib.ExitStack()
 
     def __enter__(self):
@@ -97,6 +105,6 @@ class Archive:
     def __exit__(self, *exception):
         return self.files.__exit__(*exception)
 
-    def write(self, path, result):
+    def write(self, path: PathLike, result: Result) -> None:
         rows = result.rows if self.segments else result.rows.mean(0)
         self.writer.write(re.sub(r"\s", "_", shown(path)), rows.astype("float32"))

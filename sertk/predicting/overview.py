@@ -1,37 +1,27 @@
 """What pictures show of a recording of any length."""
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from sertk.core.files import PathLike
 from sertk.features.audio import open_recording
 from sertk.features.kaldi import Fbank
 from sertk.predicting.live import Framer, Resampler
+from sertk.reports.plots.prediction import Overview
 
 COLUMNS = 1500  # of a picture, at most
 RATE = 16000  # Hz
 BLOCK = 10.0  # seconds that are held at a time
 
 
-@dataclass(frozen=True)
-class Overview:
-    """Lowest and highest sample (columns, 2) and mean log mel energies (columns, bins), both over `seconds`."""
-
-    seconds: float
-    envelope: np.ndarray
-    log_mel: np.ndarray
-
-
-def overview_of(path, channel=None):
+def overview_of(path: PathLike, channel: int | None = None) -> Overview:
     """The Overview of an audio file, in memory that does not grow with its length."""
     with open_recording(path, channel) as recording:
         resampler, framer = Resampler(recording.rate, RATE), Framer(Fbank(float(RATE)))
-        envelope, log_mel = (
-            Columns(recording.seconds * recording.rate),
-            Columns(recording.seconds * RATE / framer.extractor.shift),
-        )
+        envelope = Columns(recording.seconds * recording.rate, 1)
+        log_mel = Columns(recording.seconds * RATE / framer.shift, framer.extractor.dims)
         heard = 0
         for block in recording.blocks(BLOCK):
             heard += len(block)
@@ -44,36 +34,37 @@ def overview_of(path, channel=None):
 class Columns:
     """Lowest, highest and mean values of rows (rows, dims) that come in pieces, in at most COLUMNS columns."""
 
-    def __init__(self, expected):
+    def __init__(self, expected: float, dims: int):
         self.size = max(1, int(np.ceil(expected / COLUMNS)))  # rows of a column
-        self.rows, self.low, self.high, self.sums, self.counts = 0, None, None, None, np.zeros(0)
+        self.rows, self.counts = 0, np.zeros(0)
+        self.low, self.high, self.sums = np.zeros((3, 0, dims))
 
-    def add(self, rows):
+    def add(self, rows: np.ndarray) -> None:
         if not len(rows):
             return
         places = (self.rows + np.arange(len(rows))) // self.size
         first, self.rows = places[0], self.rows + len(rows)
-        columns, dims = places[-1] + 1, rows.shape[1]
+        columns = places[-1] + 1
         starts = np.flatnonzero(np.diff(places, prepend=first - 1))
-        self.low = widened(self.low, columns, dims, np.inf)
-        self.high = widened(self.high, columns, dims, -np.inf)
-        self.sums = widened(self.sums, columns, dims, 0.0)
-        self.counts = np.concatenate([self.counts, np.zeros(columns - len(self.counts))])
+        self.low = widened(self.low, columns, np.inf)
+        self.high = widened(self.high, columns, -np.inf)
+        self.sums = widened(self.sums, columns, 0.0)
+        self.counts = widened(self.counts, columns, 0.0)
         self.low[first:] = np.minimum(self.low[first:], np.minimum.reduceat(rows, starts))
         self.high[first:] = np.maximum(self.high[first:], np.maximum.reduceat(rows, starts))
         self.sums[first:] += np.add.reduceat(rows, starts, dtype=np.float64)
         self.counts[first:] += np.bincount(places - first)
 
-    def means(self):
+    def means(self) -> np.ndarray:
         return self.sums / self.counts[:, None]
 
 
-def widened(values, columns, dims, fill):
-    values = np.zeros((0, dims)) if values is None else values
-    return np.concatenate([values, np.full((columns - len(values), dims), fill)])
+def widened(values: np.ndarray, columns: int, fill: float) -> np.ndarray:
+    """`values` (columns, ...) with more columns, which hold `fill`."""
+    return np.concatenate([values, np.full((columns - len(values), *values.shape[1:]), fill)])
 
 
-def picture_path(folder, path):
+def picture_path(folder: PathLike, path: PathLike) -> str:
     """FOLDER/a_b_c.wav.png for a/b/c.wav, so that recordings of one name have pictures of their own."""
     parts = [part for part in Path(os.path.normpath(path)).parts if part not in ("/", "..")]
     return os.path.join(folder, "_".join(parts) + ".png")

@@ -11,6 +11,8 @@ import io
 import json
 import re
 import zipfile
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +21,7 @@ from sertk import __version__
 from sertk.batches.streams import Dataset, Stream
 from sertk.config.schema import Config, to_mapping
 from sertk.core.errors import SertkError
-from sertk.core.files import write_aside
+from sertk.core.files import PathLike, write_aside
 from sertk.core.typed import build
 from sertk.inference.trained import LoadedModel
 from sertk.models.build import build_model
@@ -31,7 +33,7 @@ LARGEST_MANIFEST = 2**24  # bytes
 LARGEST_WINDOW = 2**26  # values
 
 
-def write_package(path, parts, card):
+def write_package(path: PathLike, parts: Mapping[str, LoadedModel], card: dict[str, Any]) -> None:
     """Writes {part name: LoadedModel} and a card; the same content gives the same bytes."""
     contents = {f"{name}.pt": weights_of(model) for name, model in parts.items()}
     manifest = {
@@ -47,7 +49,7 @@ def write_package(path, parts, card):
             package.writestr(zipfile.ZipInfo(name), content)  # of 1980, not compressed
 
 
-def description_of(model):
+def description_of(model: LoadedModel) -> dict[str, Any]:
     return {
         "config": to_mapping(model.config),
         "classes": model.classes,
@@ -56,7 +58,7 @@ def description_of(model):
     }
 
 
-def weights_of(model):
+def weights_of(model: LoadedModel) -> bytes:
     content = io.BytesIO()
     # tensors in memory of their own, as those that share some would be written with all of it
     weights = {name: value.cpu().clone() for name, value in model.model.state_dict().items()}
@@ -65,7 +67,7 @@ def weights_of(model):
     return content.getvalue()
 
 
-def read_package(path, device):
+def read_package(path: PathLike, device: torch.device) -> tuple[dict[str, LoadedModel], dict[str, Any]]:
     """({part name: LoadedModel}, card) of a packed model.
 
     Raises SertkError for what is none, is damaged, of another format, holds other files, or whose parts do not fit
@@ -90,7 +92,7 @@ def read_package(path, device):
     return parts, manifest["card"]
 
 
-def check_entries(package, path):
+def check_entries(package: zipfile.ZipFile, path: PathLike) -> None:
     """Raises SertkError for entries that are compressed, which could unpack to anything, twice there, or too large."""
     names = [entry.filename for entry in package.infolist()]
     if MANIFEST not in names:
@@ -104,7 +106,7 @@ def check_entries(package, path):
         raise SertkError(f"{path}: {MANIFEST} is above {LARGEST_MANIFEST} bytes")
 
 
-def read_manifest(package, path):
+def read_manifest(package: zipfile.ZipFile, path: PathLike) -> dict[str, Any]:
     try:
         manifest = json.loads(package.read(MANIFEST))
     except (ValueError, RecursionError) as error:
@@ -129,7 +131,7 @@ def read_manifest(package, path):
     return manifest
 
 
-def load_part(where, description, content, device):
+def load_part(where: str, description: Any, content: bytes, device: torch.device) -> LoadedModel:
     """The LoadedModel of a part; raises SertkError where weights, sizes and config do not fit each other."""
     if not isinstance(description, dict) or set(description) != {
         "config",
@@ -154,7 +156,7 @@ def load_part(where, description, content, device):
     return model
 
 
-def check_description(where, description):
+def check_description(where: str, description: dict[str, Any]) -> None:
     classes, dims, options = (description[key] for key in ("classes", "dims", "feature_options"))
     if not (isinstance(classes, list) and len(set(map(str, classes))) == len(classes) >= 2):
         raise SertkError(f"{where}: classes: expected two names or more")
@@ -164,7 +166,7 @@ def check_description(where, description):
         raise SertkError(f"{where}: feature_options: expected a mapping")
 
 
-def check_sizes(checkpoint, where):
+def check_sizes(checkpoint: dict[str, Any], where: str) -> None:
     """Raises ValueError unless the weights are finite and, before memory is taken, of the config's sizes."""
     weights = checkpoint["model"]
     for name, value in weights.items():
@@ -179,7 +181,7 @@ def check_sizes(checkpoint, where):
         raise ValueError("the weights are not of the sizes that the config says")
 
 
-def try_out(model):
+def try_out(model: LoadedModel) -> None:
     """Raises ValueError, or what the model raises, unless it makes finite values of the right size of silence."""
     frames, extract = model.config.segment.frames if model.config.segment else 1, model.config.extract
     if frames * sum(model.dims.values()) > LARGEST_WINDOW:

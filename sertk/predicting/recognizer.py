@@ -4,14 +4,18 @@ import functools
 import itertools
 import os
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from sertk.core.errors import SertkError, UsageError
+from sertk.core.files import PathLike
 from sertk.features.audio import open_recording
+from sertk.inference.trained import LoadedModel
 from sertk.predicting.chain import Chain, Piece
 from sertk.predicting.live import PieceListener, SlidingListener
 
@@ -20,6 +24,9 @@ BLOCK = 10.0  # seconds of a longer one that are held at a time
 GROUP_FRAMES = {"cpu": 6_000, "cuda": 24_000}  # of recordings that are classified together, about
 AHEAD = 4  # recordings for each thread whose features may wait
 WORKERS = 8  # threads that classify, at most, as each holds a batch
+
+T = TypeVar("T")
+PathT = TypeVar("PathT", bound=PathLike)
 
 
 @dataclass(frozen=True)
@@ -41,18 +48,19 @@ class Result:
     rows: np.ndarray
 
     @property
-    def posteriors(self):
+    def posteriors(self) -> dict[str, float]:
         """{class: posterior}, the mean over the windows."""
         return dict(zip(self.classes, self.rows.mean(0).tolist()))
 
     @property
-    def label(self):
+    def label(self) -> str:
         return self.classes[int(self.rows.mean(0).argmax())]
 
     @property
-    def windows(self):
+    def windows(self) -> list[Window]:
         return [
-            Window(*times, dict(zip(self.classes, row))) for times, row in zip(self.times.tolist(), self.rows.tolist())
+            Window(start, end, dict(zip(self.classes, row)))
+            for (start, end), row in zip(self.times.tolist(), self.rows.tolist())
         ]
 
 
@@ -64,11 +72,13 @@ class Recognizer:
     seconds apart (default: `window`).
     """
 
-    def __init__(self, parts, card, where):
+    def __init__(self, parts: dict[str, LoadedModel], card: dict[str, Any], where: PathLike):
         self.chain, self.card = Chain(parts, where), card
         self.classes = self.chain.classes
 
-    def __call__(self, audio, window=None, hop=None):
+    def __call__(
+        self, audio: PathLike | tuple[np.ndarray, int], window: float | None = None, hop: float | None = None
+    ) -> Result:
         """The Result of a recording: a path, or (samples, rate) with the rate in Hz.
 
         Samples are floats in [-1, 1] or 16-bit integers, (samples,) or (samples, channels), the channels averaged.
@@ -83,7 +93,9 @@ class Recognizer:
             raise result
         return result
 
-    def listen(self, rate, window=None, hop=None):
+    def listen(
+        self, rate: int, window: float | None = None, hop: float | None = None
+    ) -> SlidingListener | PieceListener:
         """A listener for samples at `rate` Hz that come in pieces; see live.SlidingListener and live.PieceListener."""
         if self.chain.slides:
             if window or hop:
@@ -95,7 +107,14 @@ class Recognizer:
             raise UsageError(f"windows of {window:g} s, {hop:g} s apart: expected more than 0, and no gaps")
         return PieceListener(self.chain, rate, window, hop)
 
-    def recognize(self, paths, window=None, hop=None, speakers=None, channel=None):
+    def recognize(
+        self,
+        paths: Iterable[PathT],
+        window: float | None = None,
+        hop: float | None = None,
+        speakers: Mapping[PathT, str] | None = None,
+        channel: int | None = None,
+    ) -> Iterator[tuple[PathT, Result | SertkError]]:
         """An iterator over (path, Result, or the SertkError that says why there is none) of each of `paths`.
 
         They come in order; those of a model that normalises by speaker, speaker by speaker: `speakers` is
@@ -125,7 +144,7 @@ class Recognizer:
         yield functools.partial(self.of_pieces, group)
 
     @property
-    def workers(self):
+    def workers(self) -> int:
         """Threads that classify, each for itself: several that share a recurrent layer mostly wait for each other."""
         return min(torch.get_num_threads(), WORKERS) if self.chain.final.device.type == "cpu" else 1
 
@@ -212,7 +231,7 @@ class Recognizer:
         times = np.array([[piece.start, piece.start + piece.seconds] for piece in pieces])
         return Result(self.classes, seconds, times, np.array([rows.mean(0) for _, rows in windows]))
 
-    def guarded(self, function):
+    def guarded(self, function: Callable[[], T]) -> T | SertkError:
         """What `function` returns, or the SertkError that it raises."""
         try:
             return function()
@@ -222,7 +241,7 @@ class Recognizer:
             return error
 
 
-def in_order(functions, threads, ahead):
+def in_order(functions: Iterable[Callable[[], T]], threads: int, ahead: int) -> Iterator[T]:
     """Yields what `functions` return, in their order; up to `ahead` more are worked on, or wait, in `threads`."""
     every = torch.get_num_threads()
     try:
@@ -242,7 +261,7 @@ def frames_of(found):
     return max(map(len, found.features.values())) if isinstance(found, Piece) else 0
 
 
-def as_samples(samples, rate):
+def as_samples(samples: np.ndarray, rate: float) -> tuple[np.ndarray, int]:
     """Anybody's samples as float32 (samples,) in [-1, 1], and the rate; raises SertkError for what are none."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.dtype.kind not in "fi" or not samples.size:

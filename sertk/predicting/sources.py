@@ -1,6 +1,7 @@
 """Which recordings a command's arguments stand for, and whose they are."""
 
 import os
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from sertk.core.errors import SertkError
@@ -29,7 +30,7 @@ SUFFIXES = {
 }
 
 
-def find_recordings(arguments):
+def find_recordings(arguments: Iterable[str]) -> tuple[dict[str, str | None], list[SertkError]]:
     """({path: folder or None}, [error]): the files named, and those with a suffix of audio in the folders named.
 
     Folders are gone through in sorted order, links to folders in them are not followed, and hidden files are left out.
@@ -47,7 +48,7 @@ def find_recordings(arguments):
     return found, errors
 
 
-def files_below(folder, errors):
+def files_below(folder: str, errors: list[SertkError]) -> Iterator[str]:
     def note(error):
         errors.append(SertkError(f"{error.filename}: {error.strerror}"))
 
@@ -57,7 +58,7 @@ def files_below(folder, errors):
                 yield os.path.join(where, name)
 
 
-def find_speakers(paths, spk):
+def find_speakers(paths: Collection[str], spk: str | None) -> dict[str, str]:
     """{path: speaker} of `--spk`: `all` (one speaker), `folder` (one for each folder), or a table of `path speaker`.
 
     The table's speakers are the last words of its lines; raises SertkError for a path that is not in it.

@@ -40,6 +40,12 @@ def test_frames_in_pieces(feature_type):
     np.testing.assert_allclose(frames, extractor(samples), atol=1e-4)
 
 
+def test_features_of_a_whole_recording_do_not_come_in_frames():
+    pytest.importorskip("opensmile", reason="openSMILE is not installed (extra egemaps)")
+    with pytest.raises(ValueError, match="only known of a whole recording"):
+        Framer(load_extractor("egemaps"))
+
+
 def heard(recognizer, samples, rate, **windows):
     """Times and rows of a stream, and for each window how much was heard when it came, in seconds."""
     listener, times, rows, when, seconds = recognizer.listen(rate, **windows), [], [], [], 0.0

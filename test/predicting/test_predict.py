@@ -11,6 +11,9 @@ from tone_systems import CPU, RATE, tone
 
 from sertk.bin import predict
 from sertk.kaldi.archives import open_matrices
+from sertk.predicting.overview import overview_of
+from sertk.reports.plots.pictures import save_figure
+from sertk.reports.plots.prediction import prediction_figure
 
 TONE = tone(1, 0.6)
 
@@ -252,6 +255,15 @@ def test_pictures_and_wrong_calls(run_predict, systems, tmp_path):
         ended, out, err = run_predict(*arguments)
         assert (ended, out) == (status, "") and message in err and err.count("\n") == 1
     assert run_predict("--channel", "1", path)[2].splitlines()[0].endswith("there is no channel 1, it has 1 (from 0)")
+
+
+def test_a_picture_of_less_than_one_of_its_frames(tmp_path):
+    overview = overview_of(write(tmp_path / "short.wav", TONE[: RATE // 50]))
+    assert overview.log_mel.shape == (0, 40) and overview.seconds == pytest.approx(0.02)
+    np.testing.assert_allclose(overview.envelope, np.repeat(TONE[: RATE // 50, None], 2, 1), atol=1e-4)
+    figure = prediction_figure("short.wav", overview, ["a", "b"], np.array([[0, 0.02]]), np.array([[0.25, 0.75]]))
+    save_figure(figure, [tmp_path / "short.png"])
+    assert figure.get_suptitle() == "short.wav\nb 0.75" and (tmp_path / "short.png").stat().st_size
 
 
 class Microphone:

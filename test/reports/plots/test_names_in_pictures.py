@@ -13,11 +13,10 @@ from sertk.evaluation.runs import read_runs
 from sertk.inference.attention import AttentionMaps
 from sertk.inference.neurons import Heard
 from sertk.inference.timeline import Timeline
-from sertk.predicting.overview import Overview
-from sertk.predicting.recognizer import Result
 from sertk.reports import plots
 from sertk.reports.plots.inline import inline_svg
 from sertk.reports.plots.pictures import save_figure
+from sertk.reports.plots.prediction import Overview
 from sertk.reports.plots.recall import Recalls
 
 FILE = "take_$1_$2.wav"
@@ -44,7 +43,7 @@ CASES = {  # arguments, and the texts that the figure has to show
     "curves_figure": (None, [FILE, "fold 1", "fold 2"]),
     "neuron_figure": ([Heard(FILE, NOISE[:, 0], 16000, SHARES, TIMES, TIMES), 1, 0.5, 5], [FILE]),
     "prediction_figure": (
-        [FILE, Overview(0.5, NOISE[:20, :2], NOISE[:50]), Result(CLASSES, 0.5, np.array([TIMES, TIMES]).T, SHARES)],
+        [FILE, Overview(0.5, NOISE[:20, :2], NOISE[:50]), CLASSES, np.array([TIMES, TIMES]).T, SHARES],
         [FILE, *CLASSES],
     ),
     "recall_figure": (
