@@ -6,6 +6,11 @@ function of a recording. Both are imported when they are asked for, as they brin
 
 import importlib
 import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sertk.pipeline import Experiment
+    from sertk.predicting.load import load_recognizer
 
 __version__ = "0.2.0"
 __all__ = ["Experiment", "load_recognizer"]
@@ -19,7 +24,7 @@ if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
 _MODULES = {"Experiment": "sertk.pipeline", "load_recognizer": "sertk.predicting.load"}
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(_MODULES[name]), name)

@@ -8,9 +8,14 @@ results = experiment.score()
 """
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from sertk.core.device import find_device
+from sertk.core.files import PathLike
 from sertk.experiments import experiment as stored
 from sertk.experiments import layout
 from sertk.experiments import run as stored_run
@@ -21,6 +26,7 @@ from sertk.inference.inputs import read_split
 from sertk.inference.trained import TrainedModel
 from sertk.inference.vectors import extract_features
 from sertk.predicting.load import load_recognizer
+from sertk.predicting.recognizer import Recognizer
 from sertk.reports.writing import write_results
 from sertk.training.part import logging_to, train_part
 
@@ -31,7 +37,7 @@ class Run(stored_run.Run):
     """A run that can be trained and decoded; `device` is auto (a GPU if there is one), cpu, cuda or cuda:N."""
 
     @classmethod
-    def of(cls, path, fold: int | None = None, seed: int | None = None) -> "Run":
+    def of(cls, path: PathLike, fold: int | None = None, seed: int | None = None) -> "Run":
         """The run in a folder EXP/foldF/seedS, or that of an experiment's folder with a fold and a seed.
 
         They need not be given where the experiment has one run alone. Raises SertkError where it has several.
@@ -41,7 +47,7 @@ class Run(stored_run.Run):
         path = layout.find_run(path, fold, seed)
         return cls(Experiment.of(path), *layout.run_numbers(path))
 
-    def train(self, device: str = "auto") -> None:
+    def train(self, device: str | torch.device = "auto") -> None:
         """Trains all parts, each going on with what was cut off; nothing is done for what is trained already.
 
         Raises SertkError where the folder holds a training with other settings, lists or labels, and
@@ -62,7 +68,7 @@ class Run(stored_run.Run):
                 extract_features(self, part, held_out, device)
         self.finish(part)
 
-    def decode(self, split: str = "test", device: str = "auto") -> Path:
+    def decode(self, split: str = "test", device: str | torch.device = "auto") -> Path:
         """Decodes train, valid or test of the run's fold into decode_SPLIT, which it returns.
 
         Raises SertkError unless the run is trained to its end, on the lists and labels that are there now.
@@ -72,7 +78,9 @@ class Run(stored_run.Run):
         write_decoded(trained, read_split(trained, self, split), self.decoded_folder(split))
         return self.decoded_folder(split)
 
-    def decode_corpus(self, data, label_set: str, label_map, device: str = "auto") -> Path:
+    def decode_corpus(
+        self, data: PathLike, label_set: str, label_map: PathLike, device: str | torch.device = "auto"
+    ) -> Path:
         """Decodes the data folder of another corpus into decode_CORPUS_LABELS, which it returns.
 
         `label_map` is a YAML file of which of its labels count as a class. Raises SertkError as `decode` does, and
@@ -85,7 +93,7 @@ class Run(stored_run.Run):
         write_decoded(trained, seen, folder, card)
         return folder
 
-    def recognizer(self, device: str = "auto"):
+    def recognizer(self, device: str | torch.device = "auto") -> Recognizer:
         """The Recognizer of the run, for recordings; see load_recognizer."""
         return load_recognizer(self.path, device)
 
@@ -93,9 +101,19 @@ class Run(stored_run.Run):
 class Experiment(stored.Experiment):
     """An experiment that can be scored, and whose runs can be trained and decoded."""
 
-    run_class = Run
+    def run(self, fold: int, seed: int = 1) -> Run:
+        return self._trainable(super().run(fold, seed))
 
-    def score(self, decoded: str = DECODED, draws: int = 2000, seed: int = 0) -> dict:
+    def runs(self) -> Sequence[Run]:
+        return [self._trainable(run) for run in super().runs()]
+
+    def jobs(self, folds: Sequence[int] = (), repeats: int = 1, seed: int = 1) -> Sequence[Run]:
+        return [self._trainable(run) for run in super().jobs(folds, repeats, seed)]
+
+    def _trainable(self, run: stored_run.Run) -> Run:
+        return Run(self, run.fold, run.seed)
+
+    def score(self, decoded: str = DECODED, draws: int = 2000, seed: int = 0) -> dict[str, Any]:
         """Scores what is decoded, writes results.json, RESULTS.md and pictures, and returns the results.
 
         `decoded` is the folder in the runs; `draws` and `seed` are of the bootstrap.

@@ -42,8 +42,6 @@ class Experiment:
     order, the last one the classifier.
     """
 
-    run_class = Run
-
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
         if not (self.path / layout.CONFIG).is_file() or not (self.path / layout.CARD).is_file():
@@ -135,13 +133,13 @@ class Experiment:
     def run(self, fold: int, seed: int = 1) -> Run:
         """The run of a fold and seed; raises SertkError for a fold that the protocol lacks."""
         self.check_folds([fold])
-        return self.run_class(self, fold, seed)
+        return Run(self, fold, seed)
 
-    def runs(self) -> list[Run]:
+    def runs(self) -> Sequence[Run]:
         """The runs that are there, by fold and seed; raises SertkError if there is none."""
-        return [self.run_class(self, fold, seed) for fold, seed, _ in layout.run_folders(self.path)]
+        return [Run(self, fold, seed) for fold, seed, _ in layout.run_folders(self.path)]
 
-    def jobs(self, folds=(), repeats: int = 1, seed: int = 1) -> list[Run]:
+    def jobs(self, folds: Sequence[int] = (), repeats: int = 1, seed: int = 1) -> Sequence[Run]:
         """The runs to be trained: `repeats` seeds from `seed` on of each fold; no `folds` are all.
 
         For random splits each repeat is a fold of its own, with one seed. Raises SertkError for a fold that the
@@ -151,7 +149,7 @@ class Experiment:
         known = list_folds(self.inputs.splits)[: repeats if random else None]
         self.check_folds(folds, known)
         seeds = [seed] if random else range(seed, seed + repeats)
-        return [self.run_class(self, fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
+        return [Run(self, fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
 
     def check_folds(self, folds: Sequence[int], known: Sequence[int] | None = None) -> None:
         known = known or list_folds(self.inputs.splits)

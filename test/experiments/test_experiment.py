@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from small_experiments import decode_run, make_experiment_of, train_run
 
+from sertk import pipeline
 from sertk.bin import jobs, make_experiment, train
 from sertk.config.loading import load_parts
 from sertk.config.schema import Normalise
@@ -35,6 +36,14 @@ def test_the_folder_has_config_card_and_jobs(small_corpus, toy_config, tmp_path,
     assert (card["corpus"], card["label_set"], card["protocol"]) == ("toys", "3", "toy")
     assert card["normalisation"] == "meanvar global"
     assert card["selection"] == "validation UAR"
+
+
+def test_runs_of_the_pipeline_can_be_trained(small_corpus, toy_config, tmp_path):
+    exp = tmp_path / "exp"
+    assert make(small_corpus, toy_config, exp) == 0
+    (exp / "fold1" / "seed2").mkdir(parents=True)
+    experiment = pipeline.Experiment(exp)
+    assert experiment.runs() == [pipeline.Run(experiment, 1, 2)] == experiment.jobs(seed=2) == [experiment.run(1, 2)]
 
 
 def test_no_other_settings_are_taken(small_corpus, toy_config, tmp_path, capsys):
