@@ -1,14 +1,24 @@
 """Options that several commands have, and what they mean to the library."""
 
 import shlex
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sertk.core.device import find_device, keep_freed_memory
 from sertk.core.errors import UsageError
 from sertk.kaldi.archives import refuse_shared_input
 from sertk.kaldi.datadir import SPLITS, read_lines
 
+if TYPE_CHECKING:
+    import torch
 
-def add_config_options(parser):
+    from sertk.experiments.run import Run
+    from sertk.inference.inputs import Input
+    from sertk.inference.trained import TrainedModel
+
+
+def add_config_options(parser: ArgumentParser) -> None:
     """`--config`, `--overlay`, and `--set` with all its settings in one word, as the recipes take them."""
     parser.add_argument("--config", required=True, metavar="FILE", help="a model's or an experiment's YAML")
     parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
@@ -17,24 +27,24 @@ def add_config_options(parser):
     )
 
 
-def add_run_options(parser):
+def add_run_options(parser: ArgumentParser) -> None:
     """An experiment and which of its runs, or a run's folder."""
     parser.add_argument("exp", metavar="EXP", help="experiment folder, or a run's folder (EXP/fold1/seed1)")
     add_fold_options(parser)
 
 
-def add_fold_options(parser):
+def add_fold_options(parser: ArgumentParser) -> None:
     parser.add_argument("--fold", type=int, help="of an experiment with several runs")
     parser.add_argument("--seed", type=int, help="likewise")
 
 
-def add_job_options(parser):
+def add_job_options(parser: ArgumentParser) -> None:
     """The runs of a job array: line JOB of what sertk-jobs printed."""
     parser.add_argument("--jobs", metavar="FILE", help="what sertk-jobs printed, in the place of --fold and --seed")
     parser.add_argument("--job", type=int, metavar="N", help="which line of it, from 1")
 
 
-def job_of(args):
+def job_of(args: Namespace) -> tuple[int | None, int | None]:
     """(fold, seed) of the options of `add_run_options` and `add_job_options`, None where they are not given."""
     if (args.jobs is None) != (args.job is None) or args.jobs and (args.fold or args.seed):
         raise UsageError("--jobs FILE and --job N go together, without --fold and --seed")
@@ -47,7 +57,7 @@ def job_of(args):
     return int(fold), int(seed)
 
 
-def add_input_options(parser):
+def add_input_options(parser: ArgumentParser) -> None:
     """What a trained model is used on: a split of its fold, a data folder, or archives; see `read_input`."""
     parser.add_argument("--split", choices=SPLITS, help="of the run's fold (default: test, without --data and --feats)")
     parser.add_argument("--data", help="data folder")
@@ -62,7 +72,7 @@ def add_input_options(parser):
     parser.add_argument("--utt2spk", help="speakers of the utterances in --feats (also as ark:FILE)")
 
 
-def check_input_options(args):
+def check_input_options(args: Namespace) -> None:
     """Raises UsageError unless the options of `add_input_options` name one thing."""
     if sum(map(bool, (args.split, args.data, args.feats))) > 1:
         raise UsageError("give one of --split, --data and --feats")
@@ -71,11 +81,11 @@ def check_input_options(args):
     refuse_shared_input(args.utt2spk, *(text.partition("=")[2] for text in args.feats + args.cmvn))
 
 
-def read_input(trained, run, args):
-    """The Input that the options of `add_input_options` name, for a TrainedModel and, for a split, its Run."""
+def read_input(trained: "TrainedModel", run: "Run | None", args: Namespace) -> "Input":
+    """The Input that the options of `add_input_options` name: with a Run a split of its fold, else what is none."""
     from sertk.inference.inputs import read_archives, read_cmvn, read_data_dir, read_split
 
-    if not (args.data or args.feats):
+    if run:
         return read_split(trained, run, args.split or "test")
     cmvn = read_cmvn(named_specifiers(args.cmvn, "--cmvn"))
     if args.data:
@@ -83,7 +93,7 @@ def read_input(trained, run, args):
     return read_archives(trained, named_specifiers(args.feats, "--feats"), args.utt2spk, cmvn)
 
 
-def add_model_options(parser):
+def add_model_options(parser: ArgumentParser) -> None:
     """Which run of an experiment's folder is meant, and what is not recorded of its features."""
     add_fold_options(parser)
     parser.add_argument(
@@ -95,7 +105,7 @@ def add_model_options(parser):
     )
 
 
-def named_specifiers(options, option):
+def named_specifiers(options: Iterable[str], option: str) -> dict[str, str]:
     """{name: rspecifier} of NAME=RSPECIFIER arguments; `option` is named in errors."""
     named = {}
     for text in options:
@@ -108,12 +118,12 @@ def named_specifiers(options, option):
     return named
 
 
-def add_device_options(parser):
+def add_device_options(parser: ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu, cuda or cuda:N")
     parser.add_argument("--num_threads", type=int, default=0, help="CPU threads (default: 0, all cores)")
 
 
-def choose_device(args):
+def choose_device(args: Namespace) -> "torch.device":
     """The torch device of the options of `add_device_options`; raises SertkError for one that is not there."""
     import torch
 

@@ -3,6 +3,8 @@
 import logging
 import re
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from kaldiio.matio import write_array
@@ -19,7 +21,7 @@ SPECIFIER = re.compile(r"(ark|scp)(,\w+)*:")
 LOGGER = logging.getLogger(__name__)
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-compute-cmvn",
         "Statistics for mean and variance normalisation: per utterance, per speaker with --spk2utt, or over "
@@ -32,7 +34,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     archives.refuse_shared_input(args.spk2utt, args.rspecifier)
     features = archives.open_matrices(args.rspecifier)
     if not SPECIFIER.match(args.wspecifier):
@@ -49,16 +51,19 @@ def execute(args):
             writer.write(name, stats)
 
 
-def write_global(path, features):
-    """Writes one matrix of statistics over all features."""
-    stats = None
+def write_global(path: str, features: Iterable[tuple[str, np.ndarray]]) -> None:
+    """Writes one matrix of statistics over all features (utterance, matrix), of which there are some."""
+    features = iter(features)
+    stats = accumulate(*next(features))
     for utterance, matrix in features:
         stats = accumulate(utterance, matrix, stats)
     with write_aside(path, "wb") as stream:
         write_array(stream, stats.astype(np.float64))
 
 
-def speaker_stats(path, features, rspecifier):
+def speaker_stats(
+    path: str, features: Iterable[tuple[str, np.ndarray]], rspecifier: str
+) -> list[tuple[str, np.ndarray]]:
     """`(speaker, statistics)` of the features that `rspecifier` names, in the order of the spk2utt file `path`."""
     spk2utt = {speaker: utterances.split() for speaker, utterances in archives.read_scp(path).items()}
     speakers = {utterance: speaker for speaker, utterances in spk2utt.items() for utterance in utterances}
@@ -75,14 +80,14 @@ def speaker_stats(path, features, rspecifier):
     return [(speaker, stats[speaker]) for speaker in spk2utt]
 
 
-def accumulate(utterance, matrix, stats=None):
+def accumulate(utterance: str, matrix: np.ndarray, stats: np.ndarray | None = None) -> np.ndarray:
     try:
         return cmvn.accumulate(matrix, stats)
     except SertkError as error:
         raise SertkError(f"{utterance}: {error}") from error
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

@@ -2,18 +2,26 @@
 
 import logging
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import SertkError, UsageError
 from sertk.features import audio
 from sertk.kaldi import archives
 
+if TYPE_CHECKING:
+    from sertk.features.extractor import Extractor
+
 AUTOMATIC = 1  # Kaldi's choice of a compression by the shape of the matrix
 
 LOGGER = logging.getLogger(__name__)
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-compute-feats",
         "Features of recordings: any audio format, sampling rate and number of channels.\n"
@@ -38,7 +46,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     import torch
 
     from sertk.core.device import keep_freed_memory
@@ -72,7 +80,7 @@ def execute(args):
     LOGGER.info("features of %d utterances, %d left out", written, len(bad))
 
 
-def utterances(args, on_error):
+def utterances(args: Namespace, on_error: audio.OnError) -> Iterator[tuple[str, np.ndarray, int]]:
     """Yields `(utterance, samples, rate)` of the command's input."""
     archives.refuse_shared_input(args.segments, args.rspecifier)
     kind, location = archives.split_rspecifier(args.rspecifier)
@@ -83,7 +91,12 @@ def utterances(args, on_error):
     return audio.read_wave_archive(location, args.channel, on_error)
 
 
-def compute(extractor, recordings, writer, on_error):
+def compute(
+    extractor: "Extractor",
+    recordings: Iterable[tuple[str, np.ndarray, int]],
+    writer: archives.MatrixWriter,
+    on_error: audio.OnError,
+) -> int:
     """Writes the features of `(utterance, samples, rate)` and returns how many could be made."""
     written = 0
     target = int(extractor.sample_frequency)
@@ -91,7 +104,8 @@ def compute(extractor, recordings, writer, on_error):
         samples = audio.resample(samples, rate, target)
         if len(samples) < extractor.shortest:
             seconds = extractor.shortest / target
-            on_error(utterance, f"too short: {len(samples) / target:.4f} s, one window is {seconds:.4f} s")
+            problem = f"too short: {len(samples) / target:.4f} s, one window is {seconds:.4f} s"
+            on_error(utterance, SertkError(problem))
             continue
         try:
             features = extractor(samples)
@@ -103,7 +117,7 @@ def compute(extractor, recordings, writer, on_error):
     return written
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

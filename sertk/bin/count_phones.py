@@ -1,12 +1,14 @@
 """sertk-count-phones: words and voiced phonemes of the utterances of a data folder."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.text.phones import LANGUAGES, count_phones
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-count-phones",
         "Writes the tables utt2num_words and utt2num_phones (voiced phonemes) of a data folder. The phonemes\n"
@@ -22,11 +24,11 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     count_phones(args.datadir, args.language, args.f0)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

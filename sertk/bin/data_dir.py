@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
@@ -11,7 +12,7 @@ from sertk.kaldi import tools as datadir_tools
 CHOICES = ("first", "last", "shortest", "per-spk", "speakers")
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     parser = make_parser(
         "sertk-data-dir",
         "Validate, mend and reshape data folders; utils/*_data_dir.sh are short names for this.",
@@ -69,7 +70,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: argparse.Namespace) -> None:
     ACTIONS[args.action](args)
 
 
@@ -128,7 +129,7 @@ ACTIONS = {
 }
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

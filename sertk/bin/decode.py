@@ -1,6 +1,8 @@
 """Decodes a split of a fold, or any archives, to posteriors."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.bin._options import (
     add_device_options,
@@ -17,7 +19,7 @@ from sertk.core.errors import UsageError
 from sertk.experiments.layout import find_run
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-decode",
         "Decodes utterances to posteriors, with the model of a run.\n\n"
@@ -43,7 +45,7 @@ def build_parser():
     return parser
 
 
-def check_options(args):
+def check_options(args: Namespace) -> None:
     check_input_options(args)
     if args.label_map and (not (args.data and args.labels) or args.cmvn or args.wspecifier):
         raise UsageError("--label_map takes --data and --labels, and no --cmvn or WSPECIFIER")
@@ -56,7 +58,7 @@ def check_options(args):
         raise UsageError("with --data and --feats a WSPECIFIER says where the posteriors go")
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     from sertk.inference.decoding import write_posteriors
     from sertk.inference.trained import TrainedModel
     from sertk.pipeline import Run
@@ -75,7 +77,7 @@ def execute(args):
         run.decode(args.split or "test", choose_device(args))
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

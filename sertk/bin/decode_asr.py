@@ -1,12 +1,14 @@
 """Recognises the words of a data folder."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.bin._options import add_device_options, choose_device
 from sertk.core.command import make_parser, run_command
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-decode-asr",
         "Recognises the utterances of DATADIR, a folder called NAME, by the best path, into EXP_DIR/decode_NAME/text.\n"
@@ -19,7 +21,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     from sertk.asr.decoding import decode_asr
     from sertk.inference.trained import TrainedModel
     from sertk.reports.asr_page import write_asr_page
@@ -30,7 +32,7 @@ def execute(args):
         print(f"CER {100 * results['cer']:.2f} %, WER {100 * results['wer']:.2f} %, {results['utterances']} utterances")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

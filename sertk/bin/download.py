@@ -2,13 +2,15 @@
 
 import re
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.download import DIGESTS, extract, fetch
 from sertk.core.errors import UsageError
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-download",
         "Downloads a file, goes on where an earlier download stopped, and verifies its checksum.",
@@ -22,7 +24,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if not (re.fullmatch(r"[0-9a-fA-F]+", args.digest) and len(args.digest) in DIGESTS):
         raise UsageError(f"'{args.digest}' is no md5 (32 hexadecimal digits) and no sha256 (64)")
     fetch(args.url, args.file, args.digest)
@@ -30,7 +32,7 @@ def execute(args):
         extract(args.file, args.extract)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

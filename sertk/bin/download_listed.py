@@ -1,12 +1,14 @@
 """sertk-download-listed: all files of a kind that a web page links to, resumed."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.download import fetch_listed
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-download-listed",
         "Downloads the files that a web page lists; a later call gets what is still missing.",
@@ -18,11 +20,11 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     fetch_listed(args.url, args.suffix, args.folder)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

@@ -1,6 +1,8 @@
 """Extracts the vectors of a trained model's layer."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.bin._options import (
     add_device_options,
@@ -15,7 +17,7 @@ from sertk.core.errors import UsageError
 from sertk.experiments.layout import find_run
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-extract",
         "Extracts the vectors of one layer of a run's model: a matrix per utterance, whose rows are the layer's parts\n"
@@ -36,7 +38,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     from sertk.inference.trained import TrainedModel
     from sertk.inference.vectors import write_vectors
     from sertk.pipeline import Run
@@ -53,7 +55,7 @@ def execute(args):
     write_vectors([(trained, read_input(trained, run, args).dataset)], args.layer, args.wspecifier, args.mean)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

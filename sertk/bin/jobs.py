@@ -1,13 +1,15 @@
 """Lists the runs of an experiment."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 from sertk.experiments.experiment import Experiment
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-jobs",
         "Lists the runs of an experiment, a line `FOLD SEED STATE` for each; a state is new, training (begun, and\n"
@@ -27,14 +29,14 @@ def fold_numbers(text):
     return [int(number) for number in text.split()]
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if args.repeats < 1:
         raise UsageError(f"--repeats {args.repeats}: expected 1 or more")
     for run in Experiment(args.exp).jobs(args.folds, args.repeats, args.seed):
         print(run.fold, run.seed, run.state)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

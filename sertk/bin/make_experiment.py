@@ -1,6 +1,8 @@
 """Makes an experiment folder: its resolved config, its protocol card, and what it is trained on."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.bin._options import add_config_options
 from sertk.config.loading import data_needed, derive_tag, load_parts
@@ -10,7 +12,7 @@ from sertk.experiments.experiment import Experiment
 from sertk.experiments.pretrained import pretrained_config, with_pretrained
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-make-experiment",
         "Makes EXP with config.yaml, card.yaml and data.yaml, refusing one that was made with other settings; or,\n"
@@ -33,7 +35,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if args.plan:
         print_plan(args)
         return
@@ -64,7 +66,7 @@ def print_plan(args):
         print("data", name)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
@@ -10,7 +12,7 @@ from sertk.protocols import make_splits, protocol_names
 logger = logging.getLogger(__name__)
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-make-splits",
         "Writes OUTDIR/foldF/{train,valid,test} and OUTDIR/card.yaml, and checks that nothing leaks.",
@@ -30,7 +32,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if args.list:
         print("\n".join(protocol_names(args.config)))
         return
@@ -50,7 +52,7 @@ def execute(args):
         logger.warning("%s: WARNING: %s", args.outdir, card["warning"])
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

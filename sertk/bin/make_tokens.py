@@ -1,13 +1,15 @@
 """sertk-make-tokens: the tokens of an ASR network from a data folder's text."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.kaldi.datadir import DataDir
 from sertk.text.tokens import ALPHABET, TYPES, make_tokens
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-make-tokens",
         "Makes a sentencepiece model of the letters a to z, apostrophe and space, or of BPE pieces of them.",
@@ -20,11 +22,11 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     make_tokens(DataDir(args.data).table("text"), ALPHABET, args.model, args.token_type, args.vocab_size)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

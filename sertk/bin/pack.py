@@ -1,13 +1,15 @@
 """Packs a trained system into one file."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.bin._options import add_model_options, named_specifiers
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-pack",
         "Packs a trained system into one zip, with which sertk-predict and sertk.load_recognizer do without the\n"
@@ -20,7 +22,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     import torch
 
     from sertk.predicting.load import load_system
@@ -32,7 +34,7 @@ def execute(args):
     write_package(args.zip, *load_system(args.exp, torch.device("cpu"), args.fold, args.seed, options))
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

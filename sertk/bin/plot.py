@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from sertk.bin._options import add_device_options, choose_device, named_specifiers
@@ -14,7 +15,7 @@ EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ra
   sertk-plot tsne --utt2label data/ravdess/labels/8 --out tsne.png train=scp:train.scp test=scp:test.scp"""
 
 
-def build_parser():
+def build_parser() -> argparse.ArgumentParser:
     parser = make_parser("sertk-plot", "Draws results of experiments and vectors of a layer.", EXAMPLE)
     names = "confusion|curves|recall|sweep|tsne|attention|timeline|neuron"
     kinds = parser.add_subparsers(dest="kind", required=True, metavar=names)
@@ -96,7 +97,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: argparse.Namespace) -> None:
     from sertk.reports.plots.pictures import check_pictures, save_figure
 
     check_pictures(args.out)
@@ -218,7 +219,7 @@ FIGURES = {
 }
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

@@ -2,6 +2,8 @@
 
 import inspect
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
@@ -11,7 +13,7 @@ from sertk.corpora import CORPORA
 OWN_OPTIONS = ("transcriptions", "subset", "min_seconds", "max_seconds")
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-prepare-corpus",
         "Makes the data folder of a corpus release, and names every file of it that is wrong.",
@@ -29,7 +31,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if args.nj is not None and args.nj < 1:
         raise UsageError(f"--nj {args.nj}: must be at least 1")
     prepare = CORPORA[args.corpus]
@@ -42,7 +44,7 @@ def execute(args):
     prepare(args.root, args.datadir, partial=args.partial, jobs=args.nj, **own)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import SertkError, UsageError
@@ -11,7 +13,7 @@ EXAMPLE = "sertk-report --title RAVDESS --published conf/published.yaml --agains
 MISTAKES = 10
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser("sertk-report", "Makes one page of several experiments' results.", EXAMPLE)
     parser.add_argument("experiments", nargs="+", metavar="EXP", help="scored experiment folders")
     parser.add_argument("--published", metavar="FILE", help="YAML of published figures to show beside them")
@@ -33,7 +35,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if not args.html and (args.data or args.mistakes is not None):
         raise UsageError("--data and --mistakes are for the page of --html")
     if args.mistakes is not None and args.mistakes < 0:
@@ -43,7 +45,8 @@ def execute(args):
     from sertk.reports.baseline import Baseline
     from sertk.reports.markdown import markdown
     from sertk.reports.published import read_published
-    from sertk.reports.report_page import Scored, report_page
+    from sertk.reports.report_page import report_page
+    from sertk.reports.scored import Scored
 
     published = read_published(args.published) if args.published else []
     scored = [experiment for experiment in args.experiments if is_scored(experiment)]
@@ -76,7 +79,7 @@ def _write_html(args, page, experiments):
     write_text(args.html, html_page(args.title, page))
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

@@ -2,6 +2,8 @@
 
 import shlex
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from sertk.core.command import make_parser, run_command
@@ -10,7 +12,7 @@ from sertk.core.errors import UsageError
 EXAMPLE = "sertk-score exp/ravdess_8_emobox/blstm_capsule"
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser("sertk-score", "Scores what stage 4 decoded, or tests two systems.", EXAMPLE)
     parser.add_argument("experiment", nargs="?", metavar="EXP", help="experiment folder, with foldF/seedS in it")
     parser.add_argument(
@@ -29,7 +31,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if (args.experiment is None) == (args.compare is None):
         raise UsageError("give either one experiment folder or --compare with two")
     if args.draws < 100 or args.seed < 0:
@@ -64,10 +66,11 @@ def _compare(args):
     from sertk.reports.comparison_page import comparison_page
     from sertk.reports.markdown import markdown
 
-    print(markdown(comparison_page(compare(*args.compare, args.draws, args.seed))), end="")
+    better, worse = args.compare
+    print(markdown(comparison_page(compare(better, worse, args.draws, args.seed))), end="")
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

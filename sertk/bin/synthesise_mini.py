@@ -1,12 +1,14 @@
 """sertk-synthesise-mini: speaks the mini corpus with espeak-ng."""
 
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.corpora import mini, mini_asr
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-synthesise-mini",
         "Speaks the mini corpus (8 voices, 4 emotions, German and English) with espeak-ng.",
@@ -24,14 +26,14 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> None:
     if args.asr is not None:
         mini_asr.synthesise(args.root, args.asr, args.seed)
     else:
         mini.synthesise(args.root, args.sentences, args.seed)
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

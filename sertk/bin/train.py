@@ -3,6 +3,8 @@
 import logging
 import resource
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.bin._options import add_device_options, add_job_options, add_run_options, choose_device, job_of
 from sertk.core.command import make_parser, run_command
@@ -14,7 +16,7 @@ log = logging.getLogger(__name__)
 PREEMPTED = 143  # what a shell reports for a process that SIGTERM ended
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-train",
         "Trains a fold of an experiment from a seed, all parts of the model, going on from the last checkpoint if it\n"
@@ -27,7 +29,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> int:
     fold, seed = job_of(args)
     if fold is None:
         raise UsageError("which run? --fold F [--seed S], or --jobs FILE --job N")
@@ -49,7 +51,7 @@ def execute(args):
     return 0
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 

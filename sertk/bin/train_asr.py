@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 
 from sertk.bin._options import add_config_options, add_device_options, choose_device
 from sertk.bin.train import PREEMPTED
@@ -12,7 +14,7 @@ from sertk.core.errors import SertkError
 log = logging.getLogger(__name__)
 
 
-def build_parser():
+def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-train-asr",
         "Trains a speech recogniser, going on from the last checkpoint if it was cut off. EXP_DIR/tokens.model has\n"
@@ -28,7 +30,7 @@ def build_parser():
     return parser
 
 
-def execute(args):
+def execute(args: Namespace) -> int:
     steps = load_parts(args.config, args.set, args.overlay)
     config = list(steps.values())[-1]
     if len(steps) > 1 or config.task != "asr":
@@ -44,7 +46,7 @@ def execute(args):
     return 0
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> int:
     return run_command(build_parser(), execute, argv)
 
 
