@@ -6,6 +6,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import yaml
 from tqdm import tqdm
 
 from sertk.bin._options import add_device_options, add_model_options, choose_device, named_specifiers
@@ -87,8 +88,6 @@ def execute(args: Namespace) -> int:
     check_options(args)
     recognizer = load(args)
     if args.card:
-        import yaml
-
         print(yaml.safe_dump(recognizer.card, sort_keys=False, allow_unicode=True), end="")
         return 0
     if args.mic:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import SertkError, UsageError
+from sertk.core.files import write_text
 
 EXAMPLE = "sertk-report --title RAVDESS --published conf/published.yaml --against blstm --out RESULTS.md exp/*/*"
 
@@ -40,7 +41,6 @@ def execute(args: Namespace) -> None:
         raise UsageError("--data and --mistakes are for the page of --html")
     if args.mistakes is not None and args.mistakes < 0:
         raise UsageError("--mistakes is at least 0")
-    from sertk.core.files import write_text
     from sertk.evaluation.results import is_scored
     from sertk.reports.baseline import Baseline
     from sertk.reports.markdown import markdown
@@ -69,7 +69,6 @@ def execute(args: Namespace) -> None:
 
 
 def _write_html(args, page, experiments):
-    from sertk.core.files import write_text
     from sertk.reports.html import html_page
     from sertk.reports.recordings import Recordings
     from sertk.reports.systems import system_sections

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
+from sertk.experiments.layout import DECODED
 
 EXAMPLE = "sertk-score exp/ravdess_8_emobox/blstm_capsule"
 
@@ -45,7 +46,6 @@ def execute(args: Namespace) -> None:
 
 
 def _score(experiment, args):
-    from sertk.experiments.layout import DECODED
     from sertk.reports.formatting import extent, interval, percent
     from sertk.reports.writing import write_results
 

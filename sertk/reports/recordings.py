@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import soundfile
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
@@ -54,8 +55,6 @@ class Recordings:
 
 def flac(samples: np.ndarray, rate: int) -> bytes:
     """The first seconds of mono samples (samples,) in [-1, 1] at `rate` Hz as the bytes of a FLAC file."""
-    import soundfile
-
     samples = resample(samples[: LONGEST * rate], rate, RATE)
     content = io.BytesIO()
     soundfile.write(content, np.clip(samples, -1, 1), RATE, format="FLAC", subtype="PCM_16")
