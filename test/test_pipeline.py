@@ -1,14 +1,19 @@
 """What recipes do, done from Python."""
 
 import json
+from dataclasses import dataclass
 
 import pytest
+import torch
 from small_experiments import decode_run, train_run
+from torch import nn
 
 from sertk import Experiment, load_recognizer
 from sertk.core.errors import SertkError
 from sertk.core.files import read_yaml
 from sertk.experiments import experiment as stored
+from sertk.models.base import EmotionModel, Output
+from sertk.models.registry import MODELS, Entry, ModelConfig
 
 
 @pytest.fixture
@@ -77,3 +82,35 @@ def test_names_that_are_not_there_are_no_attributes():
     assert sertk.load_recognizer is load_recognizer
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         sertk.nothing  # noqa: B018
+
+
+@dataclass(frozen=True)
+class LastFrameConfig(ModelConfig):
+    units: int = 4
+
+
+class LastFrame(EmotionModel):
+    """The last frame, one hidden layer, softmax."""
+
+    def __init__(self, config, shape):
+        super().__init__(config, shape)
+        self.network = nn.Sequential(
+            nn.Linear(shape.only_dims(), config.units), nn.ReLU(), nn.Linear(config.units, shape.classes)
+        )
+
+    def forward(self, batch):
+        stream = batch.only_stream()
+        return Output(self.network(stream.values[torch.arange(len(stream.values)), stream.lengths - 1]))
+
+
+def test_a_model_of_a_notebook_is_trained_and_decoded(small_corpus, toy_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(MODELS, "mine", Entry(LastFrameConfig, LastFrame))
+    settings = ["model={name: mine, units: 8}", "training.max_epochs=2"]
+    splits = small_corpus / "splits/toy"
+    experiment = Experiment.create(tmp_path / "exp/mine", toy_config, small_corpus, splits, "3", settings=settings)
+    run = experiment.run(1)
+    run.train("cpu")
+    run.decode(device="cpu")
+    assert experiment.score(draws=100)["folds"][0]["utterances"] == 6
+    weights = torch.load(run.path / "checkpoints/best.pt", weights_only=True)["model"]
+    assert weights["network.0.weight"].shape == (8, 6)

@@ -25,9 +25,12 @@ help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol 
        [--compress true] [--config FILE] [--set \"key=value ...\"] [--tag NAME] [--print_exp true] [--language en-us|de]${own_options:+ $own_options}
        [--asr_exp DIR], or for stage 2 --asr_{model,config,set,tag,data,train_sets,dev_sets,test_sets,partial,download} as
        ../asr/run.sh has them, [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR]
-models:    $models
-protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')
-labels:    ${label_sets:-}"
+models:    $models (default: $model)
+protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')${protocol:+ (default: $protocol)}
+labels:    ${label_sets:-}${labels:+ (default: $labels)}
+
+Stages: 0 corpus, 1 data folder and features, 2 ASR pretraining where the model needs it, 3 training, 4 decoding,
+5 scoring, 6 t-SNE figures; from --stage (default: $stage) to --stop_stage ($stop_stage). The README has a line for each option."
 
 . utils/parse_options.sh
 

@@ -97,6 +97,9 @@ if run_stage 3 "training of $model into $exp"; then
   [ -z "$asr_layers" ] || need_recogniser
   make_subset
   make_splits
+  for fold in $folds; do
+    [ -d "$splits/fold$fold" ] || { echo "$0: --folds $folds: $splits has no fold $fold" >&2; exit 1; }
+  done
   make_features ${asr_layers:+--asr_exp "$asr_exp"}
   sertk-make-experiment "${model_options[@]}" ${asr_layers:+--asr_exp "$asr_exp"} \
     --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" --subset "$subset" "$exp"

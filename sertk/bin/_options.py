@@ -28,14 +28,15 @@ def add_config_options(parser: ArgumentParser) -> None:
 
 
 def add_run_options(parser: ArgumentParser) -> None:
-    """An experiment and which of its runs, or a run's folder."""
+    """An experiment and which of its runs, or a run's folder; options may stand behind it."""
+    parser.parse_args = parser.parse_intermixed_args
     parser.add_argument("exp", metavar="EXP", help="experiment folder, or a run's folder (EXP/fold1/seed1)")
     add_fold_options(parser)
 
 
 def add_fold_options(parser: ArgumentParser) -> None:
-    parser.add_argument("--fold", type=int, help="of an experiment with several runs")
-    parser.add_argument("--seed", type=int, help="likewise")
+    parser.add_argument("--fold", type=int, help="which of the experiment's folds, where it has several runs")
+    parser.add_argument("--seed", type=int, help="which seed, likewise")
 
 
 def add_job_options(parser: ArgumentParser) -> None:
@@ -46,7 +47,7 @@ def add_job_options(parser: ArgumentParser) -> None:
 
 def job_of(args: Namespace) -> tuple[int | None, int | None]:
     """(fold, seed) of the options of `add_run_options` and `add_job_options`, None where they are not given."""
-    if (args.jobs is None) != (args.job is None) or args.jobs and (args.fold or args.seed):
+    if (args.jobs is None) != (args.job is None) or args.jobs and (args.fold, args.seed) != (None, None):
         raise UsageError("--jobs FILE and --job N go together, without --fold and --seed")
     if args.jobs is None:
         return args.fold, args.seed
@@ -61,7 +62,9 @@ def add_input_options(parser: ArgumentParser) -> None:
     """What a trained model is used on: a split of its fold, a data folder, or archives; see `read_input`."""
     parser.add_argument("--split", choices=SPLITS, help="of the run's fold (default: test, without --data and --feats)")
     parser.add_argument("--data", help="data folder")
-    parser.add_argument("--feats", action="append", default=[], metavar="NAME=RSPECIFIER")
+    parser.add_argument(
+        "--feats", action="append", default=[], metavar="NAME=RSPECIFIER", help="archives of a feature type; repeat it"
+    )
     parser.add_argument(
         "--cmvn",
         action="append",

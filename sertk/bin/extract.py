@@ -14,6 +14,7 @@ from sertk.bin._options import (
 )
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
+from sertk.experiments.experiment import require_trained
 from sertk.experiments.layout import find_run
 
 
@@ -47,6 +48,7 @@ def execute(args: Namespace) -> None:
     if not (args.list or args.wspecifier):
         raise UsageError("a WSPECIFIER says where the vectors go")
     path = find_run(args.exp, args.fold, args.seed)
+    require_trained(path)
     trained = TrainedModel(path, choose_device(args), args.part)
     if args.list:
         print("\n".join(trained.model.layers))

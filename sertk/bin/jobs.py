@@ -30,8 +30,8 @@ def fold_numbers(text):
 
 
 def execute(args: Namespace) -> None:
-    if args.repeats < 1:
-        raise UsageError(f"--repeats {args.repeats}: expected 1 or more")
+    if args.repeats < 1 or args.seed < 0:
+        raise UsageError("--repeats is at least 1, and --seed at least 0")
     for run in Experiment(args.exp).jobs(args.folds, args.repeats, args.seed):
         print(run.fold, run.seed, run.state)
 

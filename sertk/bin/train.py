@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from sertk.bin._options import add_device_options, add_job_options, add_run_options, choose_device, job_of
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
+from sertk.core.files import PathLike
 from sertk.experiments.experiment import Experiment
+from sertk.experiments.layout import experiment_of, is_run_folder, run_numbers
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +31,19 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def execute(args: Namespace) -> int:
+def run_of(args: Namespace) -> tuple[PathLike, int, int]:
+    """The experiment's folder, fold and seed (default: 1) that are meant, whose run need not be there yet."""
     fold, seed = job_of(args)
+    if fold is None and seed is None and is_run_folder(args.exp):
+        return experiment_of(args.exp), *run_numbers(args.exp)
     if fold is None:
         raise UsageError("which run? --fold F [--seed S], or --jobs FILE --job N")
-    stored = Experiment(args.exp).run(fold, seed or 1)
+    return args.exp, fold, 1 if seed is None else seed
+
+
+def execute(args: Namespace) -> int:
+    exp, fold, seed = run_of(args)
+    stored = Experiment(exp).run(fold, seed)
     if stored.state in ("trained", "decoded"):
         for part in stored.part_names:
             stored.check_part(part)
@@ -43,7 +53,7 @@ def execute(args: Namespace) -> int:
     from sertk.training.loop import Interrupted
 
     try:
-        Pipeline(args.exp).run(fold, seed or 1).train(choose_device(args))
+        Pipeline(exp).run(fold, seed).train(choose_device(args))
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")
         return PREEMPTED

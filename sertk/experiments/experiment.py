@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sertk.config.loading import load_parts, parse_parts, parts_mapping
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, read_yaml
+from sertk.core.files import PathLike, file_digest, read_yaml
 from sertk.core.locks import LEASE, locked
 from sertk.experiments import layout
 from sertk.experiments.card import essence_of_card, make_card, read_experiment_card
@@ -33,6 +33,10 @@ class Inputs:
     data: Path
     splits: Path
     label_set: str
+
+    @property
+    def labels(self) -> Path:
+        return self.data / "labels" / self.label_set
 
 
 class Experiment:
@@ -56,7 +60,7 @@ class Experiment:
         splits: PathLike,
         label_set: str,
         *,
-        settings: Sequence[str] = (),
+        settings: Sequence[str] | str = (),
         overlay: PathLike | None = None,
         corpus: str | None = None,
         subset: str | None = None,
@@ -64,12 +68,14 @@ class Experiment:
     ) -> E:
         """Makes the experiment's folder, or finds that it holds this very experiment already.
 
-        `config` is a model's YAML file, `overlay` one laid over it, and `settings` are texts KEY=VALUE laid over both.
+        `config` is a model's YAML file, `overlay` one laid over it, and `settings` are texts KEY=VALUE laid over both
+        (or all of them in one text).
         `data` is a data folder, `splits` the folder of a protocol's fold lists for it, `label_set` one of its label
         sets. `corpus` (default: the data folder's name) and `subset` are names for the card. `pretrained` is the
         experiment folder of a speech recogniser, for models that take its layers.
         Raises SertkError for an impossible config, and where the folder holds an experiment with other settings.
         """
+        settings = shlex.split(settings) if isinstance(settings, str) else settings
         parts = with_pretrained(load_parts(config, settings, overlay), pretrained)
         names = {"model": Path(config).stem, "corpus": corpus or Path(data).absolute().name}
         if subset:
@@ -92,6 +98,7 @@ class Experiment:
         Raises SertkError with the keys that differ from what is stored.
         """
         path = Path(path)
+        check_labels(path, inputs)
         card = make_card(parts, inputs.data, inputs.splits, inputs.label_set, names)
         reused = pretrained if any(config.asr for config in parts.values()) else None
         if reused:
@@ -99,7 +106,7 @@ class Experiment:
         with locked(path / ".lock", patience=LEASE):
             store(path / layout.CONFIG, parts_mapping(parts), lambda stored: essence_of_config(stored, path))
             store(path / layout.CARD, card, essence_of_card)
-            store(path / layout.DATA, describe_inputs(inputs, path))
+            store(path / layout.DATA, describe_inputs(inputs, path), lambda stored: essence_of_data(stored, path))
             if reused:
                 keep_pretrained(path, reused)
         return cls(path)
@@ -130,9 +137,15 @@ class Experiment:
     def classes(self) -> list[str]:
         return self.card["classes"]
 
+    def check_labels(self) -> None:
+        """Raises SertkError where the labels are no longer those that the experiment was made with."""
+        check_labels(self.path, self.inputs)
+
     def run(self, fold: int, seed: int = 1) -> Run:
-        """The run of a fold and seed; raises SertkError for a fold that the protocol lacks."""
+        """The run of a fold and seed; raises SertkError for a fold that the protocol lacks, and a seed below 0."""
         self.check_folds([fold])
+        if seed < 0:
+            raise SertkError(f"{self.path}: no seed {seed}: expected 0 or more")
         return Run(self, fold, seed)
 
     def runs(self) -> Sequence[Run]:
@@ -158,9 +171,37 @@ class Experiment:
                 raise SertkError(f"{self.inputs.splits}: no fold {fold} (there are {', '.join(map(str, known))})")
 
 
+def require_trained(run: PathLike) -> None:
+    """Raises SertkError for the folder of a run that is not trained to its end; one outside an experiment passes."""
+    experiment = layout.experiment_of(run)
+    if layout.is_run_folder(run) and all((experiment / name).is_file() for name in (layout.CONFIG, layout.CARD)):
+        Run(Experiment(experiment), *layout.run_numbers(run)).require_trained()
+
+
 def essence_of_config(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """What two config.yaml of an experiment are compared by: all settings, those not written having their defaults."""
     return parts_mapping(parse_parts(stored, path / layout.CONFIG))
+
+
+def check_labels(path: Path, inputs: Inputs) -> None:
+    """Raises SertkError where an experiment is in the folder that was made with other labels of the same set."""
+    stored = read_yaml(path / layout.DATA) if (path / layout.DATA).is_file() else {}
+    if stored.get("label_set") == inputs.label_set and stored.get("labels_sha256") not in (None, digest_of(inputs)):
+        raise SertkError(
+            f"{path}: made with other labels than {inputs.labels} has now; put those back, or give another --tag, or "
+            "remove the folder"
+        )
+
+
+def digest_of(inputs: Inputs) -> str:
+    """The SHA-256 of the table of labels."""
+    return file_digest(inputs.labels, "sha256")
+
+
+def essence_of_data(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """What two data.yaml are compared by: where the folders are, however that is written."""
+    folders = {key: str(from_folder(stored[key], path).resolve()) for key in ("data", "splits")}
+    return {**folders, "label_set": stored["label_set"]}
 
 
 def describe_inputs(inputs: Inputs, folder: PathLike) -> dict[str, str]:
@@ -168,6 +209,7 @@ def describe_inputs(inputs: Inputs, folder: PathLike) -> dict[str, str]:
     return {
         **{key: to_folder(getattr(inputs, key), folder) for key in ("data", "splits")},
         "label_set": inputs.label_set,
+        "labels_sha256": digest_of(inputs),
     }
 
 

@@ -29,6 +29,12 @@ def run_folder(experiment: PathLike, fold: int, seed: int) -> Path:
     return Path(experiment) / f"fold{fold}" / f"seed{seed}"
 
 
+def is_run_folder(path: PathLike) -> bool:
+    """Whether a path is called as a run's folder is, EXP/foldF/seedS."""
+    path = Path(os.path.abspath(path))
+    return path.name.startswith("seed") and None not in (_number(path.parent), _number(path))
+
+
 def run_numbers(run: PathLike) -> tuple[int, int]:
     """The fold and the seed of a run, by its folder; SertkError if it is none."""
     path = Path(run).absolute()
@@ -98,8 +104,11 @@ def find_run(path: PathLike, fold: int | None = None, seed: int | None = None) -
         )
     runs = run_folders(path)
     fitting = [folder for own_fold, own_seed, folder in runs if fold in (None, own_fold) and seed in (None, own_seed)]
-    if len(fitting) != 1:
-        which = ", ".join(str(folder.relative_to(path)) for folder in fitting or (folder for *_, folder in runs))
+    there = ", ".join(str(folder.relative_to(path)) for *_, folder in runs)
+    if not fitting:
+        raise SertkError(f"{path}: no run with this fold and seed, stage 3 trains it; there are: {there}")
+    if len(fitting) > 1:
+        which = ", ".join(str(folder.relative_to(path)) for folder in fitting)
         raise SertkError(f"{path}: choose one of its runs with --fold and --seed: {which}")
     return fitting[0]
 

@@ -86,9 +86,12 @@ class Run:
         Raises SertkError where the folder holds a training with another config, on other lists
         or labels, and where an earlier part of the run does.
         """
+        self.experiment.check_labels()
         names = self.part_names
         for earlier in names[: names.index(part)]:
             self.check_part(earlier)
+        if (self.part_folder(part) / layout.CONFIG).is_file():
+            self.check_part(part)
         folder, identity = self.part_folder(part), self.identity()
         path = folder / layout.CONFIG
         known = read_yaml(path)["run"] if path.exists() else identity
@@ -104,12 +107,11 @@ class Run:
     def identity(self) -> dict[str, Any]:
         """What a run's config.yaml tells beside the config: fold, seed, and digests of the lists and the labels."""
         inputs = self.experiment.inputs
-        labels = inputs.data / "labels" / inputs.label_set
         return {
             "fold": self.fold,
             "seed": self.seed,
             "lists": list_digests(inputs.splits, self.fold),
-            "labels": {"set": inputs.label_set, "sha256": file_digest(labels, "sha256")},
+            "labels": {"set": inputs.label_set, "sha256": file_digest(inputs.labels, "sha256")},
         }
 
     def check_part(self, part: str | None = None) -> None:
@@ -125,9 +127,9 @@ class Run:
                 f"{self.experiment.inputs.splits}; decoding them would test on what was trained on; {remedy}"
             )
         if trained.get("labels", now["labels"]) != now["labels"]:
+            was = trained["labels"]["set"]
             raise SertkError(
-                f"{path}: trained on other labels ({trained['labels']['set']}) than "
-                f"{self.experiment.inputs.data}/labels/{self.experiment.inputs.label_set} has now; {remedy}"
+                f"{path}: trained on other labels ({was}) than {self.experiment.inputs.labels} has now; {remedy}"
             )
 
 

@@ -11,6 +11,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_yaml
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_scored, read_results
+from sertk.experiments.experiment import require_trained
 from sertk.experiments.layout import CARD, experiment_of, find_run, part_folder, read_config
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
 from sertk.inference.trained import LoadedModel, TrainedModel, load_pretrained
@@ -44,6 +45,7 @@ def load_system(
     """({part name: LoadedModel}, card) of what `load_recognizer` takes."""
     if Path(path).is_dir():
         run_dir = find_run(path, fold, seed)
+        require_trained(run_dir)
         parts, card = load_run(run_dir, device), run_card(run_dir)
     else:
         if fold is not None or seed is not None:

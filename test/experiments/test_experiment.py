@@ -6,14 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_experiments import decode_run, make_experiment_of, train_run
+from small_experiments import CPU, decode_run, make_experiment_of, train_run
 
 from sertk import pipeline
-from sertk.bin import jobs, make_experiment, train
+from sertk.bin import decode, jobs, make_experiment, train
 from sertk.config.loading import load_parts
 from sertk.config.schema import Normalise
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml, write_text, write_yaml
+from sertk.core.files import file_digest, read_yaml, write_text, write_yaml
 from sertk.core.locks import locked
 from sertk.experiments import layout
 from sertk.experiments.card import describe_normalisation, describe_numbers
@@ -60,7 +60,12 @@ def test_no_other_settings_are_taken(small_corpus, toy_config, tmp_path, capsys)
 def test_data_are_found_from_wherever_the_folder_is_looked_at(small_corpus, toy_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert make_experiment_of(Path("data"), toy_config, Path("exp/a")) == 0
-    assert read_yaml("exp/a/data.yaml") == {"data": "../../data", "splits": "../../data/splits/toy", "label_set": "3"}
+    assert read_yaml("exp/a/data.yaml") == {
+        "data": "../../data",
+        "splits": "../../data/splits/toy",
+        "label_set": "3",
+        "labels_sha256": file_digest("data/labels/3", "sha256"),
+    }
     assert Experiment("exp/a").inputs == Inputs(Path("data"), Path("data/splits/toy"), "3")
     monkeypatch.chdir(tmp_path / "exp")
     assert Experiment("a").inputs.data == Path("../data")
@@ -108,8 +113,24 @@ def test_wrong_usage_is_told_from_errors(small_corpus, toy_config, tmp_path, cap
     assert jobs.main(["--folds", "7", str(tmp_path / "exp")]) == 1
     assert "no fold 7 (there are 1)" in capsys.readouterr().err
     assert train.main([str(tmp_path / "exp")]) == 2
+    assert jobs.main(["--seed", "-1", str(tmp_path / "exp")]) == 2
+    assert train.main(["--fold", "1", "--seed", "-1", str(tmp_path / "exp")]) == 1
+    assert "no seed -1" in capsys.readouterr().err
     assert train.main(["--fold", "7", str(tmp_path / "exp")]) == 1
     assert "no fold 7 (there are 1)" in capsys.readouterr().err
+
+
+def test_a_run_is_named_in_each_way_that_help_says(small_corpus, toy_config, tmp_path, capsys):
+    exp, settings = tmp_path / "exp", "training.max_epochs=1"
+    assert make_experiment_of(small_corpus, toy_config, exp, settings) == 0
+    assert train.main([*CPU, str(exp / "fold1/seed0")]) == 0
+    assert train.main(["--fold", "1", "--seed", "0", *CPU, str(exp)]) == 0
+    assert [path.name for path in (exp / "fold1").iterdir()] == ["seed0"]
+    assert decode.main([str(exp), "--fold", "1", *CPU]) == 0
+    assert decode.main([str(exp), "--fold", "1", "--data", str(small_corpus), *CPU, f"ark:{tmp_path}/p.ark"]) == 0
+    assert (tmp_path / "p.ark").exists() and (exp / "fold1/seed0/decode_test/predictions.tsv").exists()
+    assert decode.main([str(exp), "--seed", "5", *CPU]) == 1
+    assert "no run with this fold and seed, stage 3 trains it; there are: fold1/seed0" in capsys.readouterr().err
 
 
 def test_the_plan_says_what_a_config_asks_for(toy_config, capsys):

@@ -156,7 +156,7 @@ def test_what_cannot_be_recognised_is_said(systems, tmp_path):
         load_recognizer(tmp_path / "nowhere")
     with pytest.raises(SertkError, match="no trained system"):
         load_recognizer(tmp_path)
-    with pytest.raises(SertkError, match="choose one .*fold1/seed1"):
+    with pytest.raises(SertkError, match="no run with this fold and seed, .*fold1/seed1"):
         load_recognizer(systems.run("ctc").parents[1], "cpu", seed=7)
     recognizer = load_recognizer(systems.run("ctc"), "cpu")
     for samples, rate, message in (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from small_experiments import CPU, decode_run, make_experiment_of, status_of_training, train_run
 
-from sertk.bin import compute_cmvn, decode, extract, jobs, train
-from sertk.core.files import read_yaml
+from sertk.bin import compute_cmvn, decode, extract, jobs, pack, predict, train
+from sertk.core.files import read_yaml, write_yaml
 from sertk.kaldi.archives import open_matrices
 
 
@@ -241,7 +241,15 @@ def test_a_training_that_was_cut_off_is_not_decoded(small_corpus, toy_config, tm
     assert jobs.main([str(exp)]) == 0
     assert capsys.readouterr().out == "1 1 training\n"
     assert decode.main([*CPU, str(run_dir)]) == 1
-    assert f"{run_dir}: not trained to its end; stage 3 trains it" in capsys.readouterr().err
+    unfinished = f"{run_dir}: not trained to its end; stage 3 trains it"
+    assert unfinished in capsys.readouterr().err
+    for command, arguments in {
+        extract: [str(run_dir), f"ark:{tmp_path}/x.ark"],
+        pack: [str(exp), str(tmp_path / "x.zip")],
+        predict: [str(exp), "x.wav"],
+    }.items():
+        assert command.main(arguments) == 1
+        assert unfinished in capsys.readouterr().err
     assert train.main(["--fold", "1", *CPU, str(exp)]) == 0
     decode_run(run_dir)
     assert jobs.main([str(exp)]) == 0
@@ -264,7 +272,15 @@ def test_training_does_not_go_on_with_other_labels(small_corpus, toy_config, tmp
         labels.read_text().replace("s1-calm-1 calm", "s1-calm-1 sad").replace("s1-sad-1 sad", "s1-sad-1 calm")
     )
     assert train.main(["--fold", "1", *CPU, str(exp)]) == 1
-    assert "other settings (run.labels.sha256)" in capsys.readouterr().err
+    assert f"{exp}: made with other labels than {labels} has now; put those back" in capsys.readouterr().err
+    settings = "training.checkpoint_seconds=0.000001"
+    assert make_experiment_of(small_corpus, toy_config, exp, settings) == 1
+    assert "made with other labels than" in capsys.readouterr().err
+    data = read_yaml(exp / "data.yaml")
+    data.pop("labels_sha256")  # as if of a version that did not know
+    write_yaml(exp / "data.yaml", data)
+    assert train.main(["--fold", "1", *CPU, str(exp)]) == 1
+    assert f"trained on other labels (3) than {labels} has now" in capsys.readouterr().err
     assert (exp / "fold1/seed1/checkpoints/latest.pt").read_bytes() == latest
 
 
