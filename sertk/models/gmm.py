@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import torch
-from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from sertk.core.command import progress
@@ -33,6 +32,8 @@ class ClassGmms(FittedModel):
         self.classes = shape.classes
 
     def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
+        from sklearn.mixture import GaussianMixture  # needed here alone: a fitted model is used without it
+
         stream, labels = only(train.streams), known(train.labels, "labels")
         mixtures = []
         for label in progress(range(self.classes), "mixtures"):

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.svm import SVC
 from torch import Tensor, nn
 
 from sertk.core.device import torch_threads
@@ -45,6 +44,8 @@ class Svm(FittedModel):
         self.register_buffer("second", second, persistent=False)
 
     def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
+        from sklearn.svm import SVC  # needed here alone: a fitted model is used without it
+
         stream, labels = only(train.streams), known(train.labels, "labels")
         gamma: Any = self.config.gamma or "scale"  # scikit-learn says text, and takes a number
         svc = SVC(C=self.config.cost, gamma=gamma, decision_function_shape="ovo")
