@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""A training step of the speech recogniser beside one of the same network as in deepspeech.pytorch (2017).
+"""A training update of the speech recogniser beside one of the same network as in deepspeech.pytorch (2017).
 
-Whole steps of the training loop (spectrograms, forward, CTC, backward, clipping, SGD, figures) take turns
-with steps of the reference on the same data and from the same weights, all in float32: utterances of 4 s, and
+Whole updates of the training loop (spectrograms, forward, CTC, backward, clipping, SGD, figures) take turns
+with updates of the reference on the same data and from the same weights, all in float32: utterances of 4 s, and
 of 4 to 2 s. The reference's batch is ready, it packs every batch, and torch.nn.CTCLoss stands in for
-warp-ctc. The loop alone is measured too: steps in which a network of the same weights has its gradients at
+warp-ctc. The loop alone is measured too: updates in which a network of the same weights has its gradients at
 once. What is allowed is printed beside each ratio; a miss is the exit status.
 
-example: tools/bench_asr.py --steps 5 --num_threads 2
+example: tools/bench_asr.py --updates 5 --num_threads 2
 """
 
 import argparse
@@ -39,7 +39,7 @@ SETTINGS = ["training.precision=float32"]
 UTTERANCES, CHARACTERS, RATE = 8, 28, 16000
 CHARACTERS_A_SECOND = 12
 ALLOWED = {"equal": 0.85, "from 4 to 2 s": 1.0}
-ALLOWED_AROUND = 0.05  # of a step
+ALLOWED_AROUND = 0.05  # of an update
 
 
 class Reference(nn.Module):
@@ -122,16 +122,16 @@ class _Given(torch.autograd.Function):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=5, help="steps of each kind (default: %(default)s)")
+    parser.add_argument("--updates", type=int, default=5, help="updates of each kind (default: %(default)s)")
     add_device_options(parser)
     args = parser.parse_args()
     device = choose_device(args)
     config = load_parts(CONFIG, SETTINGS)["train"]
-    print(f"{torch.get_num_threads()} threads, {device}, {UTTERANCES} utterances, medians of steps in turn")
+    print(f"{torch.get_num_threads()} threads, {device}, {UTTERANCES} utterances, medians of updates in turn")
     slow = False
     for title, shortest in zip(ALLOWED, (4, 2)):
         dataset = random_dataset(torch.linspace(4, shortest, UTTERANCES), config).to(device)
-        reference, ours, around = measure(dataset, config, device, args.steps)
+        reference, ours, around = measure(dataset, config, device, args.updates)
         ratio, share = ours / reference, around / ours
         slow |= ratio > ALLOWED[title] or share > ALLOWED_AROUND
         print(
@@ -154,8 +154,8 @@ def random_dataset(seconds, config):
     return Dataset(names, {name: stream}, {name: Normaliser(config.normalise)}, tokens=tokens)
 
 
-def measure(dataset, config, device, steps):
-    """Median seconds of the reference's step, of the training loop's, and of the latter without a network."""
+def measure(dataset, config, device, updates):
+    """Median seconds of the reference's update, of the training loop's, and of the latter without a network."""
     torch.manual_seed(0)
     dims = {name: stream.dims for name, stream in dataset.streams.items()}
     sizes = config.model.gru_units, config.model.gru_layers
@@ -163,12 +163,12 @@ def measure(dataset, config, device, steps):
     reference = Reference(*dims.values(), *sizes, CHARACTERS + 1).to(device)
     reference.take_weights(model)
     batch = UtteranceSampler(dataset).gather(torch.arange(len(dataset.utterances)), device)
-    functions = [reference_step(reference, batch, config), loop_step(model, dataset, config, device)]
+    functions = [reference_update(reference, batch, config), loop_update(model, dataset, config, device)]
     for function in functions:
         function()
-    functions.append(loop_step(GivenGradients(model), dataset, config, device))
+    functions.append(loop_update(GivenGradients(model), dataset, config, device))
     times = [[] for _ in functions]
-    for _ in range(steps):
+    for _ in range(updates):
         for function, seconds in zip(functions, times):
             begun = time.perf_counter()
             function()
@@ -178,12 +178,12 @@ def measure(dataset, config, device, steps):
     return map(statistics.median, times)
 
 
-def reference_step(model, batch, config):
+def reference_update(model, batch, config):
     stream = batch.only_stream()
     spectrograms = stream.values.transpose(1, 2)[:, None].contiguous()
     optimiser = torch.optim.SGD(model.parameters(), config.optimiser.lr, momentum=0.9, nesterov=True)
 
-    def step():
+    def update():
         loss = model.loss(spectrograms, stream.lengths, batch.tokens)
         float(loss.detach())
         optimiser.zero_grad()
@@ -191,11 +191,11 @@ def reference_step(model, batch, config):
         nn.utils.clip_grad_norm_(model.parameters(), config.training.grad_clip)
         optimiser.step()
 
-    return step
+    return update
 
 
-def loop_step(model, dataset, config, device):
-    """An epoch of one step of the training loop, without what comes at the end of an epoch."""
+def loop_update(model, dataset, config, device):
+    """An epoch of one update of the training loop, without what comes at the end of an epoch."""
     sampler = UtteranceSampler(dataset)
     task = SimpleNamespace(
         model=model,
@@ -207,11 +207,11 @@ def loop_step(model, dataset, config, device):
     state = Progress(precision=config.training.precision)
     run = Trainer(task, config.training, optimiser, None, None, 0, state)
 
-    def step():
+    def update():
         train_epoch(run, SimpleNamespace(is_set=False))
         state.updates, state.sums = 0, {}
 
-    return step
+    return update
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a training step costs beside the model's own forward and backward pass, measured in one run.
+"""What a training update costs beside the model's own forward and backward pass, measured in one run.
 
 Steps of the training loop (gathering the batch, forward, backward, clipping, optimiser, mean of the weights) take
 turns with the bare forward and backward pass on a batch that is ready.
 
-example: tools/bench_training.py --steps 20 --num_threads 2 blstm_capsule
+example: tools/bench_training.py --updates 20 --num_threads 2 blstm_capsule
 """
 
 import argparse
@@ -28,9 +28,9 @@ from sertk.models.build import build_network
 from sertk.training.loop import autocast, choose_precision, make_optimiser, mean_of_weights, update
 
 CONF = Path(__file__).resolve().parents[1] / "egs" / "common" / "conf"
-ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's step, of a real one's
+ALLOWED_SECONDS, ALLOWED_SHARE = 2e-3, 0.05  # of a small model's update, of a real one's
 CLASSES, UTTERANCES, FRAMES = 8, 1080, 370  # of RAVDESS's training splits
-MODELS_MEASURED = {  # title: config, settings, dims of the features, steps in the place of one
+MODELS_MEASURED = {  # title: config, settings, dims of the features, updates in the place of one
     "8 units": ("blstm", ["model.lstm_units=8"], 70, 20),
     "blstm_capsule": ("blstm_capsule", [], 70, 1),
     "cnn_attpool": ("cnn_attpool", [], 400, 1),
@@ -41,10 +41,10 @@ MODELS_MEASURED = {  # title: config, settings, dims of the features, steps in t
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--steps",
+        "--updates",
         type=int,
         default=20,
-        help="steps of each kind (default: %(default)s), 20 times as many of the small model",
+        help="updates of each kind (default: %(default)s), 20 times as many of the small model",
     )
     parser.add_argument(
         "models",
@@ -56,17 +56,17 @@ def main():
     add_device_options(parser)
     args = parser.parse_args()
     device = choose_device(args)
-    print(f"{torch.get_num_threads()} threads, {device}, medians of steps in turn")
+    print(f"{torch.get_num_threads()} threads, {device}, medians of updates in turn")
     slow = False
     for title in args.models:
         name, settings, dims, factor = MODELS_MEASURED[title]
         config = load_parts(CONF / f"{name}.yaml", settings)["train"]
-        step, bare = measure(random_dataset(config, dims).to(device), config, device, factor * args.steps)
+        whole, bare = measure(random_dataset(config, dims).to(device), config, device, factor * args.updates)
         allowed = ALLOWED_SECONDS if factor > 1 else ALLOWED_SHARE * bare
-        slow |= step - bare > allowed
+        slow |= whole - bare > allowed
         print(
-            f"{title:22} step {1e3 * step:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
-            f"around them {1e3 * (step - bare):6.2f} ms of {1e3 * allowed:.2f} ms allowed"
+            f"{title:22} update {1e3 * whole:8.2f} ms, forward and backward {1e3 * bare:8.2f} ms, "
+            f"around them {1e3 * (whole - bare):6.2f} ms of {1e3 * allowed:.2f} ms allowed"
         )
     return slow
 
@@ -85,8 +85,8 @@ def random_dataset(config, dims):
     return Dataset(names, {"random": stream}, {"random": Normaliser(config.normalise)}, labels)
 
 
-def measure(dataset, config, device, steps):
-    """Median seconds of a whole training step and of the bare forward and backward pass."""
+def measure(dataset, config, device, updates):
+    """Median seconds of a whole training update and of the bare forward and backward pass."""
     model = build_network(
         config.model, Shape({"random": dataset.streams["random"].dims}, CLASSES, config.segment.frames)
     ).to(device)
@@ -98,7 +98,7 @@ def measure(dataset, config, device, steps):
     chunks = sampler.epoch_windows(torch.Generator().manual_seed(1)).split(config.training.batch_size)
     ready = sampler.gather(chunks[0], device)
 
-    def step(number):
+    def whole(number):
         update(
             task, optimiser, sampler.gather(chunks[number % len(chunks)], device), config.training.grad_clip, precision
         )
@@ -111,8 +111,8 @@ def measure(dataset, config, device, steps):
         model.zero_grad(set_to_none=True)
         loss.backward()
 
-    times = {step: [], bare: []}
-    for number in range(steps + 3):
+    times = {whole: [], bare: []}
+    for number in range(updates + 3):
         for function, seconds in times.items():
             begun = time.perf_counter()
             function(number)

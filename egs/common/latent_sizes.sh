@@ -22,10 +22,10 @@ trained again; with --stage 6 nothing is, and the picture is drawn."
 [[ $sizes =~ ^[1-9][0-9]*(\ [1-9][0-9]*)+$ ]] ||
   { echo "$0: --sizes $sizes: expected two whole numbers or more, such as \"32 64\"" >&2; exit 1; }
 case $model in
-  ae_lstm | vae_lstm | cvae_lstm | cvae_lstm_predicted | cvae_lstm_oracle) step=${model%%_*} ;;
+  ae_lstm | vae_lstm | cvae_lstm | cvae_lstm_predicted | cvae_lstm_oracle) part=${model%%_*} ;;
   *) echo "$0: --model $model: expected ae_lstm, vae_lstm, cvae_lstm, cvae_lstm_predicted or cvae_lstm_oracle" >&2; exit 1 ;;
 esac
-key=steps.$step.model.latent
+key=steps.$part.model.latent
 other_options+=(--model "$model")
 
 exp=$(./run.sh "${other_options[@]}" --tag "$tag" --print_exp true)

@@ -13,7 +13,7 @@ if [ $# -ne 5 ]; then
 fi
 run=$1 data=$2 splits=$3 fold=$4 labels=$5
 device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
-recogniser=$(dirname "$(dirname "$run")")/asr   # the experiment's copy, where it has one
+pretrained=$(dirname "$(dirname "$run")")/asr   # the experiment's copy, where it has one
 
 extract() {  # LAYER SPLIT
   sertk-extract --layer "$1" --split "$2" --device "$device" --num_threads "$num_threads" \
@@ -35,16 +35,16 @@ if grep -qx lower <<< "$layers"; then
   extract lower test
   draw lower --by row "test=scp:$run/layers/lower_test.scp"
 fi
-if [ -e "$recogniser" ]; then
+if [ -e "$pretrained" ]; then
   tested=$(mktemp -d)   # a data folder of the test split
   trap 'rm -rf "$tested"' EXIT
   filter_scp.pl "$splits/fold$fold/test" "$data/labels/$labels" > "$tested/list"
   utils/subset_data_dir.sh --utt-list "$tested/list" "$data" "$tested/data"
   points=$(wc -l < "$tested/list")
-  for layer in $(sertk-extract --list "$recogniser"); do
+  for layer in $(sertk-extract --list "$pretrained"); do
     name=${layer/:/}   # asr:2 is drawn as tsne_asr2
     sertk-extract --layer "$layer" --mean --data "$tested/data" \
-      --device "$device" --num_threads "$num_threads" "$recogniser" \
+      --device "$device" --num_threads "$num_threads" "$pretrained" \
       "ark,scp:$run/layers/${name}_test.ark,$run/layers/${name}_test.scp"
     draw "$name" --perplexity $((points < 90 ? points / 3 + 1 : 30)) \
       --utt2label "$tested/data/labels/$labels" "$layer=scp:$run/layers/${name}_test.scp"

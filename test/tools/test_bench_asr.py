@@ -38,8 +38,8 @@ def test_updates_of_the_reference_of_the_loop_and_of_given_gradients_are_the_sam
     begun = {name: value.clone() for name, value in model.state_dict().items()}
     batch = UtteranceSampler(dataset).gather(torch.arange(2), CPU)
 
-    bench.reference_step(reference, batch, config)()
-    bench.loop_step(model, dataset, config, CPU)()
+    bench.reference_update(reference, batch, config)()
+    bench.loop_update(model, dataset, config, CPU)()
     ours.take_weights(model)
     for name, value in reference.state_dict().items():
         if not name.endswith("num_batches_tracked"):
@@ -49,7 +49,7 @@ def test_updates_of_the_reference_of_the_loop_and_of_given_gradients_are_the_sam
     updated = [each.detach().clone() for each in model.parameters()]
     model.load_state_dict(begun)
     given = bench.GivenGradients(model)
-    bench.loop_step(given, dataset, config, CPU)()
+    bench.loop_update(given, dataset, config, CPU)()
     for weight, expected in zip(given.weights, updated, strict=True):
         torch.testing.assert_close(weight.detach(), expected)
 
