@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 # Numbers of glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
+EXPECTED = "expected auto, cpu, cuda or cuda:N"
 
 
 def find_device(name: "str | torch.device") -> "torch.device":
@@ -23,7 +24,9 @@ def find_device(name: "str | torch.device") -> "torch.device":
     try:
         device = torch.device(name)
     except (RuntimeError, TypeError) as error:
-        raise SertkError(f"--device {name}: expected auto, cpu, cuda or cuda:N") from error
+        raise SertkError(f"--device {name}: {EXPECTED}") from error
+    if device.type not in ("cpu", "cuda"):
+        raise SertkError(f"--device {name}: {EXPECTED}")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise SertkError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs that torch can use")
     if device.type == "cuda":
