@@ -54,6 +54,8 @@ def test_what_is_trained_is_not_trained_again_and_other_splits_decode(experiment
     assert best.stat().st_mtime_ns == before
     valid = (run.decode("valid", "cpu") / "predictions.tsv").read_text().splitlines()
     assert {line.split("\t")[1] for line in valid[1:]} == {"s3"}
+    with pytest.raises(SertkError, match="no split 'tset': expected one of train, valid, test"):
+        run.decode("tset", "cpu")
 
 
 def test_a_run_is_found_by_its_folder_and_stands_for_nothing_else(experiment, tmp_path):

@@ -12,7 +12,7 @@ from sertk.core.files import PathLike
 from sertk.experiments.run import Run
 from sertk.inference.trained import LoadedModel, TrainedModel
 from sertk.kaldi.archives import open_matrices, read_scp
-from sertk.kaldi.datadir import DataDir, require_all
+from sertk.kaldi.datadir import SPLITS, DataDir, require_all
 from sertk.kaldi.labels import Labels
 from sertk.protocols import read_fold
 
@@ -29,7 +29,12 @@ class Input:
 
 
 def read_split(trained: TrainedModel, run: Run, split: str) -> Input:
-    """The labelled utterances of a split of the fold that `trained`, a part of the Run, was trained on."""
+    """The labelled utterances of a split of the fold that `trained`, a part of the Run, was trained on.
+
+    Raises SertkError for a split that no fold has, and where the lists or labels are no longer those of the training.
+    """
+    if split not in SPLITS:
+        raise SertkError(f"no split {split!r}: expected one of {', '.join(SPLITS)}")
     run.check_part(trained.part)
     inputs = run.experiment.inputs
     return read_labelled(trained, inputs.data, getattr(read_fold(inputs.splits, run.fold), split), inputs.label_set)
