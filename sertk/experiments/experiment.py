@@ -23,6 +23,7 @@ from sertk.protocols import list_folds, read_card
 
 E = TypeVar("E", bound="Experiment")
 
+SEEDS = 2**32  # as many as scikit-learn takes
 OPTIONS = ("--data", "--splits", "--labels")  # of the commands of runs before version 0.2
 
 
@@ -142,10 +143,10 @@ class Experiment:
         check_labels(self.path, self.inputs)
 
     def run(self, fold: int, seed: int = 1) -> Run:
-        """The run of a fold and seed; raises SertkError for a fold that the protocol lacks, and a seed below 0."""
+        """The run of a fold and seed; raises SertkError for a fold that the protocol lacks, and an impossible seed."""
         self.check_folds([fold])
-        if seed < 0:
-            raise SertkError(f"{self.path}: no seed {seed}: expected 0 or more")
+        if not 0 <= seed < SEEDS:
+            raise SertkError(f"{self.path}: no seed {seed}: expected 0 to {SEEDS - 1}")
         return Run(self, fold, seed)
 
     def runs(self) -> Sequence[Run]:

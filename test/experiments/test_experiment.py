@@ -115,7 +115,9 @@ def test_wrong_usage_is_told_from_errors(small_corpus, toy_config, tmp_path, cap
     assert train.main([str(tmp_path / "exp")]) == 2
     assert jobs.main(["--seed", "-1", str(tmp_path / "exp")]) == 2
     assert train.main(["--fold", "1", "--seed", "-1", str(tmp_path / "exp")]) == 1
-    assert "no seed -1" in capsys.readouterr().err
+    assert train.main(["--fold", "1", "--seed", str(2**32), str(tmp_path / "exp")]) == 1
+    message = capsys.readouterr().err
+    assert "no seed -1: expected 0 to 4294967295" in message and "no seed 4294967296" in message
     assert train.main(["--fold", "7", str(tmp_path / "exp")]) == 1
     assert "no fold 7 (there are 1)" in capsys.readouterr().err
 
