@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sertk.core.device import find_device, keep_freed_memory
-from sertk.core.errors import UsageError
+from sertk.core.errors import SertkError, UsageError
 from sertk.kaldi.archives import refuse_shared_input
 from sertk.kaldi.datadir import SPLITS, read_lines
 
@@ -54,8 +54,11 @@ def job_of(args: Namespace) -> tuple[int | None, int | None]:
     lines = read_lines(args.jobs)
     if not 1 <= args.job <= len(lines):
         raise UsageError(f"--job {args.job}: {args.jobs} has {len(lines)} lines")
-    fold, seed, *_ = lines[args.job - 1].split()
-    return int(fold), int(seed)
+    try:
+        fold, seed = map(int, lines[args.job - 1].split()[:2])
+    except ValueError as error:
+        raise SertkError(f"{args.jobs}:{args.job}: expected FOLD SEED STATE, as sertk-jobs prints it") from error
+    return fold, seed
 
 
 def add_input_options(parser: ArgumentParser) -> None:

@@ -135,6 +135,16 @@ def test_a_run_is_named_in_each_way_that_help_says(small_corpus, toy_config, tmp
     assert "no run with this fold and seed, stage 3 trains it; there are: fold1/seed0" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("line", ["", "1", "one two new"])
+def test_a_job_that_no_run_is_on_is_refused(small_corpus, toy_config, tmp_path, capsys, line):
+    assert make(small_corpus, toy_config, tmp_path / "exp") == 0
+    jobs_file = tmp_path / "jobs.txt"
+    jobs_file.write_text(f"1 1 new\n{line}\n")
+    for command in (train, decode):
+        assert command.main(["--jobs", str(jobs_file), "--job", "2", str(tmp_path / "exp")]) == 1
+        assert f"{jobs_file}:2: expected FOLD SEED STATE, as sertk-jobs prints it" in capsys.readouterr().err
+
+
 def test_the_plan_says_what_a_config_asks_for(toy_config, capsys):
     assert make_experiment.main(["--config", str(toy_config), "--plan", "--set", "training.max_epochs=1"]) == 0
     assert capsys.readouterr().out == "tag max_epochs1\ndata feats/toy\n"
