@@ -78,6 +78,15 @@ def test_the_stored_experiment_is_the_same_without_torch(experiment):
     assert read_yaml(experiment.path / "data.yaml")["label_set"] == "3"
 
 
+def test_settings_and_label_sets_are_taken_as_people_write_them(small_corpus, toy_config, tmp_path):
+    data = (toy_config, small_corpus, small_corpus / "splits/toy", 3)
+    experiment = Experiment.create(tmp_path / "exp", *data, settings="training.max_epochs=2 'normalise=[]'")
+    assert experiment.inputs.label_set == experiment.card["label_set"] == "3"
+    assert experiment.parts["train"].training.max_epochs == 2 and experiment.parts["train"].normalise == ()
+    with pytest.raises(SertkError, match="--set training.max_epochs='2: No closing quotation"):
+        Experiment.create(tmp_path / "exp", *data, settings="training.max_epochs='2")
+
+
 def test_names_that_are_not_there_are_no_attributes():
     import sertk
 

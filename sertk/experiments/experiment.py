@@ -59,7 +59,7 @@ class Experiment:
         config: PathLike,
         data: PathLike,
         splits: PathLike,
-        label_set: str,
+        label_set: str | int,
         *,
         settings: Sequence[str] | str = (),
         overlay: PathLike | None = None,
@@ -76,12 +76,12 @@ class Experiment:
         experiment folder of a speech recogniser, for models that take its layers.
         Raises SertkError for an impossible config, and where the folder holds an experiment with other settings.
         """
-        settings = shlex.split(settings) if isinstance(settings, str) else settings
+        settings = split_settings(settings) if isinstance(settings, str) else settings
         parts = with_pretrained(load_parts(config, settings, overlay), pretrained)
         names = {"model": Path(config).stem, "corpus": corpus or Path(data).absolute().name}
         if subset:
             names["subset"] = subset
-        return cls.make(path, parts, Inputs(Path(data), Path(splits), label_set), names, pretrained)
+        return cls.make(path, parts, Inputs(Path(data), Path(splits), str(label_set)), names, pretrained)
 
     @classmethod
     def make(
@@ -170,6 +170,14 @@ class Experiment:
         for fold in folds:
             if fold not in known:
                 raise SertkError(f"{self.inputs.splits}: no fold {fold} (there are {', '.join(map(str, known))})")
+
+
+def split_settings(settings: str) -> list[str]:
+    """The texts KEY=VALUE of one text, in which quotes keep spaces together as in a shell."""
+    try:
+        return shlex.split(settings)
+    except ValueError as error:
+        raise SertkError(f"--set {settings}: {error}") from error
 
 
 def require_trained(run: PathLike) -> None:
