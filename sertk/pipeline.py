@@ -94,7 +94,8 @@ class Run(stored_run.Run):
         return folder
 
     def recognizer(self, device: str | torch.device = "auto") -> Recognizer:
-        """The Recognizer of the run, for recordings; see load_recognizer."""
+        """The Recognizer of the run, for recordings; see load_recognizer. SertkError unless it is trained."""
+        self.require_trained()
         return load_recognizer(self.path, device)
 
 

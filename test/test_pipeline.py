@@ -35,6 +35,8 @@ def test_an_experiment_from_its_config_to_results(experiment, small_corpus, toy_
     assert run.state == "trained"
     folder = run.decode(device="cpu")
     assert folder == run.path / "decode_test" and run.state == "decoded"
+    with pytest.raises(SertkError, match="0 draws: a bootstrap has at least one"):
+        experiment.score(draws=0)
     results = experiment.score(draws=100)
     assert results == json.loads((experiment.path / "results.json").read_text())
     assert [run.path for run in Experiment(experiment.path).runs()] == [run.path]
@@ -62,6 +64,8 @@ def test_a_run_is_found_by_its_folder_and_stands_for_nothing_else(experiment, tm
     run = experiment.run(1)
     with pytest.raises(SertkError, match="fold1/seed1: not trained yet; stage 3 trains it"):
         run.decode(device="cpu")
+    with pytest.raises(SertkError, match="fold1/seed1: not trained yet; stage 3 trains it"):
+        run.recognizer("cpu")
     run.train("cpu")
     assert type(run).of(run.path).path.resolve() == run.path
     assert type(run).of(experiment.path).path.resolve() == run.path  # it has one alone

@@ -16,8 +16,10 @@ def resample_speakers(confusions: np.ndarray, draws: int, seed: int) -> np.ndarr
     """Confusion matrices (draws, classes, classes), each summed over as many speakers drawn with replacement.
 
     `confusions` (speakers, classes, classes) holds one matrix per speaker. The same seed and number of
-    speakers draw the same speakers, which pairs two systems.
+    speakers draw the same speakers, which pairs two systems. Raises SertkError without any draw.
     """
+    if draws < 1:
+        raise SertkError(f"{draws} draws: a bootstrap has at least one, and better some thousand")
     speakers, classes, _ = confusions.shape
     generator = np.random.default_rng(seed)
     times_drawn = generator.multinomial(speakers, np.full(speakers, 1 / speakers), size=draws)
