@@ -1,6 +1,7 @@
 """What recipes do, done from Python."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -58,6 +59,12 @@ def test_what_is_trained_is_not_trained_again_and_other_splits_decode(experiment
     assert {line.split("\t")[1] for line in valid[1:]} == {"s3"}
     with pytest.raises(SertkError, match="no split 'tset': expected one of train, valid, test"):
         run.decode("tset", "cpu")
+
+
+def test_a_run_is_trained_in_a_thread(experiment):
+    with ThreadPoolExecutor() as pool:
+        pool.submit(experiment.run(1).train, "cpu").result()
+    assert experiment.run(1).state == "trained"
 
 
 def test_a_run_is_found_by_its_folder_and_stands_for_nothing_else(experiment, tmp_path):

@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import signal
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -242,8 +243,14 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
 
 @contextlib.contextmanager
 def stop_on_sigterm() -> Iterator[Stop]:
-    """Within the block SIGTERM only sets `is_set` of the object it yields, so that updates end before a checkpoint."""
+    """Within the block SIGTERM only sets `is_set` of the object it yields, so that updates end before a checkpoint.
+
+    Python takes signals in its main thread alone, so a training in another one is ended at once.
+    """
     stopped = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
 
     def set_flag(*_: object) -> None:
         stopped.is_set = True
