@@ -34,6 +34,7 @@ def test_an_experiment_from_its_config_to_results(experiment, small_corpus, toy_
     assert (run.fold, run.seed, run.state) == (1, 1, "new")
     run.train("cpu")
     assert run.state == "trained"
+    assert "training ended after epoch 2" in (run.path / "train.log").read_text()
     folder = run.decode(device="cpu")
     assert folder == run.path / "decode_test" and run.state == "decoded"
     with pytest.raises(SertkError, match="0 draws: a bootstrap has at least one"):

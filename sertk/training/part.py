@@ -85,13 +85,20 @@ class RunLog(logging.FileHandler):
 
 @contextlib.contextmanager
 def logging_to(path: PathLike) -> Iterator[None]:
-    """Within the block all that is logged is also written to the end of a file, with the time."""
+    """Within the block all that is logged is also written to the end of a file, with the time.
+
+    That is also what sertk itself says of a training in a program that does not ask to be told.
+    """
     handler = RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    root = logging.getLogger()
+    root, own = logging.getLogger(), logging.getLogger("sertk")
+    level = own.level
     root.addHandler(handler)
+    if not own.isEnabledFor(logging.INFO):
+        own.setLevel(logging.INFO)
     try:
         yield
     finally:
+        own.setLevel(level)
         root.removeHandler(handler)
         handler.close()
