@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sertk.config.loading import load_parts, parse_parts, parts_mapping
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, file_digest, read_yaml
+from sertk.core.files import PathLike, file_digest, read_yaml, write_yaml
 from sertk.core.locks import LEASE, locked
 from sertk.experiments import layout
 from sertk.experiments.card import essence_of_card, make_card, read_experiment_card
@@ -133,6 +133,11 @@ class Experiment:
         stored = read_yaml(path)
         data, splits = (from_folder(stored[key], self.path) for key in ("data", "splits"))
         return Inputs(data, splits, stored["label_set"])
+
+    def keep_inputs(self) -> None:
+        """Writes data.yaml where only the commands of runs tell the inputs, before those are written anew."""
+        if not (self.path / layout.DATA).is_file():
+            write_yaml(self.path / layout.DATA, describe_inputs(self.inputs, self.path))
 
     @property
     def classes(self) -> list[str]:

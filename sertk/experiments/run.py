@@ -87,6 +87,7 @@ class Run:
         or labels, and where an earlier part of the run does.
         """
         self.experiment.check_labels()
+        self.experiment.keep_inputs()
         names = self.part_names
         for earlier in names[: names.index(part)]:
             self.check_part(earlier)

@@ -93,6 +93,10 @@ def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_confi
     assert experiment.run(1).state == "trained"
     monkeypatch.chdir(tmp_path)  # where the archives' paths begin
     assert len((decode_run(run) / "predictions.tsv").read_text().splitlines()) == 7
+    (run / ".done_train").unlink()  # as where it was cut off
+    assert train.main(["--fold", "1", *CPU, "exp/a"]) == 0
+    assert Experiment("exp/a").inputs == Inputs(Path("data"), Path("data/splits/toy"), "3")
+    assert decode_run(run)
 
 
 def test_two_that_make_an_experiment_take_turns(small_corpus, toy_config, tmp_path, capsys, monkeypatch):
