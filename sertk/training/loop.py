@@ -91,7 +91,7 @@ def train(task: Task, training: Training, optimiser: torch.optim.Optimizer, fold
 
     Writes metrics.jsonl and checkpoints/{latest,best}.pt. On the CPU, training that was cut off at any moment
     and started again ends with bit-identical weights. Raises Interrupted after SIGTERM, and SertkError when
-    the loss is not finite.
+    the loss is not finite, or the best epoch's checkpoint is gone.
     """
     average = mean_of_weights(task.model, training.average) if training.average else None
     state = Progress(precision=choose_precision(training.precision, task.device))
@@ -100,6 +100,7 @@ def train(task: Task, training: Training, optimiser: torch.optim.Optimizer, fold
         trainer.state = load_checkpoint(trainer.latest, task, optimiser, average)
         log.info("going on from epoch %d, update %d", trainer.state.epoch + 1, trainer.state.updates)
         keep_best(trainer)
+        require_best(trainer)
     with stop_on_sigterm() as stopped:
         while not trainer.finished():
             train_epoch(trainer, stopped)
@@ -203,6 +204,12 @@ def keep_best(trainer: Trainer) -> None:
     """
     if is_first() and trainer.state.updates == 0 and 0 < trainer.state.epoch == trainer.state.best_epoch:
         save_best(best_checkpoint(trainer.folder), trainer.task, trainer.kept, trainer.state.epoch)
+
+
+def require_best(trainer: Trainer) -> None:
+    best, epoch = best_checkpoint(trainer.folder), trainer.state.best_epoch
+    if is_first() and epoch and not best.is_file():
+        raise SertkError(f"{best}: gone, and with it the best epoch, {epoch}; remove {best.parent} to train anew")
 
 
 def make_optimiser(config: Optimiser, model: nn.Module) -> torch.optim.Optimizer:

@@ -197,6 +197,13 @@ def test_best_is_written_anew_when_training_was_killed_before_it(tmp_path):
     assert torch.equal(again["model"]["weight"], kept["model"]["weight"])
 
 
+def test_a_best_epoch_that_is_gone_is_not_passed_over(tmp_path):
+    run_loop(tmp_path, make_task([0.5, 0.3]), max_epochs=2)
+    (tmp_path / "checkpoints" / "best.pt").unlink()
+    with pytest.raises(SertkError, match="best.pt: gone, and with it the best epoch, 1; remove .*/checkpoints to"):
+        run_loop(tmp_path, make_task([]), max_epochs=2)
+
+
 def test_the_best_epoch_stays_where_training_goes_on_within_the_next_one(tmp_path, cut_off_at):
     run_loop(tmp_path, make_task([0.5]), max_epochs=1)
     kept = weights(tmp_path, "best.pt")["weight"]
