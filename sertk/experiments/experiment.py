@@ -134,6 +134,13 @@ class Experiment:
         data, splits = (from_folder(stored[key], self.path) for key in ("data", "splits"))
         return Inputs(data, splits, stored["label_set"])
 
+    def require_inputs(self) -> None:
+        """Raises SertkError where the data folder or that of the fold lists is not where data.yaml says."""
+        for folder in (self.inputs.data, self.inputs.splits):
+            if not folder.is_dir():
+                where = self.path / layout.DATA
+                raise SertkError(f"{where}: {folder} is not there; bring it back, or write in the file where it is now")
+
     def keep_inputs(self) -> None:
         """Writes data.yaml where only the commands of runs tell the inputs, before those are written anew."""
         if not (self.path / layout.DATA).is_file():
@@ -164,6 +171,7 @@ class Experiment:
         For random splits each repeat is a fold of its own, with one seed. Raises SertkError for a fold that the
         protocol lacks.
         """
+        self.require_inputs()
         random = read_card(self.inputs.splits)["rule"] == "random"
         known = list_folds(self.inputs.splits)[: repeats if random else None]
         self.check_folds(folds, known)
@@ -171,6 +179,7 @@ class Experiment:
         return [Run(self, fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
 
     def check_folds(self, folds: Sequence[int], known: Sequence[int] | None = None) -> None:
+        self.require_inputs()
         known = known or list_folds(self.inputs.splits)
         for fold in folds:
             if fold not in known:

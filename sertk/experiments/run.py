@@ -107,6 +107,7 @@ class Run:
 
     def identity(self) -> dict[str, Any]:
         """What a run's config.yaml tells beside the config: fold, seed, and digests of the lists and the labels."""
+        self.experiment.require_inputs()
         inputs = self.experiment.inputs
         return {
             "fold": self.fold,

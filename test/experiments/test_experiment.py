@@ -71,6 +71,11 @@ def test_data_are_found_from_wherever_the_folder_is_looked_at(small_corpus, toy_
     assert Experiment("a").inputs.data == Path("../data")
     assert make_experiment_of(small_corpus, toy_config, Path("b")) == 0
     assert Experiment("b").inputs.data == small_corpus  # which was given as an absolute path
+    small_corpus.rename(tmp_path / "moved")
+    with pytest.raises(SertkError, match="a/data.yaml: ../data is not there; bring it back, or write in the file"):
+        Experiment("a").jobs()
+    write_text("a/data.yaml", Path("a/data.yaml").read_text().replace("/data", "/moved"))
+    assert Experiment("a").jobs()[0].experiment.inputs == Inputs(Path("../moved"), Path("../moved/splits/toy"), "3")
 
 
 def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_config, tmp_path, monkeypatch):
