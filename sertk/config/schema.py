@@ -114,7 +114,9 @@ def convert_model(_: object, value: object, path: Where, key: str) -> ModelConfi
 
 
 def build_model_config(data: object, path: Where, prefix: str) -> ModelConfig:
-    if not isinstance(data, dict) or "name" not in data:
+    if not isinstance(data, dict):
+        raise mistake(path, prefix.rstrip("."), f": expected a mapping with a name, got {show(data)}")
+    if "name" not in data:
         raise mistake(path, f"{prefix}name", f" is missing (known: {', '.join(sorted(MODELS))})")
     if not isinstance(data["name"], str) or data["name"] not in MODELS:
         known = ", ".join(sorted(MODELS))

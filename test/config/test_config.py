@@ -95,6 +95,7 @@ MISTAKES = {
     "model: {name: blstm, colour: red}": "unknown key model.colour",
     "model: {name: perceptron}": "no model 'perceptron' (known: ae, blstm, blstm_capsule",
     "model: {lstm_units: 8}": "model.name is missing",
+    "model: blstm": "model.yaml:1: model: expected a mapping with a name, got 'blstm'",
     "training: {max_epochs: many}": "training.max_epochs is 'many', expected a whole number",
     "training: {max_epochs: 0}": "training.max_epochs is 0, expected 1 or more",
     "training: {select: test_uar}": "expected one of valid_uar, valid_loss, valid_reconstruction, valid_cer, last",

@@ -125,6 +125,11 @@ def test_what_is_missing_is_missing_where_the_rest_is(config):
     assert named(config) == f"{config}: features is missing"
 
 
+def test_a_model_that_is_no_mapping_is_named_by_the_setting(config):
+    with pytest.raises(SertkError, match="^--set model=gru: model: expected a mapping with a name, got 'gru'"):
+        load_parts(config, ["model=gru"])
+
+
 def test_a_part_names_its_own_key_or_the_one_it_shares(config):
     config.write_text(PARTS + "    training: {max_epochs: 0}\n")
     wrong = "training.max_epochs is 0, expected 1 or more"
