@@ -1,5 +1,6 @@
 """The parts of a model: its YAML with bases, overlays and settings, and what the parts together need."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,8 @@ def parse_parts(data: Mapping[str, Any], path: Where) -> dict[str, Config]:
         raise mistake(path, key, f": say of which part: {' or '.join(f'steps.{name}.{key}' for name in parts)}")
     configs = {}
     for name, part in parts.items():
+        if not isinstance(name, str) or not re.fullmatch(r"\w[^/]*", name):
+            raise mistake(path, f"steps.{name}", f": {show(name)} names no folder: begin with a letter or digit, no /")
         if not isinstance(part, dict):
             raise mistake(path, f"steps.{name}", f": expected a mapping, got {show(part)}")
         configs[name] = build(Config, merge(shared, part), path, f"steps.{name}.")
