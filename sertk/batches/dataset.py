@@ -53,9 +53,7 @@ def load_dataset(
         {},
         torch.tensor(labels.indices(utterances)) if labels else None,
         numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
-        conditions=load_vectors(find_feats(config.conditions, data_dir, own_dir), utterances)
-        if config.conditions
-        else None,
+        conditions=load_vectors(config.conditions, data_dir, utterances, own_dir) if config.conditions else None,
     )
 
 
@@ -66,7 +64,15 @@ def load_features(
     if computed := config.computed_type(name):
         load = load_waves if config.segment else locate_waves
         return load(computed, data_dir, utterances)
-    return load_stream(find_feats(config.archive_name(name), data_dir, own_dir), utterances)
+    return load_archives(config.archive_name(name), data_dir, utterances, own_dir)
+
+
+def load_archives(
+    feature_type: str, data_dir: PathLike, utterances: Sequence[str], own_dir: PathLike | None = None
+) -> Stream:
+    """The Stream of a feature type from archives; those of a run lie in `own_dir` itself, wherever the run is moved."""
+    scp = find_feats(feature_type, data_dir, own_dir)
+    return load_stream(scp, utterances, beside=is_own(feature_type, own_dir))
 
 
 def feature_options(
@@ -86,10 +92,13 @@ def feature_options(
     return options
 
 
-def load_vectors(scp: PathLike, utterances: Sequence[str]) -> Tensor:
-    """One vector for each utterance (utterances, dims) from a table of archives; raises SertkError for sequences."""
-    stream = load_stream(scp, utterances)
+def load_vectors(
+    feature_type: str, data_dir: PathLike, utterances: Sequence[str], own_dir: PathLike | None = None
+) -> Tensor:
+    """One vector for each utterance (utterances, dims) from archives; raises SertkError for sequences."""
+    stream = load_archives(feature_type, data_dir, utterances, own_dir)
     if not bool((stream.lengths == 1).all()):
+        scp = find_feats(feature_type, data_dir, own_dir)
         raise SertkError(f"{scp}: {utterances[int(stream.lengths.argmax())]} has several rows, expected one vector")
     return stream.values
 

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -83,12 +84,15 @@ def stack_matrices(matrices: Mapping[str, np.ndarray], what: PathLike) -> Stream
     return Stream(arrays)
 
 
-def load_stream(scp: PathLike, utterances: Sequence[str]) -> Stream:
+def load_stream(scp: PathLike, utterances: Sequence[str], beside: bool = False) -> Stream:
     """The Stream of `utterances`, in their order, from a table of archives.
 
+    With `beside` the archives are those in the table's folder, wherever that has been moved or copied to since.
     Raises SertkError if an utterance is missing there.
     """
     table = read_locations(scp)
+    if beside:
+        table = {utterance: str(Path(scp).parent / Path(where).name) for utterance, where in table.items()}
     require_all(scp, table, utterances, "run stage 1 again")
 
     def place(utterance: str) -> tuple[str, int]:  # archives are read from front to back

@@ -211,6 +211,16 @@ def test_a_part_takes_the_features_that_an_earlier_one_extracts(small_corpus, tm
         np.testing.assert_allclose(by_hand[utterance], row, atol=1e-5)
 
 
+def test_the_features_of_a_run_move_with_it(small_corpus, tmp_path):
+    config, moved = tmp_path / "supervectors.yaml", tmp_path / "moved"
+    config.write_text(SUPERVECTORS)
+    run_dir = train_run(small_corpus, config, tmp_path / "exp")
+    before = (decode_run(run_dir) / "predictions.tsv").read_text()
+    (tmp_path / "exp").rename(moved)
+    train_run(small_corpus, config, tmp_path / "exp", "steps.gmm.model.components=1")  # another one in its place
+    assert (decode_run(moved / "fold1/seed1") / "predictions.tsv").read_text() == before
+
+
 def test_what_parts_were_trained_on_is_checked_before_anything_goes_on(small_corpus, tmp_path, capsys):
     config, exp = tmp_path / "supervectors.yaml", tmp_path / "exp"
     config.write_text(SUPERVECTORS)
