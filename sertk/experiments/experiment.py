@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sertk.config.loading import load_parts, parse_parts, parts_mapping
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, file_digest, read_yaml, write_yaml
+from sertk.core.files import PathLike, file_digest, write_yaml
 from sertk.core.locks import LEASE, locked
 from sertk.experiments import layout
 from sertk.experiments.card import essence_of_card, make_card, read_experiment_card
@@ -24,6 +24,7 @@ from sertk.protocols import list_folds, read_card
 E = TypeVar("E", bound="Experiment")
 
 SEEDS = 2**32  # as many as scikit-learn takes
+DATA_KEYS = ("data", "splits", "label_set")  # of data.yaml, which has a digest of the labels besides
 OPTIONS = ("--data", "--splits", "--labels")  # of the commands of runs before version 0.2
 
 
@@ -119,7 +120,7 @@ class Experiment:
 
     @cached_property
     def parts(self) -> dict[str, Config]:
-        return parse_parts(read_yaml(self.path / layout.CONFIG), self.path / layout.CONFIG)
+        return parse_parts(layout.read_config(self.path), self.path / layout.CONFIG)
 
     @cached_property
     def card(self) -> dict[str, Any]:
@@ -130,7 +131,7 @@ class Experiment:
         path = self.path / layout.DATA
         if not path.is_file():
             return inputs_of_commands(self.path)
-        stored = read_yaml(path)
+        stored = layout.read_mapping(path, DATA_KEYS)
         data, splits = (from_folder(stored[key], self.path) for key in ("data", "splits"))
         return Inputs(data, splits, stored["label_set"])
 
@@ -208,7 +209,7 @@ def essence_of_config(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def check_labels(path: Path, inputs: Inputs) -> None:
     """Raises SertkError where an experiment is in the folder that was made with other labels of the same set."""
-    stored = read_yaml(path / layout.DATA) if (path / layout.DATA).is_file() else {}
+    stored = layout.read_mapping(path / layout.DATA, DATA_KEYS) if (path / layout.DATA).is_file() else {}
     if stored.get("label_set") == inputs.label_set and stored.get("labels_sha256") not in (None, digest_of(inputs)):
         raise SertkError(
             f"{path}: made with other labels than {inputs.labels} has now; put those back, or give another --tag, or "

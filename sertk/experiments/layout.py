@@ -15,6 +15,7 @@ import json
 import math
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +123,20 @@ def part_folders(run: PathLike) -> list[Path]:
 
 def read_config(folder: PathLike) -> dict[str, Any]:
     """The stored config of an experiment's or a run's folder, a mapping."""
-    path = Path(folder) / CONFIG
-    config = read_yaml(path)
-    if not isinstance(config, dict):
-        raise SertkError(f"{path}: a config is a mapping of keys to values; train again (stage 3)")
-    return config
+    return read_mapping(Path(folder) / CONFIG, remedy="put it back, or remove the folder, and run stage 3")
+
+
+def read_mapping(
+    path: PathLike, keys: Sequence[str] = (), remedy: str = "remove the file, and run stage 3"
+) -> dict[str, Any]:
+    """The mapping in one of an experiment's YAML files; raises SertkError where it is none, or lacks one of `keys`."""
+    mapping = read_yaml(path)
+    if not isinstance(mapping, dict):
+        raise SertkError(f"{path}: damaged: expected a mapping of keys to values; {remedy}")
+    for key in keys:
+        if key not in mapping:
+            raise SertkError(f"{path}: damaged: {key} is missing; {remedy}")
+    return mapping
 
 
 def read_epochs(folder: PathLike) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sertk.config.schema import Config, to_mapping
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, file_digest, read_yaml, write_json
+from sertk.core.files import PathLike, file_digest, write_json
 from sertk.core.locks import locked
 from sertk.core.typed import build
 from sertk.experiments import layout
@@ -95,7 +95,7 @@ class Run:
             self.check_part(part)
         folder, identity = self.part_folder(part), self.identity()
         path = folder / layout.CONFIG
-        known = read_yaml(path)["run"] if path.exists() else identity
+        known = self.stored_identity(part) if path.exists() else identity
         store(path, {**to_mapping(self.config(part)), "run": identity}, lambda stored: essence_of_run(stored, known))
         write_command(folder)
         write_json(folder / "environment.json", environment(device))
@@ -116,10 +116,19 @@ class Run:
             "labels": {"set": inputs.label_set, "sha256": file_digest(inputs.labels, "sha256")},
         }
 
+    def stored_identity(self, part: str | None = None) -> dict[str, Any]:
+        """What a part's config.yaml holds of `identity`; before version 0.2 it did without the labels."""
+        folder = self.part_folder(part)
+        run = layout.read_config(folder).get("run")
+        if not isinstance(run, dict) or not {"fold", "seed", "lists"} <= run.keys():
+            where = folder / layout.CONFIG
+            raise SertkError(f"{where}: damaged: fold, seed or lists of its run are missing; remove the folder")
+        return run
+
     def check_part(self, part: str | None = None) -> None:
         """Raises SertkError unless a part was trained on the very lists and labels that the experiment has now."""
         path = self.part_folder(part) / layout.CONFIG
-        trained, now = read_yaml(path)["run"], self.identity()
+        trained, now = self.stored_identity(part), self.identity()
         remedy = "remove the folder to train it anew"
         if trained["seed"] != self.seed:
             raise SertkError(f"{path}: trained with the seed {trained['seed']}, not {self.seed}; {remedy}")

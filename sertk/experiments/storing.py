@@ -6,7 +6,8 @@ from typing import Any
 
 from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
-from sertk.core.files import read_yaml, write_yaml
+from sertk.core.files import write_yaml
+from sertk.experiments.layout import read_mapping
 
 
 def store(
@@ -14,7 +15,7 @@ def store(
 ) -> None:
     """Writes a mapping, or refuses if the file already holds one of another `essence`."""
     if path.exists():
-        keys = differing_keys(essence(read_yaml(path)), essence(mapping))
+        keys = differing_keys(essence(read_mapping(path)), essence(mapping))
         if keys:
             raise SertkError(
                 f"{path}: this experiment has other settings ({', '.join(keys)}); "

@@ -8,11 +8,11 @@ import torch
 
 from sertk.core.device import find_device
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, read_yaml
+from sertk.core.files import PathLike
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_scored, read_results
 from sertk.experiments.experiment import require_trained
-from sertk.experiments.layout import CARD, experiment_of, find_run, part_folder, read_config
+from sertk.experiments.layout import CARD, experiment_of, find_run, part_folder, read_config, read_mapping
 from sertk.features.registry import describe_extractor, feature_types, load_extractor
 from sertk.inference.trained import LoadedModel, TrainedModel, load_pretrained
 from sertk.predicting.chain import Chain
@@ -85,7 +85,7 @@ def run_card(run_dir: PathLike) -> dict[str, Any]:
     run = config.get("run", {})
     card = {"model": config["model"]["name"], "trained": {"fold": run.get("fold"), "seed": run.get("seed")}}
     if (experiment / CARD).is_file():
-        card |= read_yaml(experiment / CARD) | {"trained": card["trained"]}
+        card |= read_mapping(experiment / CARD) | {"trained": card["trained"]}
     if is_scored(experiment):
         results = read_results(experiment)
         card["scores"] = {name: results[name] for name in METRICS} | {

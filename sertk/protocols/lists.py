@@ -56,7 +56,7 @@ def holds_folds(there: Mapping[str, Any], card: Mapping[str, Any]) -> bool:
 
 def without_repeats(card: Mapping[str, Any]) -> dict[str, Any]:
     """A card without what grows with the repeats of a random protocol."""
-    options = {key: value for key, value in card["options"].items() if key != "repeats"}
+    options = {key: value for key, value in card.get("options", {}).items() if key != "repeats"}
     return {**card, "options": options, "folds": None}
 
 

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from small_experiments import CPU, decode_run, make_experiment_of, train_run
+from small_experiments import CPU, decode_run, make_experiment_of, status_of_training, train_run
 
 from sertk import pipeline
 from sertk.bin import decode, jobs, make_experiment, train
@@ -102,6 +102,18 @@ def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_confi
     assert train.main(["--fold", "1", *CPU, "exp/a"]) == 0
     assert Experiment("exp/a").inputs == Inputs(Path("data"), Path("data/splits/toy"), "3")
     assert decode_run(run)
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "card.yaml", "data.yaml", "fold1/seed1/config.yaml"])
+@pytest.mark.parametrize("text", ["", "- 1\n", "labels: 3\n"])
+def test_a_damaged_file_is_named(small_corpus, toy_config, tmp_path, capsys, name, text):
+    exp, settings = tmp_path / "exp", "training.max_epochs=1"
+    train_run(small_corpus, toy_config, exp, settings)
+    write_text(exp / name, text)
+    capsys.readouterr()
+    assert status_of_training(small_corpus, toy_config, exp, settings) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{exp / name}: " in line
 
 
 def test_two_that_make_an_experiment_take_turns(small_corpus, toy_config, tmp_path, capsys, monkeypatch):
