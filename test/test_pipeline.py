@@ -1,6 +1,7 @@
 """What recipes do, done from Python."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -42,6 +43,10 @@ def test_an_experiment_from_its_config_to_results(experiment, small_corpus, toy_
     results = experiment.score(draws=100)
     assert results == json.loads((experiment.path / "results.json").read_text())
     assert [run.path for run in Experiment(experiment.path).runs()] == [run.path]
+    shutil.copytree(run.path, run.path.with_name("seed2"))
+    with pytest.raises(SertkError, match="fold1/seed2: what was trained in it is fold 1, seed 1; rename the folder"):
+        experiment.score(draws=100)
+    shutil.rmtree(run.path.with_name("seed2"))
     assert experiment.classes == ["angry", "calm", "sad"] and experiment.card["corpus"] == "data"
 
     by_commands = train_run(small_corpus, toy_config, tmp_path / "other", "training.max_epochs=2")

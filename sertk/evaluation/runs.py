@@ -9,7 +9,15 @@ import numpy as np
 from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
-from sertk.experiments.layout import DECODED, part_folders, predictions_path, read_config, read_epochs, run_folders
+from sertk.experiments.layout import (
+    CONFIG,
+    DECODED,
+    part_folders,
+    predictions_path,
+    read_config,
+    read_epochs,
+    run_folders,
+)
 from sertk.kaldi.datadir import read_table
 
 FIXED_COLUMNS = ["utterance", "speaker", "reference", "predicted"]
@@ -54,6 +62,7 @@ def read_runs(experiment: PathLike, classes: list[str], decoded: str = DECODED) 
         path = predictions_path(folder, decoded)
         if not path.is_file():
             continue
+        _check_place(folder, fold, seed)
         epochs = [line for line in read_epochs(folder) if line["epoch"] > 0]  # 0: fitted at once
         best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)
@@ -95,6 +104,14 @@ def read_predictions(path: PathLike, classes: list[str]) -> Predictions:
         raise SertkError(f"{path}: no utterances in it; decode again (stage 4)")
     arrays = map(np.array, (reference, predicted, posteriors))
     return Predictions(list(speakers), list(speakers.values()), *arrays)
+
+
+def _check_place(folder, fold, seed):
+    """Refuses a folder that was copied or renamed to one of another fold or seed than was trained in it."""
+    run = (read_config(folder) if (folder / CONFIG).is_file() else {}).get("run", {})
+    trained = run.get("fold", fold), run.get("seed", seed)
+    if trained != (fold, seed):
+        raise SertkError(f"{folder}: what was trained in it is fold {trained[0]}, seed {trained[1]}; rename the folder")
 
 
 def _seconds(folder):
