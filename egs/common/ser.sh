@@ -120,7 +120,8 @@ if run_stage 5 "scoring"; then
 fi
 
 if run_stage 6 "t-SNE figures of the first fold and seed"; then
-  need "$jobs" 3
+  need "$exp/card.yaml" 3
+  list_jobs
   read -r fold seed _ < "$jobs"
   ../common/tsne.sh --num_threads "$num_threads" --ngpu "$ngpu" "$exp/fold$fold/seed$seed" "$data" "$splits" "$fold" "$labels"
 fi
