@@ -62,13 +62,13 @@ exp=exp/${model}_$token_type$vocab_size${tag:+_$tag}
 if [ "$print_exp" = true ]; then echo "$exp"; exit; fi
 
 get_corpus() {  # CORPUS
-  local given=$1_root parts
-  mapfile -t parts < <(printf '%s\n' "${train[@]}" "${dev[@]}" "${test[@]}" | sed -n "s|^$1/||p" | sort -u)
+  local given=$1_root subsets
+  mapfile -t subsets < <(printf '%s\n' "${train[@]}" "${dev[@]}" "${test[@]}" | sed -n "s|^$1/||p" | sort -u)
   if [ -n "${!given}" ]; then
     [ -d "${!given}" ] || { echo "$0: --$given ${!given}: no such folder" >&2; exit 1; }
     echo "$0: using ${!given}"
   elif [ "$download" = true ]; then
-    "local/get_$1.sh" "downloads/$1" "${parts[@]}"
+    "local/get_$1.sh" "downloads/$1" "${subsets[@]}"
   elif [ ! -d "downloads/$1" ]; then
     echo "$0: $1 is not there; pass --$given DIR, or --download true, or leave it out of the sets" >&2
     exit 1
@@ -92,19 +92,19 @@ prepare_set() {  # SET: $data/sets/CORPUS_PART, unless it was made with the same
   fi
 }
 
-combine_sets() {  # PART SET...: $data/PART
-  local part=$1 each folders=()
+combine_sets() {  # NAME SET...: $data/NAME
+  local name=$1 each folders=()
   for each in "${@:2}"; do
     prepare_set "$each"
     folders+=("$data/sets/${each//\//_}")
   done
-  utils/combine_data.sh "$data/$part" "${folders[@]}"
-  utils/validate_data_dir.sh --no-feats "$data/$part"
+  utils/combine_data.sh "$data/$name" "${folders[@]}"
+  utils/validate_data_dir.sh --no-feats "$data/$name"
 }
 
-refuse_overlap() {  # PART...: no recording may be in two of these
-  local part shared
-  shared=$(for part; do cut -d ' ' -f 2 "$data/$part/utt2hash" | sort -u; done | sort | uniq -d | wc -l)
+refuse_overlap() {  # NAME...: no recording may be in two of these
+  local name shared
+  shared=$(for name; do cut -d ' ' -f 2 "$data/$name/utt2hash" | sort -u; done | sort | uniq -d | wc -l)
   [ "$shared" -eq 0 ] ||
     { echo "$0: $shared recordings are in more than one of $data/{$(IFS=,; echo "$*")}; choose other sets" >&2; exit 1; }
 }
@@ -121,14 +121,14 @@ if run_stage 1 "data folders"; then
 fi
 
 device=cpu; if [ "$ngpu" -gt 0 ]; then device=cuda; fi
-parts=("$data/train" "$data/dev"); [ ${#test[@]} -eq 0 ] || parts+=("$data/test")
+folders=("$data/train" "$data/dev"); [ ${#test[@]} -eq 0 ] || folders+=("$data/test")
 
 if run_stage 2 "features"; then
   mapfile -t types < <(sed -n 's|^data feats/||p' <<< "$plan")
   for each in "${types[@]}"; do
-    for part in "${parts[@]}"; do
-      need "$part/wav.scp" 1
-      utils/make_feats.sh --type "$each" --nj "$nj" --cmd "$train_cmd" "$part"
+    for folder in "${folders[@]}"; do
+      need "$folder/wav.scp" 1
+      utils/make_feats.sh --type "$each" --nj "$nj" --cmd "$train_cmd" "$folder"
     done
   done
 fi
@@ -151,9 +151,9 @@ if run_stage 3 "training of $model into $exp"; then
 fi
 
 if run_stage 4 "decoding"; then
-  for part in "${parts[@]:1}"; do
-    $decode_cmd --gpu "$((ngpu > 0))" --num-threads "$num_threads" "$exp/log/decode_${part##*/}.log" \
-      sertk-decode-asr --data "$part" --device "$device" --num_threads "$num_threads" "$exp"
+  for folder in "${folders[@]:1}"; do
+    $decode_cmd --gpu "$((ngpu > 0))" --num-threads "$num_threads" "$exp/log/decode_${folder##*/}.log" \
+      sertk-decode-asr --data "$folder" --device "$device" --num_threads "$num_threads" "$exp"
   done
   printf '%s\n' "config=$config" "set=$set" "train_sets=$train_sets" "dev_sets=$dev_sets" > "$exp/.done"
   echo "$0: see $exp/RESULTS.md"

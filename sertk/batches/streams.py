@@ -141,7 +141,7 @@ LENGTH_NOISE = 0.1  # so that batches of utterances of like lengths are not of t
 
 
 class Sampler:
-    """Which parts of which utterances are seen: windows, or whole utterances, each a row of a tensor.
+    """What is seen of which utterances: windows, or whole utterances, each a row of a tensor.
 
     With `upsample` an epoch has as many utterances of every class.
     """
@@ -168,7 +168,7 @@ class Sampler:
         return torch.arange(len(self.dataset.utterances))
 
     def epoch_batches(self, generator: torch.Generator, epoch: int, training: Training) -> list[Tensor]:
-        """The batches of an epoch (from 0), as a Training config asks for them: a list of parts of `epoch_windows`."""
+        """The batches of an epoch (from 0), as a Training config asks for them: a list of pieces of `epoch_windows`."""
         windows = self.epoch_windows(generator)
         if training.sortagrad and epoch == 0:
             windows = windows[self.dataset.lengths()[windows].argsort(stable=True)]

@@ -53,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     split = add("split", "DIR/splitN/1 ... N, speakers kept whole")
     split.add_argument("--per-utt", action="store_true", help="DIR/splitNutt, speakers may be cut")
     split.add_argument("folder", metavar="DIR")
-    split.add_argument("parts", type=int, metavar="N")
+    split.add_argument("count", type=int, metavar="N")
 
     combine = add("combine", "several folders into one")
     combine.add_argument("--extra-files", default="", metavar='"F1 F2"', help="further tables to join")
@@ -106,7 +106,7 @@ def _subset(args):
 
 
 def _split(args):
-    datadir_tools.split(args.folder, args.parts, per_utterance=args.per_utt)
+    datadir_tools.split(args.folder, args.count, per_utterance=args.per_utt)
 
 
 def _combine(args):

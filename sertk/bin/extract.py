@@ -21,7 +21,7 @@ from sertk.experiments.layout import find_run
 def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-extract",
-        "Extracts the vectors of one layer of a run's model: a matrix per utterance, whose rows are the layer's parts\n"
+        "Extracts the vectors of one layer of a run's model: a matrix per utterance, with the layer's rows\n"
         "(the capsules of `lower`; one row in `output`), averaged over the utterance's windows, or its frames (the\n"
         "layers of a speech recogniser, whose EXP is its experiment).\n\n"
         "What is extracted is named as for sertk-decode: --split of the run's fold (default: test), --data for all of\n"

@@ -30,7 +30,7 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--splits", help="folder of the protocol's fold lists")
     parser.add_argument("--labels", help="label set")
     parser.add_argument("--corpus", help="the corpus's name, for the card (default: that of the data folder)")
-    parser.add_argument("--subset", help="the part of the corpus, where it is not all")
+    parser.add_argument("--subset", help="what is taken of the corpus, where it is not all")
     parser.add_argument("exp", nargs="?", metavar="EXP")
     return parser
 

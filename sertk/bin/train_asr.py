@@ -31,10 +31,10 @@ def build_parser() -> ArgumentParser:
 
 
 def execute(args: Namespace) -> int:
-    steps = load_parts(args.config, args.set, args.overlay)
-    config = list(steps.values())[-1]
-    if len(steps) > 1 or config.task != "asr":
-        raise SertkError(f"{args.config}: expected one step, with the task asr")
+    parts = load_parts(args.config, args.set, args.overlay)
+    config = list(parts.values())[-1]
+    if len(parts) > 1 or config.task != "asr":
+        raise SertkError(f"{args.config}: expected one part, with the task asr")
     from sertk.asr.training import train_asr
     from sertk.training.loop import Interrupted
 

@@ -118,9 +118,8 @@ def data_needed(parts: Mapping[str, Config]) -> list[str]:
 
 def derive_tag(settings: Sequence[str], overlay: PathLike | None = None) -> str:
     """The name that settings and an overlay give an experiment, e.g. `max_epochs3_dropout0.2`; empty without any."""
-    parts = [Path(overlay).stem] if overlay else []
+    names = [Path(overlay).stem] if overlay else []
     for setting in settings:
         keys, _, value = setting.partition("=")
-        parts.append(keys.split(".")[-1] + value)
-    name = "_".join(parts)
-    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in name)
+        names.append(keys.split(".")[-1] + value)
+    return "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in "_".join(names))

@@ -59,22 +59,22 @@ def fetch(
         verify(destination, digest, destination)
         logger.info("%s is there already, %s", destination, verdict)
         return
-    part = destination.with_name(destination.name + ".part")
+    unfinished = destination.with_name(destination.name + ".part")
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "ab", buffering=0) as handle:
-            if not try_lock(handle, part):
-                raise SertkError(f"{part}: another process is downloading this file, wait for it")
-            receive(url, handle, part, attempts, pause, timeout)
+        with open(unfinished, "ab", buffering=0) as handle:
+            if not try_lock(handle, unfinished):
+                raise SertkError(f"{unfinished}: another process is downloading this file, wait for it")
+            receive(url, handle, unfinished, attempts, pause, timeout)
             os.fsync(handle.fileno())
-            verify(part, digest, destination)
-            os.replace(part, destination)
+            verify(unfinished, digest, destination)
+            os.replace(unfinished, destination)
     except OSError as error:
-        raise SertkError(f"{error.filename or part}: {error.strerror or error}") from error
+        raise SertkError(f"{error.filename or unfinished}: {error.strerror or error}") from error
     logger.info("%s: downloaded, %s", destination, verdict)
 
 
-def receive(url: str, handle: BinaryIO, part: Path, attempts: int, pause: float, timeout: float) -> None:
+def receive(url: str, handle: BinaryIO, unfinished: Path, attempts: int, pause: float, timeout: float) -> None:
     """Appends what is missing of `url` to the open file, attempt after attempt."""
     logger.info("downloading %s", url)
     failures = 0
@@ -87,7 +87,7 @@ def receive(url: str, handle: BinaryIO, part: Path, attempts: int, pause: float,
         except Interrupted as error:
             done = handle.seek(0, os.SEEK_END)
             failures = 1 if done > before else failures + 1
-            message = f"{url}: {error}, {done} bytes are in {part}"
+            message = f"{url}: {error}, {done} bytes are in {unfinished}"
             if failures >= attempts:
                 raise SertkError(f"{message}; run the command again to go on from there") from error
             logger.info("%s; trying again", message)

@@ -33,11 +33,11 @@ class Utterance:
     # What a release does not say stays None, for all its utterances alike.
     text: str | None = None
     gender: str | None = None  # m or f
-    group: str | None = None  # a part of the corpus, such as a session or a school
+    group: str | None = None  # what belongs together beyond speakers, such as a session or a school
     subset: str | None = None  # the kind of recording, where recipes can take one kind alone
     dims: str | None = None  # mean valence, activation and dominance
     phones: int | None = None  # voiced phonemes, at least 1
-    segment: Cut | None = None  # recording, start and end in seconds, of an utterance that is a part of `path`
+    segment: Cut | None = None  # recording, start and end in seconds, of an utterance that is cut from `path`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,12 +81,12 @@ def probe_audio(
             samples, rate = load_audio(str(path))
         except SertkError as error:
             return dict.fromkeys((utterance.utt for utterance in recordings[path]), error)
-        return {utterance.utt: probe_part(utterance, samples, rate) for utterance in recordings[path]}
+        return {utterance.utt: probe_utterance(utterance, samples, rate) for utterance in recordings[path]}
 
     audio, errors = {}, {}
     with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
-        for part in progress(pool.map(probe, recordings), "reading audio", len(recordings)):
-            for utt, found in part.items():
+        for probed in progress(pool.map(probe, recordings), "reading audio", len(recordings)):
+            for utt, found in probed.items():
                 if isinstance(found, Audio):
                     audio[utt] = found
                 else:
@@ -94,7 +94,7 @@ def probe_audio(
     return audio, errors
 
 
-def probe_part(utterance: Utterance, samples: np.ndarray, rate: int) -> Audio | SertkError:
+def probe_utterance(utterance: Utterance, samples: np.ndarray, rate: int) -> Audio | SertkError:
     """The Audio of an utterance from the samples of its recording, or a SertkError."""
     try:
         if utterance.segment:

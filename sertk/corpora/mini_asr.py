@@ -11,7 +11,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, write_text
 from sertk.corpora.mini import EMOTIONS, speak, write_release
 
-# Part, then the number, sex and voice of its speakers. None of these voices is in the mini corpus.
+# Subset, then the number, sex and voice of its speakers. None of these voices is in the mini corpus.
 SPEAKERS = (
     ("train-mini", 101, "F", "en-us+f2"),
     ("train-mini", 102, "M", "en-us+m1"),
@@ -35,7 +35,7 @@ SPREAD = {"rate": 20, "pitch": 8, "range": 12, "volume": 14}
 def synthesise(root: PathLike, utterances: int = 40, seed: int = 0) -> None:
     """Speaks `utterances` strings of digits with each voice and writes the folder `root`, whole or not at all.
 
-    Parts: train-mini (8 voices), dev-mini and test-mini (2 others each). The same arguments give the same audio.
+    Subsets: train-mini (8 voices), dev-mini and test-mini (2 others each). The same arguments give the same audio.
     A folder made with these arguments is kept; raises SertkError for any other that is not empty.
     """
     if not 1 <= utterances <= 9999:
@@ -45,16 +45,15 @@ def synthesise(root: PathLike, utterances: int = 40, seed: int = 0) -> None:
 
 
 def speak_all(folder: Path, utterances: int, seed: int) -> None:
-    """Writes PART/SPEAKER/1/SPEAKER-1-NNNN.flac, SPEAKER-1.trans.txt beside them, and SPEAKERS.TXT."""
+    """Writes SUBSET/SPEAKER/1/SPEAKER-1-NNNN.flac, SPEAKER-1.trans.txt beside them, and SPEAKERS.TXT."""
     chance, lines = random.Random(seed), {}
-    for part, speaker, _, voice, number in progress(
-        [(*who, i) for who in SPEAKERS for i in range(utterances)], "synthesising"
-    ):
+    said = [(*who, i) for who in SPEAKERS for i in range(utterances)]
+    for subset, speaker, _, voice, number in progress(said, "synthesising"):
         text = " ".join(chance.choices(DIGITS, k=chance.randint(*LENGTHS)))
-        chapter = folder / part / str(speaker) / "1"
+        chapter = folder / subset / str(speaker) / "1"
         speak(chapter / f"{speaker}-1-{number:04}.flac", text, voice, MANNER, SPREAD, chance, seed)
         lines.setdefault(chapter / f"{speaker}-1.trans.txt", []).append(f"{speaker}-1-{number:04} {text}\n")
     for path, transcript in lines.items():
         write_text(path, "".join(transcript))
-    rows = (f"{speaker} | {sex} | {part} | 0 | {voice}\n" for part, speaker, sex, voice in SPEAKERS)
+    rows = (f"{speaker} | {sex} | {subset} | 0 | {voice}\n" for subset, speaker, sex, voice in SPEAKERS)
     write_text(folder / "SPEAKERS.TXT", f";ID | SEX | SUBSET | MINUTES | NAME\n{''.join(rows)}")

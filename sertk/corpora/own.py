@@ -25,7 +25,7 @@ MAIN_SET = "emotion"  # the label set of the column `label`; that of a column `l
 OTHER_SET = re.compile(r"label:([A-Za-z0-9_][A-Za-z0-9_-]*)")
 ALL_OR_NONE = ("speaker", "group")  # columns that are filled in on all lines or on none
 WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-# In ids: what sorts before the `-` between their parts would order utterances in another way than speakers.
+# In ids: what sorts before the `-` between their fields would order utterances in another way than speakers.
 ODD = re.compile(r"[^\w.]")
 SLACK = 0.05  # seconds that a rounded `end` may lie behind the recording's
 MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
@@ -172,20 +172,20 @@ class Lines:
             raise SertkError(f"start {start:g} is not before end {end:g}")
         path = find_recording(cells["path"], self.path.parent)
         self._tell_apart(number, "utterance", (path, start, end), None, "the same recording and times as")
-        parts = Path(os.path.relpath(path, self.path.parent.absolute())).parts
-        recording = "_".join(part for part in parts if part != "..")
+        folders = Path(os.path.relpath(path, self.path.parent.absolute())).parts
+        recording = "_".join(name for name in folders if name != "..")
         recording = self._tell_apart(number, "recording", ODD.sub("_", recording), path, "its name becomes that of")
-        speaker, parts = recording, [recording]
+        speaker, names = recording, [recording]
         if "speaker" in self.filled:
             clean, problem = ODD.sub("_", cells["speaker"]), "its speaker's name becomes that of"
             speaker = self._tell_apart(number, "speaker", clean, cells["speaker"], problem)
-            parts = [speaker, recording]
+            names = [speaker, recording]
         segment = None
         if self.filled & {"start", "end"}:
             segment = (recording, start, end)
-            parts += [f"{round(1000 * start):08}", "end" if end == -1 else f"{round(1000 * end):08}"]
+            names += [f"{round(1000 * start):08}", "end" if end == -1 else f"{round(1000 * end):08}"]
         return Utterance(
-            utt="-".join(parts),
+            utt="-".join(names),
             speaker=speaker,
             path=path,
             labels=labels,

@@ -36,7 +36,7 @@ def normalise(text: str) -> tuple[str, str]:
 
 
 def clean_name(name: str) -> str:
-    """A name that can be a part of an utterance's, in which only `-` separates the parts."""
+    """A name that can be a field of an utterance's, in which `-` alone stands between fields."""
     return CLEAN.sub("_", name)
 
 

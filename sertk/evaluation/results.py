@@ -80,7 +80,7 @@ def read_results(experiment: PathLike) -> dict[str, Any]:
 
 
 def is_random(card: dict[str, Any]) -> bool:
-    """Whether the folds are random splits: repeats of one experiment, not the parts of a whole."""
+    """Whether the folds are random splits: repeats of one experiment, which do not make a whole together."""
     return card.get("rule") == "random"
 
 

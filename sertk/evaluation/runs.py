@@ -126,7 +126,7 @@ def _seconds(folder):
 
 
 def _empty_paths(decoded):
-    """How many lines of a decoded part's `text`, where it has any, are an utterance alone."""
+    """How many lines of a decoded split's `text`, where it has any, are an utterance alone."""
     text = decoded / "text"
     return sum(not path for path in read_table(text, allow_empty=True).values()) if text.is_file() else None
 
@@ -176,9 +176,9 @@ def _check_row(where, fields, index):
 
 def _check_agreement(runs, classes):
     """Refuses runs of a fold with other test utterances, and utterances whose speaker or label differs."""
-    test_parts, known = {}, {}
+    of_fold, known = {}, {}
     for run in runs:
-        first = test_parts.setdefault(run.fold, run)
+        first = of_fold.setdefault(run.fold, run)
         odd = set(first.predictions.utterances) ^ set(run.predictions.utterances)
         if odd:
             raise SertkError(

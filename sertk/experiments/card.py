@@ -47,12 +47,12 @@ def describe_normalisation(config: Config) -> str:
     as_they_are = [name for name in config.features if not config.normalise_of(name)]
     if len(as_they_are) == len(config.features):
         return "none"
-    parts = []
+    transforms = []
     for transform in config.normalise:
         scaled = transform.how == "minmax" and transform.range != Normalise.range
         how = f"{transform.how} to {transform.range[0]:g}..{transform.range[1]:g}" if scaled else transform.how
-        parts.append(f"{how} global" if transform.scope == "global" else f"{how} per {transform.scope}")
-    return ", then ".join(parts) + "".join(f", {name} as it is" for name in as_they_are)
+        transforms.append(f"{how} global" if transform.scope == "global" else f"{how} per {transform.scope}")
+    return ", then ".join(transforms) + "".join(f", {name} as it is" for name in as_they_are)
 
 
 def describe_numbers(tables: Sequence[str], data_dir: PathLike) -> str:

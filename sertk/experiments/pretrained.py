@@ -63,8 +63,8 @@ def with_pretrained(parts: Mapping[str, Config], asr_exp: PathLike | None) -> di
     return {name: dataclasses.replace(config, asr=filled(config.asr)) for name, config in parts.items()}
 
 
-def decoded_parts(asr_exp: PathLike) -> dict[str, Any]:
-    """What has been decoded with a recogniser: {part: its results, with `cer`, a share}, sorted."""
+def decoded_sets(asr_exp: PathLike) -> dict[str, Any]:
+    """What has been decoded with a recogniser: {data folder's name: its results, with `cer`, a share}, sorted."""
     paths = sorted(Path(asr_exp).glob("decode_*/results.json"))
     return {path.parent.name.removeprefix("decode_"): read_json(path) for path in paths}
 
@@ -75,7 +75,7 @@ def describe_pretrained(asr_exp: PathLike) -> dict[str, Any]:
     return {
         "experiment": folder.resolve().name,
         "train_hours": read_yaml(folder / "card.yaml")["train"]["hours"],
-        "cer": {part: round(each["cer"], 4) for part, each in decoded_parts(folder).items()},
+        "cer": {name: round(each["cer"], 4) for name, each in decoded_sets(folder).items()},
     }
 
 

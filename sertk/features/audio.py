@@ -47,13 +47,13 @@ def load_audio(entry: str, channel: int | None = None) -> tuple[np.ndarray, int]
 
 
 def load_segment(entry: str, start: float, end: float) -> tuple[np.ndarray, int]:
-    """What `load_audio` gives of the part from `start` to `end` in seconds (-1: the recording's end), alone read."""
+    """What `load_audio` gives from `start` to `end` in seconds (-1: the recording's end); nothing else is read."""
     if start == 0 and end == -1:
         return load_audio(entry)
     with _open_sound(entry) as sound:
-        part = _part_of(sound.frames, sound.samplerate, start, end)
-        sound.seek(part.start)
-        return next(_blocks_of(sound, entry, None, part.stop - part.start)), sound.samplerate
+        span = _span_of(sound.frames, sound.samplerate, start, end)
+        sound.seek(span.start)
+        return next(_blocks_of(sound, entry, None, span.stop - span.start)), sound.samplerate
 
 
 @contextlib.contextmanager
@@ -212,7 +212,7 @@ def _loaded_or_error(entry: str, channel: int | None) -> tuple[np.ndarray, int] 
 
 def cut_segment(samples: np.ndarray, rate: int, start: float, end: float) -> np.ndarray:
     """The samples from `start` to `end` in seconds (-1: the recording's end); raises SertkError if there are none."""
-    return samples[_part_of(len(samples), rate, start, end)]
+    return samples[_span_of(len(samples), rate, start, end)]
 
 
 def audio_hash(samples: np.ndarray, rate: int) -> str:
@@ -223,14 +223,14 @@ def audio_hash(samples: np.ndarray, rate: int) -> str:
     return digest.hexdigest()
 
 
-def _part_of(count: int, rate: int, start: float, end: float) -> slice:
+def _span_of(count: int, rate: int, start: float, end: float) -> slice:
     """The slice of `count` samples that `cut_segment` takes."""
     if end != -1 and end * rate > count + OVERSHOOT * rate:
         raise SertkError(f"the segment ends at {end} s, the recording at {count / rate:.2f} s")
-    part = slice(int(start * rate), count if end == -1 else min(count, int(end * rate)))
-    if part.start >= part.stop:
+    span = slice(int(start * rate), count if end == -1 else min(count, int(end * rate)))
+    if span.start >= span.stop:
         raise SertkError(f"the segment starts at {start} s, the recording ends at {count / rate:.2f} s")
-    return part
+    return span
 
 
 def _samples_of(sound: soundfile.SoundFile, where: PathLike, channel: int | None) -> np.ndarray:

@@ -87,7 +87,7 @@ class TrainedModel(LoadedModel):
         super().__init__(read_checkpoint(path), path, device)
 
     def crossfit(self, number: int) -> "TrainedModel":
-        """The model that the same part trained without a part of the training split."""
+        """The model that the same part trained without some speakers of the training split; `number` counts from 1."""
         return TrainedModel(self.run_dir, self.device, f"{self.part}/crossfit{number}")
 
 

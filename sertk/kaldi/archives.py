@@ -55,11 +55,10 @@ def open_matrices(rspecifier: str, dtype: DTypeLike = np.float32) -> Iterator[tu
         yield from read_archive(location, lambda stream, where: read_matrix(stream, where, dtype))
         return
     table = read_locations(location)
-    runs = itertools.groupby(enumerate(table.items()), key=_run_of)
-    for _, run in runs:
-        run = [(key, *split_location(where)) for _, (key, where) in run]
-        with open_input(run[0][1]) as stream:
-            for key, name, offset, cut in run:
+    for _, numbered in itertools.groupby(enumerate(table.items()), key=_file_of):
+        lines = [(key, *split_location(where)) for _, (key, where) in numbered]
+        with open_input(lines[0][1]) as stream:
+            for key, name, offset, cut in lines:
                 yield key, _read_at(stream, f"{key} in {name}", offset, cut, dtype)
 
 
@@ -184,10 +183,10 @@ class MatrixWriter:
 
     def __init__(self, wspecifier: str, compression: int | None = None):
         kinds, options, location = _split_specifier(wspecifier)
-        parts = location.split(",", 1) if sorted(kinds) == ["ark", "scp"] else [location]
-        if "ark" not in kinds or options - WRITE_OPTIONS or len(parts) != len(kinds) or not all(parts):
+        files = location.split(",", 1) if sorted(kinds) == ["ark", "scp"] else [location]
+        if "ark" not in kinds or options - WRITE_OPTIONS or len(files) != len(kinds) or not all(files):
             raise UsageError(f"'{wspecifier}' cannot be written: expected ark:FILE, ark,t:FILE or ark,scp:FILE,SCP")
-        names = dict(zip(kinds, parts))
+        names = dict(zip(kinds, files))
         self._ark, self._scp = names["ark"], names.get("scp")
         if self._scp and (self._ark == "-" or self._ark.startswith("|")):
             raise UsageError(f"'{wspecifier}' cannot be written: a table can point into a file only")
@@ -262,7 +261,7 @@ def _split_specifier(specifier: str) -> tuple[list[str], set[str], str]:
     return kinds, set(types) - {"ark", "scp"}, location.strip()
 
 
-def _run_of(numbered: tuple[int, tuple[str, str]]) -> tuple[int | None, str]:
+def _file_of(numbered: tuple[int, tuple[str, str]]) -> tuple[int | None, str]:
     """What neighbouring lines of a table share if one open file serves them; a command never does."""
     number, (_, location) = numbered
     name = split_location(location)[0]
@@ -279,16 +278,16 @@ def _read_at(
 
 
 def _cut_range(matrix, cut, where):
-    """The part `rows` or `rows,columns` of a matrix, both inclusive `first:last`, empty for all."""
-    parts = cut.split(",")
-    if len(parts) > matrix.ndim:
+    """The range `rows` or `rows,columns` of a matrix, both inclusive `first:last`, empty for all."""
+    ranges = cut.split(",")
+    if len(ranges) > matrix.ndim:
         raise SertkError(f"{where}: the range [{cut}] does not fit a matrix of shape {matrix.shape}")
     slices = []
-    for axis, (part, size) in enumerate(zip(parts, matrix.shape)):
-        if part in ("", ":"):
+    for axis, (wanted, size) in enumerate(zip(ranges, matrix.shape)):
+        if wanted in ("", ":"):
             slices.append(slice(None))
             continue
-        match = re.fullmatch(r"(\d+):(\d+)", part)
+        match = re.fullmatch(r"(\d+):(\d+)", wanted)
         first, last = map(int, match.groups()) if match else (1, 0)
         if not first <= last < size + (RANGE_SLACK if axis == 0 else 0) or first >= size:
             raise SertkError(f"{where}: the range [{cut}] does not fit a matrix of shape {matrix.shape}")

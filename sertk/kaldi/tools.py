@@ -24,7 +24,7 @@ from sertk.kaldi.datadir import (
 
 # Describe the matrices of one feats.scp, so that they mean nothing beside those of another.
 FEATURE_TABLES = ("feats.scp", "cmvn.scp", "vad.scp", "utt2num_frames")
-STAMP = ".source"  # in a folder of parts: what it was made of
+STAMP = ".source"  # in DIR/splitN: what it was made of
 
 T = TypeVar("T")
 
@@ -149,50 +149,50 @@ def spread(items: Sequence[T], number: int) -> list[T]:
     return [items[index * len(items) // number] for index in range(number)]
 
 
-def partition(groups: Sequence[Sequence[T]], parts: int) -> list[list[T]]:
-    """Joins consecutive lists into `parts` non-empty lists with about equally many items."""
+def partition(groups: Sequence[Sequence[T]], count: int) -> list[list[T]]:
+    """Joins consecutive lists into `count` non-empty lists with about equally many items."""
     total = sum(map(len, groups))
-    left, done, runs = deque(groups), 0, []
-    for part in range(1, parts + 1):
-        run = list(left.popleft())
-        target = total * part / parts - done
-        while len(left) > parts - part and len(run) + len(left[0]) / 2 <= target:
-            run += left.popleft()
-        done += len(run)
-        runs.append(run)
-    return runs
+    left, done, shares = deque(groups), 0, []
+    for number in range(1, count + 1):
+        share = list(left.popleft())
+        target = total * number / count - done
+        while len(left) > count - number and len(share) + len(left[0]) / 2 <= target:
+            share += left.popleft()
+        done += len(share)
+        shares.append(share)
+    return shares
 
 
-def split(source: PathLike, parts: int, per_utterance: bool = False) -> Path:
-    """Makes SOURCE/splitN/1 ... N (SOURCE/splitNutt with `per_utterance`) and returns its path.
+def split(source: PathLike, count: int, per_utterance: bool = False) -> Path:
+    """Makes SOURCE/splitN/1 ... N (SOURCE/splitNutt with `per_utterance`), N being `count`, and returns its path.
 
     Nothing is done if it is up to date. Speakers stay whole unless `per_utterance`.
-    Raises SertkError if there are fewer speakers than parts.
+    Raises SertkError if there are fewer than `count` speakers, or utterances.
     """
     folder = DataDir(source)
-    target = folder.path / f"split{parts}{'utt' if per_utterance else ''}"
+    target = folder.path / f"split{count}{'utt' if per_utterance else ''}"
     if _is_split(folder, target):  # others' folders that nobody may write can be used so
         return target
     with locked_folder(target, patience=LEASE):
         if _is_split(folder, target):
             return target
-        state, tables = _fingerprint(folder), read_tables(folder)
+        fingerprint, tables = _fingerprint(folder), read_tables(folder)
         if per_utterance:
             groups = [[utt] for utt in tables["utt2spk"]]
         else:
             groups = [group.split() for group in invert_utt2spk(tables["utt2spk"]).values()]
-        if not 1 <= parts <= len(groups):
+        if not 1 <= count <= len(groups):
             unit = "utterances" if per_utterance else "speakers"
-            raise SertkError(f"{source}: cannot split {len(groups)} {unit} into {parts} parts")
+            raise SertkError(f"{source}: cannot split {len(groups)} {unit} into {count} parts")
         with folder_aside(target) as aside:
-            for number, utterances in enumerate(partition(groups, parts), start=1):
+            for number, utterances in enumerate(partition(groups, count), start=1):
                 write_data_dir(aside / str(number), restrict(tables, utterances))
-            write_text(aside / STAMP, state)
+            write_text(aside / STAMP, fingerprint)
     return target
 
 
 def _is_split(folder, target):
-    """Whether the parts in `target` are of the tables as they are."""
+    """Whether what is in `target` was made of the tables as they are."""
     try:
         return (target / STAMP).read_text(encoding="utf-8") == _fingerprint(folder)
     except FileNotFoundError:

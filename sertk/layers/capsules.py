@@ -60,8 +60,8 @@ class ConvCapsules(nn.Module):
 class RoutingCapsules(nn.Module):
     """Class capsules that lower capsules are routed to by agreement (Jalal 2019, Eqs. 1-4).
 
-    forward: (batch, count, dims) to (batch, classes, class_dims). Every run of `groups` lower capsules
-    shares one transformation. Gradients flow through the last iteration only, as the coupling is an
+    forward: (batch, count, dims) to (batch, classes, class_dims). Every `groups` lower capsules in a
+    row share one transformation. Gradients flow through the last iteration only, as the coupling is an
     assignment and not a parameter.
     """
 

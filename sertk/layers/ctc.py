@@ -25,7 +25,7 @@ def emits(path: Tensor, blank: int) -> Tensor:
 
 
 def collapse(path: Tensor, blank: int) -> Tensor:
-    """The labels of one path (frames,): runs become one label each, then blanks go."""
+    """The labels of one path (frames,): what repeats itself becomes one label, then blanks go."""
     return path[emits(path, blank)]
 
 

@@ -124,7 +124,7 @@ class EmotionModel(nn.Module):
         return torch.softmax(self(batch).scores.float(), -1)
 
     def vectors(self, batch: Batch, layer: str) -> Tensor:
-        """What a layer that is not framewise gives for each item: (batch, rows, dims), one row unless it has parts."""
+        """What a layer that is not framewise gives for each item: (batch, rows, dims), often one row."""
         rows = getattr(self, MODELS[self.config.name].layers[layer])(batch)
         return rows if rows.ndim == 3 else rows[:, None]
 

@@ -117,7 +117,7 @@ class DeepSpeech(EmotionModel):
         return scores.float().log_softmax(-1), lengths
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """The mean over the utterances of all processes of -log P(text), of which this is the own ones' part."""
+        """The mean over the utterances of all processes of -log P(text): what those of this process add to it."""
         losses = self.losses(*self.log_probs(batch), known(batch.tokens, "texts"))
         return losses.sum() / summed(losses.new_tensor(float(len(losses)))), {}
 

@@ -4,7 +4,7 @@ Autoencoders of short segments; an LSTM over the sequence of an utterance's late
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import torch
 import torch.nn.functional as F
@@ -135,7 +135,8 @@ class ConditionalAutoencoder(VariationalAutoencoder):
 
 def perceptron(sizes: Sequence[int]) -> nn.Sequential:
     """Linear layers of these sizes, each followed by ReLU."""
-    return nn.Sequential(*(part for before, after in pairwise(sizes) for part in (nn.Linear(before, after), nn.ReLU())))
+    pairs = ((nn.Linear(before, after), nn.ReLU()) for before, after in pairwise(sizes))
+    return nn.Sequential(*chain.from_iterable(pairs))
 
 
 def reparametrised(mean: Tensor, log_variance: Tensor) -> Tensor:

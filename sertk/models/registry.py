@@ -61,7 +61,7 @@ class GruConfig(PooledConfig):
 class BlstmConfig(ModelConfig):
     lstm_units: int = 256  # per direction
     lstm_layers: int = 2
-    dropout: float = 0.0  # between LSTM layers and after every part of the network but the last
+    dropout: float = 0.0  # between LSTM layers and after all that comes before the last one
 
     def __post_init__(self):
         super().__post_init__()

@@ -20,7 +20,7 @@ from sertk.inference.trained import LoadedModel
 
 @dataclass(frozen=True)
 class Piece:
-    """A recording or a part of one that is seen as an utterance: its features {type: (frames, dims)}, in seconds."""
+    """What is seen as an utterance, a recording or a cut of one, in seconds: its features {type: (frames, dims)}."""
 
     features: dict[str, np.ndarray]
     start: float

@@ -184,9 +184,9 @@ class PieceListener:
             start = max(self.first, end - self.size)
             yield start / self.rate, self.kept[start - self.first :]
 
-    def classify(self, parts: Iterable[tuple[float, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    def classify(self, cuts: Iterable[tuple[float, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
         """Times and mean posteriors of each window."""
-        pieces = [self.chain.piece(samples, self.rate, start) for start, samples in parts]
+        pieces = [self.chain.piece(samples, self.rate, start) for start, samples in cuts]
         times = np.array([[piece.start, piece.start + piece.seconds] for piece in pieces]).reshape(-1, 2)
         windows = self.chain.windows(pieces) if pieces else []
         rows = [posteriors.mean(0) for _, posteriors in windows]

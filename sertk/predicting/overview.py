@@ -66,5 +66,5 @@ def widened(values: np.ndarray, columns: int, fill: float) -> np.ndarray:
 
 def picture_path(folder: PathLike, path: PathLike) -> str:
     """FOLDER/a_b_c.wav.png for a/b/c.wav, so that recordings of one name have pictures of their own."""
-    parts = [part for part in Path(os.path.normpath(path)).parts if part not in ("/", "..")]
-    return os.path.join(folder, "_".join(parts) + ".png")
+    names = [name for name in Path(os.path.normpath(path)).parts if name not in ("/", "..")]
+    return os.path.join(folder, "_".join(names) + ".png")

@@ -31,7 +31,7 @@ PathT = TypeVar("PathT", bound=PathLike)
 
 @dataclass(frozen=True)
 class Window:
-    """Part of a recording, start and end in seconds, with its posteriors {class: posterior}."""
+    """What lies between `start` and `end`, in seconds, of a recording, with its posteriors {class: posterior}."""
 
     start: float
     end: float
@@ -181,12 +181,12 @@ class Recognizer:
         return result
 
     def listened(self, listener, blocks):
-        heard, parts = 0, []
+        heard, found = 0, []
         for block in blocks:
             heard += len(block)
-            parts.append(listener.push(block))
-        parts.append(listener.close())
-        times, rows = map(np.concatenate, zip(*parts))
+            found.append(listener.push(block))
+        found.append(listener.close())
+        times, rows = map(np.concatenate, zip(*found))
         return Result(self.classes, heard / listener.rate, times, rows)
 
     def of_pieces(self, group):
@@ -211,7 +211,7 @@ class Recognizer:
         pieces = [piece for each in found if isinstance(each, list) for piece in each]
         windows = iter(self.chain.windows(pieces) if pieces else ())
         return [
-            (path, self.of_parts(each, [next(windows) for _ in each]) if isinstance(each, list) else each)
+            (path, self.joined(each, [next(windows) for _ in each]) if isinstance(each, list) else each)
             for path, each in zip(paths, found)
         ]
 
@@ -220,10 +220,10 @@ class Recognizer:
         window = window or LONGEST
         with open_recording(path, channel) as recording:
             cutter = PieceListener(self.chain, recording.rate, window, hop or window)
-            parts = [part for block in recording.blocks(BLOCK) for part in cutter.cut(block)]
-            return [self.chain.piece(samples, recording.rate, start) for start, samples in (*parts, *cutter.rest())]
+            cuts = [cut for block in recording.blocks(BLOCK) for cut in cutter.cut(block)]
+            return [self.chain.piece(samples, recording.rate, start) for start, samples in (*cuts, *cutter.rest())]
 
-    def of_parts(self, pieces, windows):
+    def joined(self, pieces, windows):
         """The Result of the pieces of one recording, with a window for each if they are several."""
         seconds = pieces[-1].start + pieces[-1].seconds
         if len(pieces) == 1:

@@ -24,7 +24,7 @@ def check_leakage(
 ) -> None:
     """Raises SertkError if a split is empty or shares utterances, audio or speakers.
 
-    `speaker_disjoint` is as in RULES. The parts are gone through in their order.
+    `speaker_disjoint` is as in RULES. The splits are gone through in their order.
     """
     allowed = ("speaker", "train", "valid") if speaker_disjoint == TEST_ONLY else None
     kinds = [("utterance", {}, lambda utt: utt), ("audio", {}, hashes.get)]

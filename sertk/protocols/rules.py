@@ -293,7 +293,7 @@ def random_utterances(
 # As cards say it; those of fold lists that are there are compared with it
 TEST_ONLY = "test part only (validation speakers are trained on too)"
 
-# name: (function, whether no speaker is on two sides: of all parts, of none, or TEST_ONLY)
+# name: (function, whether no speaker is on two sides: of all splits, of none, or TEST_ONLY)
 RULES: dict[str, tuple[Callable[..., Iterator[Fold]], bool | str]] = {
     "listed_speakers": (listed_speakers, True),
     "rotating_speakers": (rotating_speakers, True),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from sertk.core.files import PathLike, read_yaml, write_text
 from sertk.experiments.layout import read_epochs
-from sertk.experiments.pretrained import decoded_parts
+from sertk.experiments.pretrained import decoded_sets
 from sertk.reports.blocks import Heading, Listing, Table
 from sertk.reports.formatting import percent
 from sertk.reports.markdown import markdown
@@ -18,21 +18,19 @@ def write_asr_page(exp_dir: PathLike) -> None:
     best = min(read_epochs(exp_dir), key=lambda line: line["valid_cer"])
     rows = [
         [name, each["utterances"], f"{each['hours']:.2f}", percent(each["cer"]), percent(each["wer"])]
-        for name, each in decoded_parts(exp_dir).items()
+        for name, each in decoded_sets(exp_dir).items()
     ]
+    sizes = {name: card[name] for name in ("train", "dev")}
     facts = [
         f"model: {config['model']['name']} ({model})",
-        *(
-            f"{part}: {card[part]['utterances']} utterances, {card[part]['hours']:.2f} hours"
-            for part in ("train", "dev")
-        ),
+        *(f"{name}: {size['utterances']} utterances, {size['hours']:.2f} hours" for name, size in sizes.items()),
         f"tokens: {card['tokens']}, and the blank",
         f"chosen: epoch {best['epoch']}, by the CER on the dev split, which is {percent(best['valid_cer'])} %",
         "decoding: best path, no language model",
     ]
     page = [
         Heading(f"{exp_dir.name}: speech recognition", 1),
-        Table(["part", "utterances", "hours", "CER %", "WER %"], rows),
+        Table(["set", "utterances", "hours", "CER %", "WER %"], rows),
         Listing(facts),
     ]
     write_text(exp_dir / "RESULTS.md", markdown(page))

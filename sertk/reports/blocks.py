@@ -52,7 +52,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure that is part of the page."""
+    """A figure that the page itself holds."""
 
     title: str
     figure: Figure
@@ -60,7 +60,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class Image:
-    """A PNG picture that is part of the page."""
+    """A PNG picture that the page itself holds."""
 
     title: str
     content: bytes

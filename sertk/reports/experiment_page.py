@@ -49,8 +49,8 @@ def read_commands(experiment: PathLike, decoded: str = DECODED) -> list[str]:
     """The lines of every run's command.txt, of its training and of its decoding, by fold and seed, each once."""
     lines = {}
     for _, _, folder in run_folders(experiment):
-        for part in (*part_folders(folder), folder / decoded):
-            path = part / "command.txt"
+        for noted in (*part_folders(folder), folder / decoded):
+            path = noted / "command.txt"
             if path.is_file():
                 lines |= dict.fromkeys(line for line in read_lines(path) if line.strip())
     return list(lines)

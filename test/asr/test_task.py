@@ -154,4 +154,4 @@ def test_utterances_that_teach_nothing_are_named_and_left_out(asr, caplog):
 def test_configs_of_other_tasks_are_refused(asr, capsys):
     (asr / "config.yaml").write_text("features: [toy]\nmodel: {name: lstm}\n")
     assert train_asr.main(command(asr)) == 1
-    assert "expected one step, with the task asr" in capsys.readouterr().err
+    assert "expected one part, with the task asr" in capsys.readouterr().err
