@@ -77,7 +77,7 @@ def count_phones(path: PathLike, language: str = "en-us", f0: bool = False) -> N
     folder = DataDir(path)
     stamp = read_json(folder.path / STAMP) if folder.has(STAMP) else {}
     source = source_of(folder, stamp, language, f0)
-    if stamp and stamp == state_of(folder, source):
+    if stamp and stamp == stamp_of(folder, source):
         logger.info("%s: %s is up to date, from %s", path, PHONES, source)
         return
     utterances, tables = folder.utterances, {}
@@ -95,7 +95,7 @@ def count_phones(path: PathLike, language: str = "en-us", f0: bool = False) -> N
     if PHONES in tables:  # cut off before its end, this is counted again instead of being taken for somebody else's
         write_json(folder.path / STAMP, {"source": source, "unfinished": True})
     write_data_dir(path, {name: {utt: max(1, n) for utt, n in table.items()} for name, table in tables.items()})
-    write_json(folder.path / STAMP, state_of(folder, source))
+    write_json(folder.path / STAMP, stamp_of(folder, source))
 
 
 def source_of(folder: DataDir, stamp: Mapping[str, Any], language: str, f0: bool) -> str:
@@ -116,7 +116,7 @@ def counted_from(path: PathLike) -> str | None:
     return read_json(stamp)["source"] if stamp.exists() else None
 
 
-def state_of(folder: DataDir, source: str) -> dict[str, str]:
+def stamp_of(folder: DataDir, source: str) -> dict[str, str]:
     """The source and the digests of the tables that are read and written for it."""
     names = [WORDS, "text"] + [PHONES] * (source != "another source") + ["wav.scp", "segments"] * (source == "F0")
     digests = {name: file_digest(folder.path / name, "sha256") for name in names if folder.has(name)}

@@ -59,7 +59,7 @@ class Trainer:
     average: MeanOfWeights | None
     folder: Path
     seed: int
-    state: Progress
+    progress: Progress
 
     @property
     def latest(self) -> Path:
@@ -72,18 +72,18 @@ class Trainer:
 
     def save(self) -> None:
         if is_first():
-            save_checkpoint(self.latest, self.task, self.optimiser, self.average, self.state)
+            save_checkpoint(self.latest, self.task, self.optimiser, self.average, self.progress)
 
     def finished(self) -> bool:
-        state, training = self.state, self.training
-        patient = training.select == "last" or state.epoch - state.best_epoch < training.patience
+        progress, training = self.progress, self.training
+        patient = training.select == "last" or progress.epoch - progress.best_epoch < training.patience
         over = not patient or self.learning_rate() < training.least_lr
-        return state.epoch >= training.max_epochs or (state.epoch > 0 and over)
+        return progress.epoch >= training.max_epochs or (progress.epoch > 0 and over)
 
     def learning_rate(self) -> float:
         """Of the epoch that is under way or follows."""
         group = self.optimiser.param_groups[0]
-        return learning_rate(group.setdefault("initial_lr", group["lr"]), self.training, self.state.history)
+        return learning_rate(group.setdefault("initial_lr", group["lr"]), self.training, self.progress.history)
 
 
 def train(task: Task, training: Training, optimiser: torch.optim.Optimizer, folder: PathLike, seed: int) -> None:
@@ -94,11 +94,11 @@ def train(task: Task, training: Training, optimiser: torch.optim.Optimizer, fold
     the loss is not finite, or the best epoch's checkpoint is gone.
     """
     average = mean_of_weights(task.model, training.average) if training.average else None
-    state = Progress(precision=choose_precision(training.precision, task.device))
-    trainer = Trainer(task, training, optimiser, average, Path(folder), seed, state)
+    progress = Progress(precision=choose_precision(training.precision, task.device))
+    trainer = Trainer(task, training, optimiser, average, Path(folder), seed, progress)
     if trainer.latest.exists():
-        trainer.state = load_checkpoint(trainer.latest, task, optimiser, average)
-        log.info("going on from epoch %d, update %d", trainer.state.epoch + 1, trainer.state.updates)
+        trainer.progress = load_checkpoint(trainer.latest, task, optimiser, average)
+        log.info("going on from epoch %d, update %d", trainer.progress.epoch + 1, trainer.progress.updates)
         keep_best(trainer)
         require_best(trainer)
     with stop_on_sigterm() as stopped:
@@ -107,44 +107,45 @@ def train(task: Task, training: Training, optimiser: torch.optim.Optimizer, fold
             finish_epoch(trainer)
             if any_is(stopped.is_set) and not trainer.finished():
                 raise Interrupted
-    log.info("training ended after epoch %d; the best epoch was %d", trainer.state.epoch, trainer.state.best_epoch)
+    epoch, best = trainer.progress.epoch, trainer.progress.best_epoch
+    log.info("training ended after epoch %d; the best epoch was %d", epoch, best)
 
 
 def train_epoch(trainer: Trainer, stopped: Stop) -> None:
     """The batches of one epoch that are not done yet; writes checkpoints on the way and after SIGTERM."""
-    task, training, state = trainer.task, trainer.training, trainer.state
+    task, training, progress = trainer.task, trainer.training, trainer.progress
     for group in trainer.optimiser.param_groups:
         group["lr"] = trainer.learning_rate()
-    generator = torch.Generator().manual_seed(trainer.seed * 1_000_003 + state.epoch)
-    chunks = task.epoch_batches(generator, state.epoch)
-    sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in state.sums.items()}
-    begun = time.monotonic() - state.seconds
+    generator = torch.Generator().manual_seed(trainer.seed * 1_000_003 + progress.epoch)
+    chunks = task.epoch_batches(generator, progress.epoch)
+    sums = {name: torch.tensor(value, dtype=torch.float64) for name, value in progress.sums.items()}
+    begun = time.monotonic() - progress.seconds
     saved = time.monotonic()
     task.model.train()
-    left = chunks[state.updates :]
-    for batch in progress_bar(task.gather_all(left), f"epoch {state.epoch + 1}", len(left)):
-        figures = update(task, trainer.optimiser, batch, training.grad_clip, state.precision)
+    left = chunks[progress.updates :]
+    for batch in progress_bar(task.gather_all(left), f"epoch {progress.epoch + 1}", len(left)):
+        figures = update(task, trainer.optimiser, batch, training.grad_clip, progress.precision)
         if trainer.average:
             trainer.average.update_parameters(task.model)
         sums = {name: value.double() + sums.get(name, 0) for name, value in figures.items()}
-        state.updates += 1
+        progress.updates += 1
         due = training.checkpoint_seconds and time.monotonic() - saved > training.checkpoint_seconds
         stopping = any_is(stopped.is_set)
-        if state.updates < len(chunks) and (due or stopping):
-            note_epoch(state, sums, begun)
+        if progress.updates < len(chunks) and (due or stopping):
+            note_epoch(progress, sums, begun)
             trainer.save()
             saved = time.monotonic()
             if stopping:
                 wait_for_all()  # the first process that ends ends all, also the one that writes
                 raise Interrupted
-    note_epoch(state, sums, begun)
+    note_epoch(progress, sums, begun)
 
 
-def note_epoch(state: Progress, sums: Mapping[str, Tensor], begun: float) -> None:
-    """Brings the sums and seconds of the epoch under way into the state; raises SertkError if one is not finite."""
-    state.sums = {name: float(value) for name, value in sums.items()}
-    state.seconds = time.monotonic() - begun
-    refuse_infinite(state.sums, state.epoch + 1)
+def note_epoch(progress: Progress, sums: Mapping[str, Tensor], begun: float) -> None:
+    """Brings the sums and seconds of the epoch under way into `progress`; raises SertkError if one is not finite."""
+    progress.sums = {name: float(value) for name, value in sums.items()}
+    progress.seconds = time.monotonic() - begun
+    refuse_infinite(progress.sums, progress.epoch + 1)
 
 
 def refuse_infinite(figures: Mapping[str, float], epoch: int) -> None:
@@ -170,28 +171,28 @@ def update(
 
 def finish_epoch(trainer: Trainer) -> None:
     """Validates, notes the epoch and whether it is the best so far, and writes all that has to be kept of it."""
-    state, training = trainer.state, trainer.training
+    progress, training = trainer.progress, trainer.training
     begun = time.monotonic()
-    with autocast(trainer.task.device, state.precision):
+    with autocast(trainer.task.device, progress.precision):
         metrics = trainer.task.validate(trainer.kept)
-    refuse_infinite(metrics, state.epoch + 1)
-    state.epoch += 1
+    refuse_infinite(metrics, progress.epoch + 1)
+    progress.epoch += 1
     line = {
-        "epoch": state.epoch,
-        **{f"train_{name}": value / state.updates for name, value in state.sums.items()},
+        "epoch": progress.epoch,
+        **{f"train_{name}": value / progress.updates for name, value in progress.sums.items()},
         **metrics,
         "lr": trainer.optimiser.param_groups[0]["lr"],
-        "updates": state.updates,
-        "seconds": round(state.seconds + time.monotonic() - begun, 3),
+        "updates": progress.updates,
+        "seconds": round(progress.seconds + time.monotonic() - begun, 3),
     }
-    state.history.append(line)
-    state.updates, state.sums, state.seconds = 0, {}, 0.0
+    progress.history.append(line)
+    progress.updates, progress.sums, progress.seconds = 0, {}, 0.0
     log.info("  ".join(f"{key} {value:.4g}" for key, value in line.items()))
-    if is_best(metrics, training.select, state.best_value):
-        state.best_value = metrics.get(training.select)  # None where the last epoch is taken
-        state.best_epoch = state.epoch
+    if is_best(metrics, training.select, progress.best_value):
+        progress.best_value = metrics.get(training.select)  # None where the last epoch is taken
+        progress.best_epoch = progress.epoch
     if is_first():
-        write_text(trainer.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in state.history))
+        write_text(trainer.folder / "metrics.jsonl", "".join(json.dumps(line) + "\n" for line in progress.history))
     trainer.save()
     keep_best(trainer)
 
@@ -202,8 +203,8 @@ def keep_best(trainer: Trainer) -> None:
     It comes after latest.pt and again when training goes on, so that best.pt is always of the epoch that
     latest.pt names, also where training was killed between the two.
     """
-    if is_first() and trainer.state.updates == 0 and 0 < trainer.state.epoch == trainer.state.best_epoch:
-        save_best(best_checkpoint(trainer.folder), trainer.task, trainer.kept, trainer.state.epoch)
+    if is_first() and trainer.progress.updates == 0 and 0 < trainer.progress.epoch == trainer.progress.best_epoch:
+        save_best(best_checkpoint(trainer.folder), trainer.task, trainer.kept, trainer.progress.epoch)
 
 
 def require_best(trainer: Trainer) -> None:

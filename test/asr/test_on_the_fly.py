@@ -273,10 +273,10 @@ def test_a_recording_that_breaks_in_the_middle_of_training_is_named_in_one_line(
         replace_line(asr / "train" / table, "train0", "")
     train_epoch = loop.train_epoch
 
-    def damage_then_train(run, stopped):
-        if run.state.epoch == 1:
+    def damage_then_train(trainer, stopped):
+        if trainer.progress.epoch == 1:
             damage(path)
-        train_epoch(run, stopped)
+        train_epoch(trainer, stopped)
 
     monkeypatch.setattr(loop, "train_epoch", damage_then_train)
     assert train(asr, "fly") == 1

@@ -25,7 +25,7 @@ from sertk.training.checkpoint import Progress
 from sertk.training.loop import Trainer, choose_precision, train
 from sertk.training.part import RunLog
 
-# Training that stops before one step and waits as long as the marker is there.
+# Training that stops before one update and waits as long as the marker is there.
 PAUSING = """
 import sys
 from pathlib import Path
@@ -38,7 +38,7 @@ train_epoch, update = loop.train_epoch, loop.update
 
 def epoch_with_pause(trainer, stopped):
     def update_with_pause(*args):
-        if (trainer.state.epoch, trainer.state.updates) == place:
+        if (trainer.progress.epoch, trainer.progress.updates) == place:
             marker.touch()
             patience.wait_until(lambda: not marker.exists())
         return update(*args)
@@ -266,7 +266,11 @@ def test_checkpoints_are_due_by_a_clock_that_is_never_set(tmp_path, monkeypatch)
     monkeypatch.setattr(time, "time", itertools.cycle([1e9, 1e9 + 86400]).__next__)
     monkeypatch.setattr(time, "monotonic", itertools.count(0, 10).__next__)
     saved = []
-    monkeypatch.setattr(Trainer, "save", lambda trainer: saved.append((trainer.state.epoch, trainer.state.updates)))
+
+    def note(trainer):
+        saved.append((trainer.progress.epoch, trainer.progress.updates))
+
+    monkeypatch.setattr(Trainer, "save", note)
     task = make_task([0.3])
     task.epoch_batches = lambda generator, epoch: torch.arange(9).split(1)
     run_loop(tmp_path, task, max_epochs=1, checkpoint_seconds=25)
