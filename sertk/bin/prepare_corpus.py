@@ -41,7 +41,7 @@ def execute(args: Namespace) -> None:
         raise UsageError(f"--{name}: not an option of {args.corpus}")
     if "subset" in parameters and args.subset is None:
         raise UsageError(f"{args.corpus} needs --subset")
-    prepare(args.root, args.datadir, partial=args.partial, jobs=args.nj, **own)
+    prepare(args.root, args.datadir, partial=args.partial, threads=args.nj, **own)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

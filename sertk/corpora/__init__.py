@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sertk.corpora import fau_aibo, iemocap, librispeech, mini, own, ravdess, tedlium, voxforge
 
-# Each function is called as prepare(root, datadir, partial=False, jobs=None, and options of its own).
+# Each function is called as prepare(root, datadir, partial=False, threads=None, and options of its own).
 CORPORA: dict[str, Callable[..., None]] = {
     "csv": own.prepare,
     "fau_aibo": fau_aibo.prepare,

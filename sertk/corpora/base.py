@@ -69,9 +69,12 @@ def refuse_gaps(gaps: Sequence[object], what: str, root: PathLike, partial: bool
 
 
 def probe_audio(
-    utterances: Iterable[Utterance], jobs: int | None = None
+    utterances: Iterable[Utterance], threads: int | None = None
 ) -> tuple[dict[str, Audio], dict[str, SertkError]]:
-    """Decodes every recording once with `jobs` threads; {utt: Audio}, and {utt: SertkError} of those without."""
+    """Decodes every recording once: {utt: Audio}, and {utt: SertkError} of those without.
+
+    `threads` do it, None: as many as there are CPUs.
+    """
     recordings: dict[Path, list[Utterance]] = {}
     for utterance in utterances:
         recordings.setdefault(utterance.path, []).append(utterance)
@@ -84,7 +87,7 @@ def probe_audio(
         return {utterance.utt: probe_utterance(utterance, samples, rate) for utterance in recordings[path]}
 
     audio, errors = {}, {}
-    with ThreadPoolExecutor(jobs or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
         for probed in progress(pool.map(probe, recordings), "reading audio", len(recordings)):
             for utt, found in probed.items():
                 if isinstance(found, Audio):
@@ -104,9 +107,9 @@ def probe_utterance(utterance: Utterance, samples: np.ndarray, rate: int) -> Aud
         return SertkError(f"{utterance.path}: {utterance.utt}: {error}")
 
 
-def measure_audio(utterances: Iterable[Utterance], jobs: int | None = None) -> dict[str, Audio]:
+def measure_audio(utterances: Iterable[Utterance], threads: int | None = None) -> dict[str, Audio]:
     """{utt: Audio}; raises SertkError that names every recording that cannot be read."""
-    audio, errors = probe_audio(utterances, jobs)
+    audio, errors = probe_audio(utterances, threads)
     if errors:
         messages = dict.fromkeys(map(str, errors.values()))
         raise SertkError(f"{len(messages)} recordings cannot be read, replace them:{listed(messages)}")
@@ -153,14 +156,14 @@ def check_counts(found: Mapping[str, int], published: Mapping[str, int], root: P
         )
 
 
-def write_corpus(utterances: Iterable[Utterance], datadir: PathLike, jobs: int | None = None) -> None:
+def write_corpus(utterances: Iterable[Utterance], datadir: PathLike, threads: int | None = None) -> None:
     """Reads the audio of all utterances, checks it, and writes the data folder `datadir`.
 
     Counts of words and phonemes that were made there of other utterances go away, to be made anew.
     Raises SertkError for unreadable audio, odd sampling rates and the same audio under two names.
     """
     utterances = sorted(utterances, key=lambda utterance: utterance.utt.encode())
-    audio = measure_audio(utterances, jobs)
+    audio = measure_audio(utterances, threads)
     check_rates(utterances, audio)
     check_copies(utterances, audio)
     write_tables(tables_of(utterances, audio), datadir)

@@ -35,7 +35,7 @@ def prepare(
     root: PathLike,
     datadir: PathLike,
     partial: bool = False,
-    jobs: int | None = None,
+    threads: int | None = None,
     transcriptions: PathLike | None = None,
 ) -> None:
     """Writes the data folder of the chunks that the label files of the release under `root` name.
@@ -48,7 +48,7 @@ def prepare(
     utterances = read_release(root, partial, transcriptions)
     if not partial:
         check_counts(count(utterances), published_counts(), root)
-    write_corpus(utterances, datadir, jobs)
+    write_corpus(utterances, datadir, threads)
 
 
 def read_release(root: PathLike, partial: bool = False, transcriptions: PathLike | None = None) -> list[Utterance]:

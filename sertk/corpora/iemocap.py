@@ -90,8 +90,8 @@ IMPROVISED_OF_SPEAKERS = {
     "Ses05F": (151, 56, 68, 73, 18),
     "Ses05M": (136, 50, 106, 60, 13),
 }
-# Counts of papers whose rules are not wholly known: found ones are reported beside them, not refused.
-REPORTED = {
+# Counts of papers whose rules are not wholly known: found ones are shown beside them, not refused.
+OF_PAPERS = {
     "votes": {"angry": 1104, "happy": 2496, "neutral": 1752, "sad": 1064},  # Lakomkin et al. 2017
     # A file of 10,037 turns, which does not say where it cuts.
     "valence3": {"low": 3421, "mid": 3792, "high": 2824},
@@ -114,7 +114,7 @@ class Evaluation:
     ratings: int = 0  # evaluators who rated the dimensions
 
 
-def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: int | None = None) -> None:
     """Writes the data folder of the turns under `root`, which holds Session1 to Session5.
 
     Label sets: 4 and 4nomerge (excited merged into happy, or left out), consensus (all emotions), votes
@@ -127,8 +127,8 @@ def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int 
     utterances = read_release(root, partial)
     if not partial:
         check_counts(count(utterances), published_counts(), root)
-        report_counts(utterances)
-    write_corpus(utterances, datadir, jobs)
+        log_counts(utterances)
+    write_corpus(utterances, datadir, threads)
 
 
 def read_release(root: PathLike, partial: bool = False) -> list[Utterance]:
@@ -370,9 +370,9 @@ def published_counts() -> dict[str, int]:
     return counts
 
 
-def report_counts(utterances: Collection[Utterance]) -> None:
-    """Logs the counts of REPORTED's label sets beside those that papers give."""
-    for label_set, published in REPORTED.items():
+def log_counts(utterances: Collection[Utterance]) -> None:
+    """Logs the counts of OF_PAPERS's label sets beside those that papers give."""
+    for label_set, published in OF_PAPERS.items():
         found = Counter(utterance.labels.get(label_set) for utterance in utterances)
         beside = ", ".join(f"{label} {found[label]} ({number})" for label, number in published.items())
         total = sum(found[label] for label in published)

@@ -29,7 +29,7 @@ def prepare(
     datadir: PathLike,
     subset: str,
     partial: bool = False,
-    jobs: int | None = None,
+    threads: int | None = None,
     min_seconds: float = SHORTEST,
     max_seconds: float = LONGEST,
 ) -> None:
@@ -44,7 +44,7 @@ def prepare(
     elif not partial:
         check_counts({subset: len(utterances)}, {subset: PUBLISHED[subset]}, root)
     lengths = min_seconds, max_seconds
-    write_transcribed(utterances, datadir, lengths=lengths, jobs=jobs, broken=refuse_broken(root, partial))
+    write_transcribed(utterances, datadir, lengths=lengths, threads=threads, broken=refuse_broken(root, partial))
 
 
 def read_subset(root: PathLike, subset: str, partial: bool = False) -> list[Utterance]:

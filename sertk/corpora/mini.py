@@ -122,12 +122,12 @@ def speak(
     soundfile.write(path, samples.clip(-1, 1), RATE, subtype="PCM_16")
 
 
-def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: int | None = None) -> None:
     """Writes the data folder of the synthesised corpus under `root`; the label set is 4.
 
     Raises SertkError if recordings are missing (unless `partial`) or unreadable.
     """
-    write_corpus(read_release(root, partial), datadir, jobs)
+    write_corpus(read_release(root, partial), datadir, threads)
 
 
 def read_release(root: PathLike, partial: bool = False) -> list[Utterance]:

@@ -33,7 +33,7 @@ MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
 T = TypeVar("T")
 
 
-def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: int | None = None) -> None:
     """Writes the data folder of the recordings that the CSV or TSV file `root` describes.
 
     The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker,
@@ -41,7 +41,7 @@ def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int 
     wrong; those whose recording is missing or unreadable are left out if `partial`.
     """
     table = Lines(Path(root))
-    audio, errors = probe_audio(table.utterances, jobs)
+    audio, errors = probe_audio(table.utterances, threads)
     table.check_audio(audio, errors)
     if wrong := table.faults | ({} if partial else table.gaps):
         remedy = "correct them (--partial leaves out recordings that are missing or unreadable)"

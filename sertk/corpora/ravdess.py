@@ -25,7 +25,7 @@ ACTOR_FOLDER = re.compile(r"actor_?(\d+)", re.IGNORECASE)
 AUDIO_SUFFIXES = {".wav", ".flac"}
 
 
-def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int | None = None) -> None:
+def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: int | None = None) -> None:
     """Writes the data folder of the RAVDESS speech recordings under `root`.
 
     Label sets: 8 (emotions), 2 (intensity: normal, strong), 2val (valence: positive, negative).
@@ -36,7 +36,7 @@ def prepare(root: PathLike, datadir: PathLike, partial: bool = False, jobs: int 
     if not partial:
         found = count((utterance.speaker, utterance.labels) for utterance in utterances)
         check_counts(found, published_counts(), root)
-    write_corpus(utterances, datadir, jobs)
+    write_corpus(utterances, datadir, threads)
 
 
 def read_release(root: PathLike) -> list[Utterance]:

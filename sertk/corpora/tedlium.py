@@ -14,7 +14,7 @@ from sertk.kaldi.datadir import read_lines
 logger = logging.getLogger(__name__)
 
 # Segments with words. Descriptions of the release differ by up to 0.2 %, so these are shown, not demanded.
-REPORTED = {"train": 92973, "dev": 507, "test": 1155}
+PUBLISHED = {"train": 92973, "dev": 507, "test": 1155}
 NOT_SCORED = "ignore_time_segment_in_scoring"
 LINE = re.compile(r"(\S+)\s+1\s+(\S+)\s+(\S+)\s+(\S+)\s+<([^>]*)>(.*)")  # talk, speaker, start, end, labels, text
 GENDERS = {"male": "m", "female": "f"}
@@ -28,7 +28,7 @@ def prepare(
     datadir: PathLike,
     subset: str,
     partial: bool = False,
-    jobs: int | None = None,
+    threads: int | None = None,
     min_seconds: float = SHORTEST,
     max_seconds: float = LONGEST,
 ) -> None:
@@ -38,10 +38,10 @@ def prepare(
     `partial` for talks without a recording or segments and unreadable ones.
     """
     utterances = read_subset(root, subset, partial)
-    published = f" ({REPORTED[subset]} published)" if subset in REPORTED else ""
+    published = f" ({PUBLISHED[subset]} published)" if subset in PUBLISHED else ""
     logger.info("%s: %d segments with words%s", Path(root) / subset, len(utterances), published)
     lengths = min_seconds, max_seconds
-    write_transcribed(utterances, datadir, lengths=lengths, jobs=jobs, broken=refuse_broken(root, partial))
+    write_transcribed(utterances, datadir, lengths=lengths, threads=threads, broken=refuse_broken(root, partial))
 
 
 def read_subset(root: PathLike, subset: str, partial: bool = False) -> list[Utterance]:

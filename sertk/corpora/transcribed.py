@@ -46,7 +46,7 @@ def write_transcribed(
     *,
     dropped: Mapping[str, str] | None = None,
     lengths: tuple[float, float] = (SHORTEST, LONGEST),
-    jobs: int | None = None,
+    threads: int | None = None,
     broken: Callable[[list[str]], object] | None = None,
 ) -> None:
     """Writes the data folder of the utterances that an ASR network can learn from, and `dropped` beside it.
@@ -65,7 +65,7 @@ def write_transcribed(
             dropped[utterance.utt] = f"characters: {' '.join(strange)}" if strange else "no words"
         else:
             written.append(dataclasses.replace(utterance, text=text))
-    audio, errors = probe_audio(written, jobs)
+    audio, errors = probe_audio(written, threads)
     if errors and broken:
         broken(list(dict.fromkeys(map(str, errors.values()))))
     dropped |= {utt: f"unreadable: {' '.join(str(error).split())}" for utt, error in errors.items()}

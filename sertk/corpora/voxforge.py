@@ -25,7 +25,7 @@ def prepare(
     root: PathLike,
     datadir: PathLike,
     partial: bool = False,
-    jobs: int | None = None,
+    threads: int | None = None,
     min_seconds: float = SHORTEST,
     max_seconds: float = LONGEST,
 ) -> None:
@@ -38,7 +38,7 @@ def prepare(
     unpack_all(root, Path(datadir) / "unpacked", partial)
     utterances, dropped = read_submissions([Path(root), Path(datadir) / "unpacked"])
     lengths = min_seconds, max_seconds
-    write_transcribed(utterances, datadir, dropped=dropped, lengths=lengths, jobs=jobs)
+    write_transcribed(utterances, datadir, dropped=dropped, lengths=lengths, threads=threads)
 
 
 def unpack_all(root: PathLike, folder: Path, partial: bool) -> None:

@@ -25,7 +25,8 @@ from sertk.experiments.layout import DECODED, read_config
 
 IDENTITY = ("corpus", "subset", "label_set", "protocol", "test_labels", "trained_on")
 COLLAPSED = 0.95  # share of the predictions in one class that no working system reaches
-REPORTED = ("experiment", "card", "folds", "repeats", "mean_sd", "intervals", "folds_scored", "warnings")
+# Keys of results.json without which no page can be made
+NEEDED = ("experiment", "card", "folds", "repeats", "mean_sd", "intervals", "folds_scored", "warnings")
 
 
 def score(experiment: PathLike, draws: int = 2000, seed: int = 0, decoded: str = DECODED) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def read_results(experiment: PathLike) -> dict[str, Any]:
     if not is_scored(experiment):
         raise SertkError(f"{path}: no such file; stage 5 (sertk-score {experiment}) makes it")
     results = read_json(path)
-    missing = [key for key in REPORTED if not isinstance(results, dict) or key not in results]
+    missing = [key for key in NEEDED if not isinstance(results, dict) or key not in results]
     if missing:
         raise SertkError(f"{path}: lacks {', '.join(missing)}; make it again (sertk-score {experiment})")
     return results

@@ -338,7 +338,7 @@ def test_counts_of_the_whole_corpus(tmp_path, caplog):
     improvised = [each for each in utterances if each.subset == "improvised"]
     assert sum("4nomerge" in each.labels for each in improvised) == 2280
     caplog.set_level(logging.INFO)
-    iemocap.report_counts(utterances)
+    iemocap.log_counts(utterances)
     found = "angry 1103 (1104), happy 1636 (2496), neutral 1708 (1752), sad 1084 (1064)"
     assert caplog.messages[0] == f"votes: {found}, in all 5531 (6416 published)"
     assert caplog.messages[1].startswith("valence3: low 10039 (3421), mid 0 (3792), high 0 (2824), in all 10039")

@@ -26,7 +26,7 @@ def root(tmp_path):
 
 
 def prepare(root, tmp_path, **options):
-    CORPORA["librispeech"](root, tmp_path / "data", subset=PART, **{"partial": True, "jobs": 1, **options})
+    CORPORA["librispeech"](root, tmp_path / "data", subset=PART, **{"partial": True, "threads": 1, **options})
     return DataDir(tmp_path / "data")
 
 
@@ -65,7 +65,7 @@ def test_published_counts_add_up():
 def test_a_set_of_ones_own_is_used(tmp_path, caplog):
     caplog.set_level("INFO")
     write_librispeech(tmp_path, "mine", {"1-1-0000": "Hello, you!"})
-    CORPORA["librispeech"](tmp_path, tmp_path / "data", subset="mine", jobs=1)
+    CORPORA["librispeech"](tmp_path, tmp_path / "data", subset="mine", threads=1)
     assert DataDir(tmp_path / "data").table("text") == {"librispeech-1-1-0000": "hello you"}
     assert "not a subset of LibriSpeech" in caplog.text
 

@@ -26,7 +26,7 @@ def folder(tmp_path):
 def prepare(folder, table, **options):
     path = folder / "my.csv"
     path.write_bytes(table if isinstance(table, bytes) else table.encode())
-    CORPORA["csv"](path, folder / "data", jobs=1, **options)
+    CORPORA["csv"](path, folder / "data", threads=1, **options)
     validate(folder / "data", feats=False, text=False)
     return DataDir(folder / "data")
 
@@ -79,7 +79,7 @@ def test_without_speakers_there_is_a_warning(folder, caplog):
 def test_absolute_paths_and_folders_above(folder):
     (folder / "tables").mkdir()
     (folder / "tables/x.tsv").write_text(f"path\tlabel\n{folder}/a.wav\thappy\n../sub/c d.wav\tsad\n")
-    CORPORA["csv"](folder / "tables/x.tsv", folder / "data", jobs=1)
+    CORPORA["csv"](folder / "tables/x.tsv", folder / "data", threads=1)
     assert DataDir(folder / "data").utterances == ["a.wav", "sub_c_d.wav"]
 
 

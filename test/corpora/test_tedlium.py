@@ -32,7 +32,7 @@ def root(tmp_path):
 
 
 def prepare(root, tmp_path, **options):
-    CORPORA["tedlium"](root, tmp_path / "data", subset="train", **{"jobs": 1, **options})
+    CORPORA["tedlium"](root, tmp_path / "data", subset="train", **{"threads": 1, **options})
     return DataDir(tmp_path / "data")
 
 

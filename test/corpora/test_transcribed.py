@@ -58,7 +58,7 @@ def test_what_is_left_out_is_named_and_counted(tmp_path, caplog):
     made = utterances(tmp_path, rows)
     (tmp_path / "s-broken.wav").write_bytes(b"RIFF")
     made.append(Utterance("s-broken", "s", tmp_path / "s-broken.wav", {}, text="SIX", gender="f"))
-    write_transcribed(made, tmp_path / "data", dropped={"s-gone": "prompt without audio: x"}, lengths=(1, 2), jobs=1)
+    write_transcribed(made, tmp_path / "data", dropped={"s-gone": "prompt without audio: x"}, lengths=(1, 2), threads=1)
     data = DataDir(tmp_path / "data")
     assert data.table("text") == {"s-exact1": "one", "s-exact2": "three", "t-good": "five"}
     assert data.table("utt2dur") == {"s-exact1": "1.0000", "s-exact2": "2.0000", "t-good": "1.5000"}
@@ -79,18 +79,18 @@ def test_what_is_left_out_is_named_and_counted(tmp_path, caplog):
     )
     assert "s-digits characters: 6" in caplog.text
 
-    write_transcribed([made[-2]], tmp_path / "data", jobs=1)  # what is no longer there goes away
+    write_transcribed([made[-2]], tmp_path / "data", threads=1)  # what is no longer there goes away
     assert (data.utterances, data.table("dropped"), data.table("spk2gender")) == (["t-good"], {}, {"t": "f"})
 
 
 def test_nothing_left_and_names_that_are_there_twice(tmp_path):
     made = utterances(tmp_path, {"s-one": ("ONE", 0.5, 1)})
     with pytest.raises(SertkError, match=r"no utterance is left \(1 under 1 s\)"):
-        write_transcribed(made, tmp_path / "data", jobs=1)
+        write_transcribed(made, tmp_path / "data", threads=1)
     with pytest.raises(SertkError, match=r"no utterance is left \(there was none\)"):
-        write_transcribed([], tmp_path / "data", jobs=1)
+        write_transcribed([], tmp_path / "data", threads=1)
     with pytest.raises(SertkError, match="s-one is there twice, in .*s-one.wav and .*s-one.wav"):
-        write_transcribed(made * 2, tmp_path / "data", jobs=1)
+        write_transcribed(made * 2, tmp_path / "data", threads=1)
     assert not (tmp_path / "data").exists()
 
 
@@ -100,6 +100,6 @@ def test_genders_are_written_if_they_are_known_of_all(tmp_path, caplog):
     for gender in (None, "m"):
         soundfile.write(tmp_path / "a-2.wav", noise(1.5, 3), RATE)
         unsure = Utterance("a-2", "a", tmp_path / "a-2.wav", {}, text="ONE", gender=gender)
-        write_transcribed([one, other, unsure], tmp_path / str(gender), jobs=1)
+        write_transcribed([one, other, unsure], tmp_path / str(gender), threads=1)
         assert not DataDir(tmp_path / str(gender)).has("spk2gender")
     assert "the gender of 1 speakers is not known, such as a" in caplog.text

@@ -21,7 +21,7 @@ def root(tmp_path):
 
 
 def prepare(root, tmp_path, **options):
-    CORPORA["voxforge"](root, tmp_path / "data", **{"jobs": 1, **options})
+    CORPORA["voxforge"](root, tmp_path / "data", **{"threads": 1, **options})
     return DataDir(tmp_path / "data")
 
 
