@@ -1,5 +1,5 @@
 # The speech recogniser of models that take its layers, sourced by ser.sh: sets asr_exp, stage 2's `pretrain`, and
-# stage 3's `need_recogniser`.
+# stage 3's `need_pretrained`.
 # shellcheck shell=bash disable=SC2154
 asr_given=$asr_exp
 asr_options=(--model "$asr_model" --nj "$nj" --ngpu "$ngpu" --num_threads "$num_threads" --download "$asr_download")
@@ -17,7 +17,7 @@ done
 run_asr() { (cd ../asr && ./run.sh "${asr_options[@]}" "$@"); }
 [ -n "$asr_exp" ] || asr_exp=../asr/$(run_asr --print_exp true)
 
-need_recogniser() {
+need_pretrained() {
   if [ -n "$asr_given" ]; then
     need "$asr_exp/checkpoints/best.pt" "3 of egs/asr/run.sh"
   else
@@ -26,7 +26,7 @@ need_recogniser() {
 }
 
 pretrain() (
-  if [ -n "$asr_given" ]; then need_recogniser; exit; fi
+  if [ -n "$asr_given" ]; then need_pretrained; exit; fi
   mkdir -p "$asr_exp"
   exec 8>> "$asr_exp/.pretraining"
   flock -n 8 || { echo "$0: waiting for another recipe that trains $asr_exp"; flock 8; }

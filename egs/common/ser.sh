@@ -94,7 +94,7 @@ fi
 
 if run_stage 3 "training of $model into $exp"; then
   need "$whole/utt2spk" 1
-  [ -z "$asr_layers" ] || need_recogniser
+  [ -z "$asr_layers" ] || need_pretrained
   make_subset
   make_splits
   for fold in $folds; do

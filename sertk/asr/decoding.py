@@ -12,14 +12,14 @@ from sertk.core.files import PathLike, write_json
 from sertk.inference.inputs import read_data_dir
 from sertk.inference.trained import LoadedModel, TrainedModel
 from sertk.kaldi.datadir import DataDir, require_all, write_table
-from sertk.models.deepspeech import speech_recogniser
+from sertk.models.deepspeech import as_deepspeech
 from sertk.text.tokens import text_of
 
 
 @torch.inference_mode()
 def recognise(trained: LoadedModel, dataset: Dataset) -> dict[str, str]:
     """{utterance: text} of the best paths, for all utterances of a normalised Dataset."""
-    model, texts = speech_recogniser(trained.model), {}
+    model, texts = as_deepspeech(trained.model), {}
     for batch in batches(dataset, None, trained.device, "decode_hop"):
         for item, path in zip(batch.items.tolist(), model.paths(*model.log_probs(batch))):
             texts[dataset.utterances[item]] = text_of(trained.classes, path)

@@ -18,7 +18,7 @@ from sertk.core.files import PathLike
 from sertk.kaldi.datadir import DataDir
 from sertk.layers.ctc import shortest_input
 from sertk.models.base import Batch, EmotionModel, known
-from sertk.models.deepspeech import SHORTEST, output_lengths, speech_recogniser
+from sertk.models.deepspeech import SHORTEST, as_deepspeech, output_lengths
 from sertk.text.tokens import Tokens, text_of
 from sertk.training.tasks.base import Task
 
@@ -53,14 +53,14 @@ class AsrTask(Task):
     @torch.no_grad()
     def validate(self, model: EmotionModel) -> dict[str, float]:
         """valid_loss (nats an utterance), valid_cer and valid_wer of the best paths, shares of the lengths."""
-        recogniser, texts = speech_recogniser(model.eval()), known(self.valid.tokens, "texts")
+        network, texts = as_deepspeech(model.eval()), known(self.valid.tokens, "texts")
         rates, losses = ErrorRates(), torch.zeros(2, dtype=torch.float64)
         rank, processes = world()
         for batch in batches(self.valid, None, self.device, "train_hop", "validation", slice(rank, None, processes)):
-            log_probs, lengths = recogniser.log_probs(batch)
-            losses[0] += float(recogniser.losses(log_probs, lengths, known(batch.tokens, "texts")).double().sum())
+            log_probs, lengths = network.log_probs(batch)
+            losses[0] += float(network.losses(log_probs, lengths, known(batch.tokens, "texts")).double().sum())
             losses[1] += len(batch.items)
-            for item, path in zip(batch.items.tolist(), recogniser.paths(log_probs, lengths)):
+            for item, path in zip(batch.items.tolist(), network.paths(log_probs, lengths)):
                 rates.add(text_of(self.classes, texts[item]), text_of(self.classes, path))
         total, count = summed(losses.to(self.device)).tolist()
         rates.counts = summed(torch.tensor(rates.counts, dtype=torch.float64, device=self.device)).tolist()

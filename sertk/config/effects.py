@@ -104,7 +104,7 @@ def check_effects(parts: Mapping[str, Config], source: Source, judged: int = 0) 
     """Raises SertkError for a setting that was given, differs from its default, and changes nothing.
 
     Nothing is said where what makes it so was laid over it, as by `--set training.select=last` on a file that has
-    `training.patience`, nor of the layers of the Source below the number `judged`.
+    `training.patience`, nor of the levels of the Source below the number `judged`.
     """
     idle = {name: idle_settings(config) for name, config in parts.items()}
     several = "steps" in source.data
@@ -140,7 +140,7 @@ def check_shared(key: str, idle: Mapping[str, Mapping[str, Idle]], source: Sourc
 
 
 def rank_of_causes(setting: Idle, prefix: str, source: Source) -> int:
-    """The highest layer that gives one of the keys that make a setting idle, of its part or shared."""
+    """The highest level that gives one of the keys that make a setting idle, of its part or shared."""
     return max((source.rank(name) for key in setting.causes for name in (prefix + key, key)), default=-1)
 
 

@@ -23,7 +23,7 @@ def load_parts(path: PathLike, settings: Sequence[str] = (), overlay: PathLike |
     effect; an experiment's own config may hold what has none.
     """
     source = read_source(path)
-    judged = len(source.layers) if is_stored(path) else 0
+    judged = len(source.levels) if is_stored(path) else 0
     if overlay:
         source = source.under(read_source(overlay))
     source = source.under(settings_source(settings))

@@ -19,21 +19,21 @@ DEFAULT_NAMES = {"optimiser": Optimiser.name}  # of mappings that have one also 
 class Source:
     """A mapping, and where its keys were given.
 
-    `layers` are the files and settings that it was laid together from, the lowest first: of each {key path: place},
+    `levels` are the files and settings that it was laid together from, the lowest first: of each {key path: place},
     such as {"training.drops": "conf/gru.yaml:7"}.
     """
 
     name: str  # which file it is, for errors where no key is known
     data: dict[str, Any]
-    layers: tuple[dict[str, str], ...]
+    levels: tuple[dict[str, str], ...]
 
     def under(self, other: "Source") -> "Source":
         """This one with another Source laid over it."""
-        return Source(self.name, merge(self.data, other.data), self.layers + other.layers)
+        return Source(self.name, merge(self.data, other.data), self.levels + other.levels)
 
     def rank(self, key: str) -> int:
-        """The number of the highest layer that gives a key itself; -1 where none does."""
-        return max((number for number, places in enumerate(self.layers) if key in places), default=-1)
+        """The number of the highest level that gives a key itself; -1 where none does."""
+        return max((number for number, places in enumerate(self.levels) if key in places), default=-1)
 
     def place(self, key: str) -> str:
         """Where a key was given, or what it is in: a file with the line, or a setting; of a part also what is shared.
@@ -42,8 +42,8 @@ class Source:
         """
         key = key.partition(":")[0]
         for name in enclosing(key):
-            exact = [places.get(name) or (name == key and inside(places, name)) for places in self.layers]
-            looser = [inside(places, name) for places in self.layers]
+            exact = [places.get(name) or (name == key and inside(places, name)) for places in self.levels]
+            looser = [inside(places, name) for places in self.levels]
             for where in [*reversed(exact), *reversed(looser)]:
                 if where:
                     return where
@@ -51,7 +51,7 @@ class Source:
 
 
 def inside(places: Mapping[str, str], name: str) -> str | None:
-    """Where a setting gives something in the mapping `name`, as no layer of settings has that by itself."""
+    """Where a setting gives something in the mapping `name`, as no level of settings has that by itself."""
     return next((where for key, where in places.items() if key.startswith(f"{name}.")), None)
 
 
@@ -82,7 +82,7 @@ def read_source(path: PathLike, heirs: tuple[Path, ...] = ()) -> Source:
     if base.resolve() in heirs:
         raise SertkError(f"{own.place('base')}: base: {base} has this file among its own bases")
     below = read_source(base, heirs)
-    return Source(own.name, merge(below.data, own.data), below.layers + own.layers)
+    return Source(own.name, merge(below.data, own.data), below.levels + own.levels)
 
 
 def load_with_lines(handle: TextIO) -> tuple[Any, dict[str, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 from sertk.core.files import PathLike, folder_aside, write_text, write_yaml
 from sertk.core.locks import locked_folder
 from sertk.experiments.environment import write_command
-from sertk.inference.frames import Framewise, write_frames
+from sertk.inference.frames import FrameClassifier, write_frames
 from sertk.inference.inputs import Input
 from sertk.inference.trained import LoadedModel
 from sertk.kaldi.archives import MatrixWriter
@@ -32,7 +32,7 @@ def write_decoded(trained: LoadedModel, seen: Input, out_dir: PathLike, card: Ma
 def _write_decoded(trained: LoadedModel, seen: Input, posteriors: np.ndarray, aside: Path, out_dir: PathLike) -> None:
     utterances = seen.dataset.utterances
     write_posteriors(f"ark,scp:{aside}/posteriors.ark,{aside}/posteriors.scp", utterances, posteriors)
-    if isinstance(trained.model, Framewise):
+    if isinstance(trained.model, FrameClassifier):
         write_frames(trained, trained.model, seen.dataset, aside)
     for scp in aside.glob("*.scp"):
         write_text(scp, scp.read_text(encoding="utf-8").replace(f" {aside}/", f" {out_dir}/"))

@@ -16,8 +16,8 @@ from sertk.models.base import Batch
 
 
 @runtime_checkable
-class Framewise(Protocol):
-    """A model that says something of every frame."""
+class FrameClassifier(Protocol):
+    """A model that classifies every frame, or says that it is none of the classes."""
 
     def frame_posteriors(self, batch: Batch) -> Tensor:
         """(batch, frames, classes + 1), the blank last."""
@@ -28,7 +28,7 @@ class Framewise(Protocol):
         ...
 
 
-def write_frames(trained: LoadedModel, model: Framewise, dataset: Dataset, folder: Path) -> None:
+def write_frames(trained: LoadedModel, model: FrameClassifier, dataset: Dataset, folder: Path) -> None:
     """Writes frames.ark and frames.scp, a matrix (frames, classes + 1) per utterance, the blank last, and `text`.
 
     `model` is the network of `trained`. `text` has the classes on each utterance's best path, as Kaldi's tables of
@@ -43,7 +43,7 @@ def write_frames(trained: LoadedModel, model: Framewise, dataset: Dataset, folde
 
 
 @torch.inference_mode()
-def frame_posteriors(trained: LoadedModel, model: Framewise, dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
+def frame_posteriors(trained: LoadedModel, model: FrameClassifier, dataset: Dataset) -> Iterator[tuple[str, Tensor]]:
     """Yields each utterance of a normalised Dataset with its posteriors (frames, classes + 1) on the CPU."""
     for batch in batches(dataset, trained.config.segment, trained.device, "decode_hop", "frames"):
         posteriors = model.frame_posteriors(batch).float().cpu()

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sertk.models.asr_streams import is_asr
 from sertk.models.base import EmotionModel, Shape, known
-from sertk.models.deepspeech import speech_recogniser
+from sertk.models.deepspeech import as_deepspeech
 from sertk.models.registry import MODELS, ModelConfig
 from sertk.models.transfer import Transfer
 
@@ -70,6 +70,6 @@ def build_model(config: Described, dims: Mapping[str, int], classes: int) -> Emo
     (stream,) = filter(is_asr, dims)
     own = config.asr.pretrained
     tokens = known(config.asr.tokens, "the recogniser's tokens")
-    pretrained = speech_recogniser(build_model(own, {own.features[0]: dims[stream]}, tokens))
+    pretrained = as_deepspeech(build_model(own, {own.features[0]: dims[stream]}, tokens))
     model = build_network(config.model, Shape({**dims, stream: pretrained.width}, classes, frames))
     return Transfer(model, pretrained, stream, config.asr.unfreeze)

@@ -138,7 +138,7 @@ class DeepSpeech(EmotionModel):
         raise SertkError(f"{self.config.name} recognises words, not classes")
 
 
-def speech_recogniser(model: EmotionModel) -> DeepSpeech:
+def as_deepspeech(model: EmotionModel) -> DeepSpeech:
     """The model itself, where it recognises words; raises SertkError where it does not."""
     if not isinstance(model, DeepSpeech):
         raise SertkError(f"{model.config.name} is no speech recogniser")

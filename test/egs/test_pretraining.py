@@ -74,9 +74,9 @@ def test_stage_3_waits_for_the_end_of_the_training(egs):
     for folder in ("asr/exp/small", "asr/exp/mine"):
         (egs / folder / "checkpoints").mkdir(parents=True)
         (egs / folder / "checkpoints/best.pt").touch()
-    early = recipe(egs, function="need_recogniser")
+    early = recipe(egs, function="need_pretrained")
     assert (early.returncode, early.stderr) == (1, "../asr/exp/small/.done is missing; stage 2 makes it\n")
-    for function in ("need_recogniser", "pretrain"):
+    for function in ("need_pretrained", "pretrain"):
         assert recipe(egs, asr_exp="../asr/exp/mine", function=function).returncode == 0
     none = recipe(egs, asr_exp="../asr/exp/none")
     assert (none.returncode, none.stderr) == (

@@ -11,7 +11,7 @@ from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
 from sertk.models.base import Batch, Padded, Shape
 from sertk.models.build import build_network
-from sertk.models.deepspeech import SHORTEST, DeepSpeech, input_frame, output_lengths, speech_recogniser
+from sertk.models.deepspeech import SHORTEST, DeepSpeech, as_deepspeech, input_frame, output_lengths
 
 TOKENS = 2
 BENCH = Path(__file__).resolve().parents[2] / "tools" / "bench_asr.py"
@@ -154,8 +154,8 @@ def test_too_few_bins_are_refused():
 
 
 def test_other_models_recognise_no_words():
-    recogniser = make_model()
-    assert speech_recogniser(recogniser) is recogniser
+    network = make_model()
+    assert as_deepspeech(network) is network
     config = build_model_config({"name": "mean_pool"}, "test", "model.")
     with pytest.raises(SertkError, match="mean_pool is no speech recogniser"):
-        speech_recogniser(build_network(config, Shape({"toy": 6}, 2)))
+        as_deepspeech(build_network(config, Shape({"toy": 6}, 2)))

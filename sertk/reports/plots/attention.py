@@ -20,12 +20,12 @@ def attention_figure(maps: AttentionMaps, frame_seconds: float, bin_hertz: float
     panels = figure.subplots(3, 1, sharex=True, sharey=True)
     look = {"extent": extent, "origin": "lower", "aspect": "auto", "interpolation": "nearest"}
     limit = max(float(np.abs(maps.top_down).max()), 1e-12)
-    layers = (
+    shown = (
         ("spectrogram", "dB", None, {}),
         (f"top-down: {maps.label}", "score", maps.top_down, {"cmap": "PuOr_r", "vmin": -limit, "vmax": limit}),
         ("bottom-up", "weight", maps.bottom_up, {"cmap": "viridis"}),
     )
-    for axes, (name, unit, values, colours) in zip(panels, layers):
+    for axes, (name, unit, values, colours) in zip(panels, shown):
         picture = axes.imshow(levels, cmap="gray_r", **look)
         if values is not None:
             picture = axes.imshow(values.T, alpha=0.6, **colours, **look)
