@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 BLOCK = 1 << 18
 DIGESTS = {32: "md5", 64: "sha256"}  # by their hexadecimal digits
+TIMEOUT = 60.0  # seconds without an answer
 PASSING = {408, 429, 500, 502, 503, 504}  # HTTP statuses that may be gone at the next try
 
 
@@ -44,7 +45,7 @@ class Complete(Exception):
 
 
 def fetch(
-    url: str, destination: PathLike, digest: str | None, attempts: int = 5, pause: float = 2.0, timeout: float = 60.0
+    url: str, destination: PathLike, digest: str | None, attempts: int = 5, pause: float = 2.0, timeout: float = TIMEOUT
 ) -> None:
     """Downloads `url` to `destination` and verifies its md5 or sha256 (hexadecimal; None: none is known).
 
@@ -174,13 +175,13 @@ def verify(path: Path, digest: str | None, destination: Path) -> None:
         )
 
 
-def list_links(url: str, suffix: str, timeout: float = 60.0) -> list[str]:
+def list_links(url: str, suffix: str) -> list[str]:
     """The sorted names of the files ending in `suffix` that the web page `url` links to, all beside itself.
 
     Raises SertkError if the page cannot be had, or links to none.
     """
     try:
-        with open_url(url, 0, timeout) as response:
+        with open_url(url, 0, TIMEOUT) as response:
             page = response.read().decode("utf-8", "replace")
     except (Interrupted, OSError, http.client.HTTPException) as error:
         raise SertkError(f"{url}: {error}") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torchaudio.compliance import kaldi
 
 from sertk.core.typed import require
@@ -18,6 +19,7 @@ SAMPLE_SCALE = 32768.0  # Kaldi's samples are 16-bit integers
 BLOCK = 128  # frames that are worked on at a time, which stay in the cache of a processor
 BANDS = 4
 EPSILON = torch.finfo(torch.float32).eps
+REACH = 2  # frames before and behind one that its first difference depends on
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class MelFrames:
             -500.0,
             1.0,
         )
-        return torch.nn.functional.pad(banks, (0, 1)).float().T
+        return F.pad(banks, (0, 1)).float().T
 
     @functools.cached_property
     def _bands(self) -> list[tuple[slice, torch.Tensor]]:
@@ -176,32 +178,30 @@ class Mfcc(MelFrames):
             return self.cepstra(waveform).numpy()
 
 
-def add_differences(features: torch.Tensor, order: int = 2, window: int = 2) -> torch.Tensor:
+def add_differences(features: torch.Tensor, order: int = 2) -> torch.Tensor:
     """Features (frames, dims) with their differences, (frames, dims * (order + 1)), as Kaldi's add-deltas.
 
     The kernel of order n is that of order n-1 convolved with the regression weights j / sum(j^2),
-    -window <= j <= window, and is applied to the static features, whose first and last frame are repeated.
+    -REACH <= j <= REACH, and is applied to the static features, whose first and last frame are repeated.
     """
-    reach = order * window
-    kernels = _difference_kernels(order, window)
+    reach = order * REACH
+    kernels = _difference_kernels(order)
     edges = torch.arange(-reach, len(features) + reach).clamp_(0, len(features) - 1)
     around = features[edges].unfold(0, 2 * reach + 1, 1)
     return (around @ kernels).transpose(1, 2).reshape(len(features), -1)
 
 
 @functools.lru_cache
-def _difference_kernels(order: int, window: int) -> torch.Tensor:
-    """(2 * order * window + 1, order + 1): column n is the centred kernel of order n."""
-    offsets = torch.arange(-window, window + 1, dtype=torch.float64)
+def _difference_kernels(order: int) -> torch.Tensor:
+    """(2 * order * REACH + 1, order + 1): column n is the centred kernel of order n."""
+    offsets = torch.arange(-REACH, REACH + 1, dtype=torch.float64)
     weights = offsets / offsets.square().sum()
-    size = 2 * order * window + 1
+    size = 2 * order * REACH + 1
     kernel = torch.ones(1, dtype=torch.float64)
     kernels = torch.zeros(size, order + 1, dtype=torch.float64)
     for column in range(order + 1):
         start = (size - len(kernel)) // 2
         kernels[start : start + len(kernel), column] = kernel
         # conv1d correlates, and the weights are odd: flipping them makes it the convolution.
-        kernel = torch.nn.functional.conv1d(
-            kernel.view(1, 1, -1), weights.flip(0).view(1, 1, -1), padding=2 * window
-        ).flatten()
+        kernel = F.conv1d(kernel.view(1, 1, -1), weights.flip(0).view(1, 1, -1), padding=2 * REACH).flatten()
     return kernels.float()

@@ -62,11 +62,11 @@ def open_matrices(rspecifier: str, dtype: DTypeLike = np.float32) -> Iterator[tu
                 yield key, _read_at(stream, f"{key} in {name}", offset, cut, dtype)
 
 
-def load_matrix(location: str, dtype: DTypeLike = np.float32) -> np.ndarray:
-    """The matrix (rows, columns) or vector at `location`, the right-hand side of a line of an scp file."""
+def load_matrix(location: str) -> np.ndarray:
+    """The float32 matrix (rows, columns) or vector (size,) at `location`, what stands behind a key in an scp file."""
     name, offset, cut = split_location(location)
     with open_input(name) as stream:
-        return _read_at(stream, location, offset, cut, dtype)
+        return _read_at(stream, location, offset, cut, np.float32)
 
 
 def read_scp(location: PathLike) -> dict[str, str]:
@@ -119,7 +119,7 @@ def read_archive(location: PathLike, read_object: Callable[[io.BufferedReader, s
             raise SertkError(f"{name}: empty, expected an archive")
 
 
-def read_matrix(stream: io.BufferedReader, where: str, dtype: DTypeLike = np.float32) -> np.ndarray:
+def read_matrix(stream: io.BufferedReader, where: str, dtype: DTypeLike) -> np.ndarray:
     """Reads one matrix or vector, binary or text, from a stream positioned at its start."""
     try:
         if stream.peek(1)[:1] == b"\0":  # one byte: a peek may give no more at the end of a buffer

@@ -25,7 +25,6 @@ class Piece:
     features: dict[str, np.ndarray]
     start: float
     seconds: float
-    speaker: str | None = None
 
 
 class Chain:
@@ -74,14 +73,17 @@ class Chain:
             and None not in contexts
         )
 
-    def piece(self, samples: np.ndarray, rate: int, start: float = 0.0, speaker: str | None = None) -> Piece:
-        """The Piece of samples (samples,) at `rate` Hz; raises SertkError for one without a frame."""
+    def piece(self, samples: np.ndarray, rate: int, start: float = 0.0) -> Piece:
+        """The Piece of samples (samples,) at `rate` Hz, which begin `start` seconds into the recording.
+
+        Raises SertkError for one without a frame.
+        """
         features = {}
         for feature_type, extractor in self.extractors.items():
             wave = resample(samples, rate, int(extractor.sample_frequency))
             check_length(len(wave), extractor)
             features[feature_type] = extractor(wave)
-        return Piece(features, start, len(samples) / rate, speaker)
+        return Piece(features, start, len(samples) / rate)
 
     def windows(self, pieces: Sequence[Piece]) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each of `pieces` the times (windows, 2), start and end in seconds, and posteriors (windows, classes)."""
@@ -97,15 +99,15 @@ class Chain:
         return [(times, own.numpy()) for times, own in zip(self.times(dataset, pieces), rows)]
 
     def normalised(self, pieces: Sequence[Piece]) -> Dataset:
-        """What the last part sees of `pieces`."""
-        names, speakers = [str(place) for place in range(len(pieces))], [piece.speaker for piece in pieces]
+        """What the last part sees of `pieces`, which count as one speaker's."""
+        names = [str(place) for place in range(len(pieces))]
         matrices = {name: [piece.features[name] for piece in pieces] for name in self.extractors}
 
         def seen_by(model):
             streams = {name: Stream(matrices[name]) for name in model.config.features}
             conditions = model.config.conditions
             conditions = torch.from_numpy(np.concatenate(matrices[conditions])) if conditions else None
-            return model.normalise(Dataset(names, streams, {}, conditions=conditions), speakers)
+            return model.normalise(Dataset(names, streams, {}, conditions=conditions), [None] * len(pieces))
 
         for feature_type, model in self.earlier.items():
             rows = model.vectors(seen_by(model), feature_type)

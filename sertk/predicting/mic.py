@@ -4,7 +4,6 @@ import queue
 import sys
 import time
 from collections.abc import Sequence
-from typing import TextIO
 
 import numpy as np
 
@@ -16,17 +15,14 @@ WINDOW = 3.0  # seconds that a model without windows of its own listens to
 BAR = 20  # characters
 
 
-def listen_to_microphone(
-    recognizer: Recognizer, device: int | str | None = None, out: TextIO | None = sys.stdout
-) -> None:
+def listen_to_microphone(recognizer: Recognizer) -> None:
     """Prints bars of the posteriors until Ctrl-C; raises SertkError without the package or a microphone."""
     sounddevice = load_sounddevice()
     heard = queue.Queue()
     try:
-        rate = int(sounddevice.query_devices(device, "input")["default_samplerate"])
+        rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
         stream = sounddevice.InputStream(
             samplerate=rate,
-            device=device,
             channels=1,
             dtype="float32",
             blocksize=int(PERIOD * rate),
@@ -46,7 +42,7 @@ def listen_to_microphone(
                 came, samples = heard.get()
                 _, rows = listener.push(samples)
                 if len(rows):
-                    print(bars(recognizer.classes, rows.mean(0), time.monotonic() - came), file=out, flush=True)
+                    print(bars(recognizer.classes, rows.mean(0), time.monotonic() - came), flush=True)
         except KeyboardInterrupt:
             return
 

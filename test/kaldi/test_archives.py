@@ -39,7 +39,8 @@ def test_binary_float_and_double(ark):
     np.testing.assert_array_equal(read["two"], MATRIX[:3] * 2)
     assert read["two"].dtype == np.float32
     read["one"][0, 0] = 1  # writable, as torch wants it
-    assert load_matrix(f"{ark}:4", np.float64).dtype == np.float64
+    ((_, matrix), _) = open_matrices(f"ark:{ark}", np.float64)
+    assert matrix.dtype == np.float64
 
 
 def test_entries_that_begin_anywhere_in_a_read_buffer(tmp_path):

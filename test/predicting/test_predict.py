@@ -275,7 +275,7 @@ class Microphone:
     def __init__(self, devices):
         self.devices = devices
 
-    def query_devices(self, device, kind):
+    def query_devices(self, kind):
         if not self.devices:
             raise self.PortAudioError("Error querying device -1")
         return {"default_samplerate": 48000.0}

@@ -25,6 +25,7 @@ STABLE_IDS: dict[Any, str] = {"svg.hashsalt": "sertk"}
 MARKERS = "osD^vP*X<>"
 DASHES = ["-", "--", "-.", ":", (0, (9, 2)), (0, (6, 2, 1, 2, 1, 2)), (0, (3, 3)), (0, (1, 4)), (0, (12, 6))]
 SMALL = 8  # points, the font of legends
+FLOOR = 70.0  # dB below the largest magnitude, where a picture of magnitudes ends
 
 # Decorates whatever draws a figure: $ in a name is a $, and begins no formula.
 plain_texts = matplotlib.rc_context({"text.parse_math": False})
@@ -56,10 +57,10 @@ def draw_wave(axes: Axes, samples: np.ndarray, rate: int) -> None:
     axes.set_ylabel("amplitude")
 
 
-def decibels(magnitudes: np.ndarray, floor: float = 70.0) -> np.ndarray:
-    """Magnitudes in dB of the largest one, none below `-floor`."""
+def decibels(magnitudes: np.ndarray) -> np.ndarray:
+    """Magnitudes in dB of the largest one, none below -FLOOR."""
     levels = 20 * np.log10(np.maximum(magnitudes, 1e-10))
-    return np.maximum(levels - levels.max(), -floor)
+    return np.maximum(levels - levels.max(), -FLOOR)
 
 
 def check_pictures(paths: Sequence[PathLike]) -> None:
