@@ -19,7 +19,7 @@ import soundfile
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
-from sertk.kaldi import archives
+from sertk.kaldi import archives, pipes
 from sertk.kaldi.datadir import require_all
 
 OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
@@ -284,15 +284,15 @@ def _open_sound(entry: str) -> soundfile.SoundFile:
     entry = entry.strip()
     if entry.endswith("|"):
         command = entry[:-1].strip()
-        with archives.start_command(command, stdout=subprocess.PIPE) as process:
+        with pipes.start_command(command, stdout=subprocess.PIPE) as process:
             output = process.communicate()[0]
-        archives.check_status(command, process.returncode)
+        pipes.check_status(command, process.returncode)
         if not output:
             raise SertkError(f"the command '{command}' gave no output")
         return _sound_of(io.BytesIO(output), entry)
     name, offset, _ = archives.split_location(entry)
     if offset is not None and not Path(entry).exists():
-        with archives.open_input(name) as stream:
+        with pipes.open_input(name) as stream:
             stream.seek(offset)
             return _sound_of(io.BytesIO(_read_riff(stream, entry)), entry)
     if not Path(entry).is_file():

@@ -1,25 +1,22 @@
-"""Kaldi archives and tables of archives (ark, scp), read and written by Kaldi's own specifiers."""
+"""Kaldi archives and tables of archives (ark, scp), read and written by Kaldi's own specifiers; pipes.py opens them."""
 
 import contextlib
-import gzip
 import io
 import itertools
 import re
-import signal
 import struct
-import subprocess
-import sys
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from kaldiio.matio import read_matrix_or_vector, write_array, write_array_ascii
 from numpy.typing import DTypeLike
 
 from sertk.core.errors import SertkError, UsageError
-from sertk.core.files import PathLike, naming, to_disk, write_aside
+from sertk.core.files import PathLike, to_disk
+from sertk.kaldi.pipes import is_special, name_of, open_input, open_output
 
 # Options that only tell Kaldi how to search a table; reading in order needs none of them.
 READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "np", "bg"}
@@ -72,7 +69,7 @@ def load_matrix(location: str) -> np.ndarray:
 def read_scp(location: PathLike) -> dict[str, str]:
     """The lines `key value` of a table (a path, `-` or `command |`) as a dict in the table's order."""
     table = {}
-    where = _name_of(location)
+    where = name_of(location)
     with open_input(location) as stream:
         for number, line in enumerate(stream, start=1):
             if location == "-" and not line.endswith(b"\n"):
@@ -98,7 +95,7 @@ def read_locations(location: PathLike) -> dict[str, str]:
         try:
             split_location(value)
         except SertkError as error:
-            raise SertkError(f"{_name_of(location)}: {key}: {error}") from error
+            raise SertkError(f"{name_of(location)}: {key}: {error}") from error
     return table
 
 
@@ -108,7 +105,7 @@ def read_archive(location: PathLike, read_object: Callable[[io.BufferedReader, s
     `location` is a path, `-` or `command |`; `where` names the entry for messages.
     """
     seen = set()
-    name = _name_of(location)
+    name = name_of(location)
     with open_input(location) as stream:
         while (key := _read_key(stream, name)) is not None:
             if key in seen:
@@ -151,29 +148,6 @@ def split_location(location: str) -> tuple[str, int | None, str | None]:
     return name, offset, cut
 
 
-@contextlib.contextmanager
-def open_input(name: PathLike) -> Iterator[io.BufferedReader]:
-    """Opens a path, `-` or `command |` for reading bytes, unpacking gzip.
-
-    Raises SertkError if the file cannot be opened or the command fails.
-    """
-    name = str(name).strip()
-    if name == "-":
-        if sys.stdin is None:
-            raise SertkError("standard input is closed")
-        yield _unpacked(sys.stdin.buffer, "standard input")
-    elif name.endswith("|"):
-        with _command_output(name[:-1].strip()) as stream:
-            yield _unpacked(stream, name)
-    else:
-        with contextlib.ExitStack() as files:
-            try:
-                stream = files.enter_context(open(name, "rb"))
-            except OSError as error:
-                raise SertkError(f"{name}: {error.strerror}") from error
-            yield _unpacked(stream, name)
-
-
 class MatrixWriter:
     """Writes matrices to `ark:FILE`, `ark,t:FILE`, `ark,scp:FILE,SCP`, `ark:-` or `ark:| command`.
 
@@ -202,8 +176,8 @@ class MatrixWriter:
 
     def __enter__(self) -> "MatrixWriter":
         with contextlib.ExitStack() as files:
-            self._scp_stream = files.enter_context(_open_output(self._scp)) if self._scp else None
-            self._ark_stream = files.enter_context(_open_output(self._ark))
+            self._scp_stream = files.enter_context(open_output(self._scp)) if self._scp else None
+            self._ark_stream = files.enter_context(open_output(self._ark))
             self._files = files.pop_all()
         return self
 
@@ -211,7 +185,7 @@ class MatrixWriter:
         with contextlib.ExitStack() as files:
             files.push(self._files)
             ended_well = exception == (None, None, None)
-            if ended_well and self._scp and self._scp_stream and not (_is_special(self._ark) or _is_special(self._scp)):
+            if ended_well and self._scp and self._scp_stream and not (is_special(self._ark) or is_special(self._scp)):
                 # An old table must never point into the new archive, wherever this is cut off.
                 to_disk(self._ark_stream, self._ark)
                 to_disk(self._scp_stream, self._scp)
@@ -336,84 +310,3 @@ def _read_text_matrix(stream, where):
     if not rows:
         return np.empty(0)
     return np.array(rows) if b"\n" in body else np.array(rows[0])
-
-
-def _unpacked(stream: Any, name: str) -> io.BufferedReader:
-    """The BufferedReader itself, or its content if that is gzip (no Kaldi archive starts with its first byte)."""
-    try:
-        packed = stream.peek(1)[:1] == b"\x1f"
-    except OSError as error:
-        raise SertkError(f"{name}: {error.strerror}") from error
-    return io.BufferedReader(gzip.GzipFile(fileobj=stream)) if packed else stream
-
-
-def _name_of(location: PathLike) -> str:
-    return "standard input" if location == "-" else str(location)
-
-
-def start_command(command: str, stdin: int | None = None, stdout: int | None = None) -> subprocess.Popen[bytes]:
-    """A Popen of a command line, which fails where any command of its pipes does."""
-    return subprocess.Popen(["bash", "-o", "pipefail", "-c", command], stdin=stdin, stdout=stdout)
-
-
-@contextlib.contextmanager
-def _command_output(command: str) -> Iterator[IO[bytes]]:
-    process = start_command(command, stdout=subprocess.PIPE)
-    assert process.stdout
-    try:
-        yield process.stdout
-        while process.stdout.read(1 << 16):
-            pass
-        check_status(command, process.wait())
-    except SertkError:
-        process.stdout.close()
-        check_status(command, process.wait())
-        raise
-    finally:
-        process.stdout.close()
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
-def check_status(command: str, status: int) -> None:
-    """Raises SertkError for a failure; that a command's reader wanted no more of its output is none."""
-    if status not in (0, -signal.SIGPIPE, 128 + signal.SIGPIPE):
-        raise SertkError(f"the command '{command}' failed with status {status}")
-
-
-def _is_special(name):
-    """Whether an output is no regular file, and cannot be written aside."""
-    return name == "-" or name.startswith("|") or (Path(name).exists() and not Path(name).is_file())
-
-
-@contextlib.contextmanager
-def _open_output(name: str) -> Iterator[IO[bytes]]:
-    """Opens `-`, `| command` or a path for writing bytes; a regular file is written aside."""
-    if name == "-":
-        if sys.stdout is None:
-            raise SertkError("standard output is closed")
-        with naming("standard output"):
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
-    elif name.startswith("|"):
-        command = name[1:].strip()
-        process = start_command(command, stdin=subprocess.PIPE)
-        assert process.stdin
-        ended_early = None
-        try:
-            with process.stdin:
-                yield process.stdin
-        except BrokenPipeError as error:
-            ended_early = error
-        finally:
-            status = process.wait()
-        check_status(command, status)
-        if ended_early:
-            raise SertkError(f"the command '{command}' ended before it had read all") from ended_early
-    elif _is_special(name):
-        with naming(name), open(name, "wb") as stream:
-            yield stream
-    else:
-        with write_aside(name, "wb") as stream:
-            yield stream
