@@ -15,7 +15,7 @@ from sertk.config.schema import Config
 from sertk.core.distributed import summed, world
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
-from sertk.kaldi.datadir import DataDir
+from sertk.kaldi.datadir import DataDir, first_of
 from sertk.layers.ctc import shortest_input
 from sertk.models.base import Batch, EmotionModel, known
 from sertk.models.deepspeech import SHORTEST, as_deepspeech, output_lengths
@@ -101,14 +101,7 @@ def load_transcribed(config: Config, data_dir: PathLike, tokens: Tokens) -> tupl
 def log_left_out(data_dir: PathLike, left_out: Mapping[str, str], total: int) -> None:
     for reason in sorted(set(left_out.values())):
         names = sorted(utterance for utterance, each in left_out.items() if each == reason)
-        log.warning(
-            "%s: %d of %d utterances are left out, with %s: %s%s",
-            Path(data_dir),
-            len(names),
-            total,
-            reason,
-            " ".join(names[:5]),
-            " ..." if len(names) > 5 else "",
-        )
+        what = f"{len(names)} of {total} utterances are left out, with {reason}"
+        log.warning("%s: %s: %s", Path(data_dir), what, first_of(names))
     if len(left_out) == total:
         raise SertkError(f"{data_dir}: no utterance is left to learn from")

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Container, Mapping
+from collections.abc import Collection, Container, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ Tables = Mapping[str, Mapping[str, Any]]  # to be written, by their names; a val
 Kind = Literal["utterance", "speaker", "recording"]
 
 SPLITS = ("train", "valid", "test")
-NAMED = 5  # of many that are missing, in a message
+NAMED = 5  # of many names, in a message
 _SEPARATOR = re.compile("[ \t]+")
 
 
@@ -84,6 +84,11 @@ def is_count(text: str) -> bool:
     return text.isascii() and text.isdecimal() and int(text) > 0
 
 
+def first_of(names: Sequence[str], separator: str = " ") -> str:
+    """The first few of many names, for a message."""
+    return separator.join(names[:NAMED]) + (" ..." if len(names) > NAMED else "")
+
+
 def require_all(
     path: PathLike,
     found: Container[str],
@@ -96,7 +101,7 @@ def require_all(
     `remedy` is what to do about it, `kind` what they are.
     """
     if missing := [name for name in wanted if name not in found]:
-        some = ", ".join(missing[:NAMED]) + (" ..." if len(missing) > NAMED else "")
+        some = first_of(missing, ", ")
         raise SertkError(f"{path}: lacks {len(missing)} of {len(wanted)} {kind}: {some}; {remedy}")
 
 

@@ -13,8 +13,8 @@ from threadpoolctl import threadpool_limits
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, write_text
 from sertk.kaldi.archives import open_matrices
+from sertk.kaldi.datadir import first_of
 
-NAMED = 5  # utterances that a message names
 DIMS = 50  # as many principal components as t-SNE needs to find the neighbours
 
 LOGGER = logging.getLogger(__name__)
@@ -60,15 +60,11 @@ def _check_labels(labels, seen):
     unlabelled = [utterance for utterance, label in seen.items() if label is None]
     if unlabelled:
         raise SertkError(
-            f"{len(unlabelled)} of {len(seen)} utterances have no label in --utt2label: {_some(unlabelled)}"
+            f"{len(unlabelled)} of {len(seen)} utterances have no label in --utt2label: {first_of(unlabelled)}"
         )
     absent = [utterance for utterance in labels if utterance not in seen]
     if absent:
-        LOGGER.info("%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), _some(absent))
-
-
-def _some(utterances):
-    return " ".join(utterances[:NAMED]) + (" ..." if len(utterances) > NAMED else "")
+        LOGGER.info("%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), first_of(absent))
 
 
 def draw_points(points: Iterable[Point], count: int, seed: int = 0) -> list[Point]:
