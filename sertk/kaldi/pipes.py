@@ -69,12 +69,13 @@ def open_output(name: str) -> Iterator[IO[bytes]]:
             yield stream
 
 
-def is_special(name):
+def is_special(name: str) -> bool:
     """Whether an output is no regular file, and cannot be written aside."""
     return name == "-" or name.startswith("|") or (Path(name).exists() and not Path(name).is_file())
 
 
 def name_of(location: PathLike) -> str:
+    """What messages call a path, `-` or `command |`."""
     return "standard input" if location == "-" else str(location)
 
 
