@@ -65,12 +65,7 @@ def write_card(experiment, classes=CLASSES, **changes):
         "class_counts": {name: 10 for name in classes},
         "options": {"test_speakers": 6},
         "folds": [
-            {
-                "fold": fold,
-                "test_speakers": [f"f{fold}s00"],
-                "utterances": {"test": 5},
-                "sha256": {"test": "ab"},
-            }
+            {"fold": fold, "test_speakers": [f"f{fold}s00"], "utterances": {"test": 5}, "sha256": {"test": "ab"}}
             for fold in (1, 2, 3)
         ],
     }

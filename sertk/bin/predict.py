@@ -44,10 +44,7 @@ def build_parser() -> ArgumentParser:
         help="each window with its start and end in seconds, instead of the mean over them",
     )
     parser.add_argument(
-        "--window",
-        type=float,
-        metavar="SECONDS",
-        help="of systems without windows of their own (default: 30)",
+        "--window", type=float, metavar="SECONDS", help="of systems without windows of their own (default: 30)"
     )
     parser.add_argument(
         "--hop", type=float, metavar="SECONDS", help="from one such window to the next (default: --window)"

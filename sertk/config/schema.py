@@ -216,9 +216,7 @@ class Config:
         loud = self.training.gain != (0.0, 0.0)
         computed = whole and (self.on_the_fly or in_loop)
         require(
-            computed or not loud,
-            "training.gain",
-            "[0, 0], unless features of whole utterances are computed on the fly",
+            computed or not loud, "training.gain", "[0, 0], unless features of whole utterances are computed on the fly"
         )
         stretched = self.training.tempo != (1.0, 1.0)
         unsuited = self.segment or task == "asr"

@@ -12,13 +12,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_json
 from sertk.evaluation.cross import cross_card
 from sertk.evaluation.intervals import speaker_intervals
-from sertk.evaluation.metrics import (
-    METRICS,
-    class_metrics,
-    confusion_matrix,
-    grouped_confusions,
-    scores,
-)
+from sertk.evaluation.metrics import METRICS, class_metrics, confusion_matrix, grouped_confusions, scores
 from sertk.evaluation.runs import DecodedRun, read_runs, undecoded_runs
 from sertk.experiments.card import read_experiment_card
 from sertk.experiments.layout import DECODED, read_config

@@ -88,14 +88,7 @@ class MelFrames:
     def _filters(self) -> torch.Tensor:
         """Mel filters (FFT bins, mel bins)."""
         banks, _ = kaldi.get_mel_banks(
-            self.num_mel_bins,
-            self.padded,
-            self.sample_frequency,
-            self.low_freq,
-            self.high_freq,
-            100.0,
-            -500.0,
-            1.0,
+            self.num_mel_bins, self.padded, self.sample_frequency, self.low_freq, self.high_freq, 100.0, -500.0, 1.0
         )
         return F.pad(banks, (0, 1)).float().T
 

@@ -32,10 +32,7 @@ def listen_to_microphone(recognizer: Recognizer) -> None:
         raise SertkError(f"no microphone that can be used: {error}") from error
     windows = {} if recognizer.chain.slides else {"window": WINDOW, "hop": PERIOD}
     listener = recognizer.listen(rate, **windows)
-    print(
-        f"listening, Ctrl-C ends; posteriors lag {listener.delay:.2f} s and what computing takes",
-        file=sys.stderr,
-    )
+    print(f"listening, Ctrl-C ends; posteriors lag {listener.delay:.2f} s and what computing takes", file=sys.stderr)
     with stream:
         try:
             while True:

@@ -133,12 +133,7 @@ def read_manifest(package: zipfile.ZipFile, path: PathLike) -> dict[str, Any]:
 
 def load_part(where: str, description: Any, content: bytes, device: torch.device) -> LoadedModel:
     """The LoadedModel of a part; raises SertkError where weights, sizes and config do not fit each other."""
-    if not isinstance(description, dict) or set(description) != {
-        "config",
-        "classes",
-        "dims",
-        "feature_options",
-    }:
+    if not isinstance(description, dict) or set(description) != {"config", "classes", "dims", "feature_options"}:
         raise SertkError(f"{where}: config, classes, dims and feature_options expected")
     check_description(where, description)
     try:

@@ -99,16 +99,7 @@ def _metrics_section(results):
 
 
 def _runs_table(results):
-    header = [
-        "fold",
-        "seed",
-        "utterances",
-        "UAR %",
-        "accuracy %",
-        "best epoch",
-        "epochs",
-        "training seconds",
-    ]
+    header = ["fold", "seed", "utterances", "UAR %", "accuracy %", "best epoch", "epochs", "training seconds"]
     emits_paths = any(run["empty_paths"] is not None for run in results["folds"])
     rows = [
         [
@@ -130,13 +121,7 @@ def _runs_table(results):
 def _classes_section(results):
     header = ["class", "utterances", "recall %", "precision %", "F1 %"]
     rows = [
-        [
-            row["label"],
-            row["utterances"],
-            percent(row["recall"]),
-            percent(row["precision"]),
-            percent(row["f1"]),
-        ]
+        [row["label"], row["utterances"], percent(row["recall"]), percent(row["precision"]), percent(row["f1"])]
         for row in results["per_class"]
     ]
     return [Table(header, rows), Text("An utterance counts once per fold and seed that decoded it.")]

@@ -23,16 +23,7 @@ from sertk.reports.markdown import Marked
 from sertk.reports.published import PublishedFigure, Task, card_task
 from sertk.reports.scored import Scored
 
-HEADER = [
-    "system",
-    "features",
-    "normalisation",
-    "tested",
-    "UAR % [95 %]",
-    "accuracy %",
-    "macro-F1 %",
-    "weighted F1 %",
-]
+HEADER = ["system", "features", "normalisation", "tested", "UAR % [95 %]", "accuracy %", "macro-F1 %", "weighted F1 %"]
 KEY_FACTS = {  # of a card: what it is called, and what it is where the card lacks it
     "speaker_disjoint": ("speaker-disjoint", None),
     "selection": ("selected by", None),

@@ -56,10 +56,7 @@ def _system(experiment, mistakes, recordings):
     ]
     blocks += [Heading("Speakers"), _speakers_table(runs, results["labels"])]
     if mistakes:
-        blocks += [
-            Heading("Most confident mistakes"),
-            *_mistakes(runs, results["labels"], mistakes, recordings),
-        ]
+        blocks += [Heading("Most confident mistakes"), *_mistakes(runs, results["labels"], mistakes, recordings)]
     blocks += _embeddings(folder)
     name = f"{experiment.name}: UAR {percent(results['uar'])} %"
     return Folded(name, [replace(each, level=3) if isinstance(each, Heading) else each for each in blocks])
@@ -82,15 +79,7 @@ def _mistakes(runs, labels, most, recordings):
     if not mistakes:
         return [Text("None.")]
     sounds, notes = recordings.read(runs, [each.utterance for each in mistakes])
-    header = [
-        "utterance",
-        "speaker",
-        "reference",
-        "predicted",
-        "posterior %",
-        "of the reference %",
-        "wrong in runs",
-    ]
+    header = ["utterance", "speaker", "reference", "predicted", "posterior %", "of the reference %", "wrong in runs"]
     rows = []
     for each in mistakes:
         row = [each.utterance, each.speaker, each.reference, each.predicted]

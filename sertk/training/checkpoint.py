@@ -31,11 +31,7 @@ class Progress:
 
 
 def save_checkpoint(
-    path: PathLike,
-    task: "Task",
-    optimiser: torch.optim.Optimizer,
-    average: AveragedModel | None,
-    progress: Progress,
+    path: PathLike, task: "Task", optimiser: torch.optim.Optimizer, average: AveragedModel | None, progress: Progress
 ) -> None:
     """Writes model, optimiser, mean weights (or None), progress and random states aside and renames them to `path`."""
     states = {"cpu": torch.get_rng_state()}

@@ -20,6 +20,7 @@ from sertk.text.tokens import ALPHABET, make_tokens
 from sertk.training import loop
 
 CPU = torch.device("cpu")
+ONE_CPU = ["--device", "cpu", "--num_threads", "1"]
 TYPE = "spectrogram161"
 WORDS = ("ab", "ba", "cab")
 CONFIG = """task: asr
@@ -85,27 +86,12 @@ def asr(tmp_path):
 
 
 def train(folder, exp, settings="on_the_fly=true"):
-    return train_asr.main(
-        [
-            "--config",
-            f"{folder}/config.yaml",
-            "--train",
-            f"{folder}/train",
-            "--dev",
-            f"{folder}/dev",
-            "--set",
-            settings,
-            "--device",
-            "cpu",
-            "--num_threads",
-            "1",
-            f"{folder}/{exp}",
-        ]
-    )
+    data = ["--train", f"{folder}/train", "--dev", f"{folder}/dev"]
+    return train_asr.main(["--config", f"{folder}/config.yaml", "--set", settings, *data, *ONE_CPU, f"{folder}/{exp}"])
 
 
 def decode(folder, part, exp):
-    return decode_asr.main(["--data", f"{folder}/{part}", "--device", "cpu", "--num_threads", "1", f"{folder}/{exp}"])
+    return decode_asr.main(["--data", f"{folder}/{part}", *ONE_CPU, f"{folder}/{exp}"])
 
 
 def metrics(folder):

@@ -34,14 +34,7 @@ training: {batch_size: 4, batches: length, sortagrad: true, max_epochs: 2, selec
 def write_folder(path, texts, frames):
     """A data folder of utterances with `toy` features, noise with a band for each letter."""
     random = np.random.default_rng(len(texts))
-    write_data_dir(
-        path,
-        {
-            "utt2spk": dict.fromkeys(texts, "s"),
-            "text": texts,
-            "utt2dur": dict.fromkeys(texts, "36.0"),
-        },
-    )
+    write_data_dir(path, {"utt2spk": dict.fromkeys(texts, "s"), "text": texts, "utt2dur": dict.fromkeys(texts, "36.0")})
     with MatrixWriter(f"ark,scp:{path}/feats/toy.ark,{path}/feats/toy.scp") as writer:
         for (utterance, text), count in zip(texts.items(), frames):
             matrix = random.normal(size=(count, BINS))

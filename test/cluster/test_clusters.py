@@ -135,29 +135,9 @@ def test_mini_recipe(cluster, tmp_path):
     pytest.importorskip("espeakng_loader", reason="espeak-ng's voices are not installed (espeakng-loader)")
     mini = cluster.recipe("mini")
     assert synthesise_mini.main(["--sentences", "2", str(tmp_path / "release")]) == 0
-    end_well(
-        cluster.start_recipe(
-            mini,
-            "--db_root",
-            tmp_path / "release",
-            "--folds",
-            "1 3",
-            "--model",
-            "blstm",
-            "--nj",
-            "3",
-            "--ngpu",
-            "0",
-            "--num_threads",
-            "1",
-            "--mem",
-            "100M",
-            "--set",
-            FAST,
-            "--tag",
-            "fast",
-        )
-    )
+    limits = ["--nj", "3", "--ngpu", "0", "--num_threads", "1", "--mem", "100M"]
+    chosen = ["--folds", "1 3", "--model", "blstm", "--set", FAST, "--tag", "fast"]
+    end_well(cluster.start_recipe(mini, "--db_root", tmp_path / "release", *chosen, *limits))
     exp = mini / "exp/mini_4_mini/blstm_fast"
     assert "2 of 4 folds, 1 seed; 2 runs." in (exp / "RESULTS.md").read_text()
     assert len(json.loads((exp / "results.json").read_text())["labels"]) == 4
@@ -174,30 +154,10 @@ def test_asr_training_on_two_nodes(slurm, tmp_path):
     write_librispeech(release, "train-clean-100", texts, seed=1)
     write_librispeech(release, "dev-clean", {"6-1-0000": "ONE", "7-1-0000": "TWO"}, seed=2)
     write_librispeech(release, "none", dict.fromkeys([*texts, "6-1-0000", "7-1-0000"], "A"))  # all in SPEAKERS.TXT
-    options = [
-        "--librispeech_root",
-        release,
-        "--partial",
-        "true",
-        "--train_sets",
-        "librispeech/train-clean-100",
-        "--dev_sets",
-        "librispeech/dev-clean",
-        "--test_sets",
-        "",
-        "--nj",
-        "1",
-        "--ngpu",
-        "0",
-        "--num_threads",
-        "1",
-        "--model",
-        "small",
-        "--set",
-        TINY,
-        "--stop_stage",
-        "3",
-    ]
+    train, dev = "librispeech/train-clean-100", "librispeech/dev-clean"
+    options = ["--librispeech_root", release, "--train_sets", train, "--dev_sets", dev, "--test_sets", ""]
+    options += ["--partial", "true", "--stop_stage", "3", "--model", "small", "--set", TINY]
+    options += ["--nj", "1", "--ngpu", "0", "--num_threads", "1"]
     end_well(slurm.start_recipe(asr, *options, "--tag", "one", backend="local"))
     on_two = ["--stage", "3", "--num_nodes", "2", "--mem", "300M"]
     running = slurm.start_recipe(asr, *options, *on_two, "--tag", "two")

@@ -89,11 +89,7 @@ IDLE = [
     ("svm", ["training.precision=float32"], f"training.precision is 'float32', expected nothing for svm, {FITTED}"),
     ("svm", ["optimiser.lr=0.1"], f"optimiser.lr is 0.1, expected nothing for svm, {FITTED}"),
     ("svm", ["optimiser.name=sgd"], f"optimiser.name is 'sgd', expected nothing for svm, {FITTED}"),
-    (
-        "svm",
-        ["segment={frames: 1, jitter: false}"],
-        f"segment.jitter is false, expected nothing for svm, {FITTED}",
-    ),
+    ("svm", ["segment={frames: 1, jitter: false}"], f"segment.jitter is false, expected nothing for svm, {FITTED}"),
     (
         "svm",
         ["training.imbalance=upsample"],
@@ -125,11 +121,7 @@ IDLE = [
         ["normalise=[]", "on_the_fly=true"],
         "on_the_fly is true, expected false, as asr.in_loop=true computes a speech recogniser's layer",
     ),
-    (
-        "asr",
-        ["training.imbalance=weights"],
-        "training.imbalance is 'weights', expected nothing for speech recognition",
-    ),
+    ("asr", ["training.imbalance=weights"], "training.imbalance is 'weights', expected nothing for speech recognition"),
     ("asr", ["extract=output"], "extract is 'output', expected nothing for speech recognition"),
 ]
 

@@ -32,13 +32,7 @@ def get_data(tmp_path, monkeypatch):
 def test_downloads_the_published_file(get_data):
     done, arguments = get_data("downloads")
     assert done.returncode == 0, done.stderr
-    assert arguments == [
-        "--extract",
-        "downloads/ravdess",
-        URL,
-        MD5,
-        "downloads/Audio_Speech_Actors_01-24.zip",
-    ]
+    assert arguments == ["--extract", "downloads/ravdess", URL, MD5, "downloads/Audio_Speech_Actors_01-24.zip"]
     assert "CC BY-NC-SA 4.0" in done.stdout
 
 

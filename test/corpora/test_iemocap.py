@@ -161,18 +161,12 @@ HEADING = "[6.2901 - 7.7901]\tSes01F_impro01_F001\thap\t[3.0000, 4.0000, 2.0000]
             "[6.2901 - 7.7901]\tSes01F_impro01_F001\thap\t[3.0000, 4.0",
             "expected [start - end], a turn, its emotion and [valence, activation, dominance], got '",
         ),
-        (
-            "[6.2901 - 7.7901]\tSes01F_impro01_F001\thap\t[3.0000, high, 2.0000]",
-            "expected [start - end], a turn",
-        ),
+        ("[6.2901 - 7.7901]\tSes01F_impro01_F001\thap\t[3.0000, high, 2.0000]", "expected [start - end], a turn"),
         (
             "[6.2901 - 7.7901]\tSes01F_impro02_F001\thap\t[3.0000, 4.0000, 2.0000]",
             "'Ses01F_impro02_F001' is no turn of this dialogue, such as Ses01F_impro01_F000",
         ),
-        (
-            "[6.2901 - 7.7901]\tSes01F_impro01_X001\thap\t[3.0000, 4.0000, 2.0000]",
-            "'Ses01F_impro01_X001' is no turn",
-        ),
+        ("[6.2901 - 7.7901]\tSes01F_impro01_X001\thap\t[3.0000, 4.0000, 2.0000]", "'Ses01F_impro01_X001' is no turn"),
         (
             "[6.2901 - 7.7901]\tSes01F_impro01_F001\tjoy\t[3.0000, 4.0000, 2.0000]",
             "F001 has the emotion 'joy'; there are: neu, hap, exc, sad, ang, fru, sur, fea, dis, oth, xxx",

@@ -175,14 +175,8 @@ def stray_unreadable(root):
         (stray_neutral, ["03-01-01-02-01-01-01.wav: neutral has no strong intensity"]),
         (stray_duplicate, ["a second 03-01-01-01-01-01-01, the first is"]),
         (stray_rate, ["03-01-01-01-01-01-01.wav: 48000 Hz", "the others, 16000 Hz"]),
-        (
-            stray_copy,
-            ["Actor_02/03-01-01-01-01-01-02.wav sounds exactly as", "Actor_01/03-01-01-01-01-01-01.wav"],
-        ),
-        (
-            stray_unreadable,
-            ["2 recordings", "Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-01-01-01-01-02.wav"],
-        ),
+        (stray_copy, ["Actor_02/03-01-01-01-01-01-02.wav sounds exactly as", "Actor_01/03-01-01-01-01-01-01.wav"]),
+        (stray_unreadable, ["2 recordings", "Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-01-01-01-01-02.wav"]),
     ],
 )
 def test_wrong_files_are_named_and_nothing_is_written(release, tmp_path, spoil, expected):

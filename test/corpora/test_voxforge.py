@@ -38,12 +38,7 @@ def test_data_folder(root, tmp_path):
         f"{second}-a01": "rats",
         "voxforge-Jo_B_x-20100711-abc-a01": "and mice",
     }
-    assert data.table("spk2gender") == {
-        "voxforge-Aaron": "m",
-        first: "f",
-        second: "m",
-        "voxforge-Jo_B_x": "m",
-    }
+    assert data.table("spk2gender") == {"voxforge-Aaron": "m", first: "f", second: "m", "voxforge-Jo_B_x": "m"}
     assert data.table("dropped") == {}
 
 

@@ -15,15 +15,9 @@ from sertk.kaldi.datadir import DataDir
 from sertk.text.tokens import Tokens
 
 STM = ["Talk_2010 1 Talk_2010 1 3.5 <o,f0,male> it 's late", "Talk_2010 1 Talk_2010 3.5 6 <o,f0,male> good night"]
-SETS = [
-    "--train_sets",
-    "librispeech/train-clean-100 tedlium/train voxforge",
-    "--dev_sets",
-    "librispeech/dev-clean",
-    "--test_sets",
-    "",
-]
-
+TRAIN_SETS = "librispeech/train-clean-100 tedlium/train voxforge"
+SETS = ["--train_sets", TRAIN_SETS, "--dev_sets", "librispeech/dev-clean", "--test_sets", ""]
+MINE = "librispeech/mine"
 
 FAST = "model.gru_units=4 model.gru_layers=1 model.channels=2 training.max_epochs=1"
 
@@ -66,15 +60,8 @@ def check_data(data):
 
 def test_three_corpora_from_disk(tree):
     releases = tree / "releases"
-    options = [
-        "--librispeech_root",
-        releases / "LibriSpeech",
-        "--tedlium_root",
-        releases / "TEDLIUM_release2",
-        "--voxforge_root",
-        releases / "VoxForge",
-        *SETS,
-    ]
+    roots = {"librispeech": "LibriSpeech", "tedlium": "TEDLIUM_release2", "voxforge": "VoxForge"}
+    options = [word for corpus, name in roots.items() for word in (f"--{corpus}_root", releases / name)] + SETS
     for model, stage in (("deepspeech", "0"), ("small", "2")):
         done = run(
             tree, *options, "--stage", stage, "--stop_stage", "4", "--model", model, "--set", FAST, "--tag", "fast"
@@ -180,16 +167,7 @@ def test_the_checksums_are_torchaudios():
         (["--librispeech_root", "nowhere"], "--librispeech_root nowhere: no such folder"),
         (["--stage", "1"], "downloads/librispeech is missing; stage 0 makes it"),
         (
-            [
-                "--download",
-                "true",
-                "--train_sets",
-                "librispeech/mine",
-                "--dev_sets",
-                "librispeech/mine",
-                "--test_sets",
-                "",
-            ],
+            ["--download", "true", "--train_sets", MINE, "--dev_sets", MINE, "--test_sets", ""],
             "mine is not a subset of LibriSpeech: ",
         ),
     ],
@@ -203,17 +181,8 @@ def test_wrong_calls_say_what_is_wrong(tree, options, message):
 
 def test_the_same_recordings_in_training_and_test_are_refused(tree):
     sets = "librispeech/dev-clean"
-    done = run(
-        tree,
-        "--librispeech_root",
-        tree / "releases/LibriSpeech",
-        "--train_sets",
-        "librispeech/train-clean-100",
-        "--dev_sets",
-        sets,
-        "--test_sets",
-        sets,
-    )
+    options = ["--train_sets", "librispeech/train-clean-100", "--dev_sets", sets, "--test_sets", sets]
+    done = run(tree, "--librispeech_root", tree / "releases/LibriSpeech", *options)
     assert done.returncode == 1
     assert "1 recordings are in more than one of data/{train,dev,test}; choose other sets" in done.stderr
     assert not (tree / "egs/asr/exp").exists()

@@ -24,21 +24,8 @@ def run(tree, *options):
 def test_from_release_to_results(tree):
     words = tree / "words.txt"
     words.write_text("".join(f"{path.stem} aibo links\n" for path in (tree / "release/wav").iterdir()))
-    done = run(
-        tree,
-        "--db_root",
-        tree / "release",
-        "--partial",
-        "true",
-        "--transcriptions",
-        words,
-        "--model",
-        "blstm",
-        "--set",
-        FAST,
-        "--tag",
-        "fast",
-    )
+    release = ["--db_root", tree / "release", "--partial", "true", "--transcriptions", words]
+    done = run(tree, *release, "--model", "blstm", "--set", FAST, "--tag", "fast")
     assert done.returncode == 0, done.stdout + done.stderr
     data = tree / "egs/fau_aibo/data/fau_aibo"
     assert (data / "text").read_text().startswith("Mont_01_000_00 aibo links\n")

@@ -110,16 +110,8 @@ def test_a_model_of_several_parts_goes_on_where_it_was_cut_off(tree):
 def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree, monkeypatch):
     assert synthesise_mini.main(["--asr", "3", str(tree / "egs/mini/downloads/mini_asr")]) == 0
     tiny = "model.gru_units=4 model.channels=2 training.max_epochs=1"
-    options = [
-        "--model",
-        "progressive",
-        "--folds",
-        "1",
-        "--set",
-        "training.max_epochs=1 model.gru_units=4",
-        "--tag",
-        "small",
-    ]
+    settings = "training.max_epochs=1 model.gru_units=4"
+    options = ["--model", "progressive", "--folds", "1", "--set", settings, "--tag", "small"]
     early = run_mini(tree, "--stage", "3", *options)
     assert early.returncode == 1 and "../asr/exp/small_char_mini/.done is missing; stage 2 makes it" in early.stderr
     done = run_mini(tree, "--stage", "2", *options, "--asr_set", tiny, "--num_threads", "1")

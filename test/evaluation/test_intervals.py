@@ -6,12 +6,7 @@ import pytest
 from scipy import stats
 
 from sertk.core.errors import SertkError
-from sertk.evaluation.intervals import (
-    paired_bootstrap,
-    resample_speakers,
-    speaker_intervals,
-    z_test,
-)
+from sertk.evaluation.intervals import paired_bootstrap, resample_speakers, speaker_intervals, z_test
 from sertk.evaluation.metrics import scores
 
 

@@ -1,22 +1,10 @@
 import numpy as np
 import pytest
-from sklearn.metrics import (
-    accuracy_score,
-    balanced_accuracy_score,
-    f1_score,
-    precision_recall_fscore_support,
-)
-from sklearn.metrics import (
-    confusion_matrix as sklearn_confusion,
-)
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_recall_fscore_support
+from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from sertk.core.errors import SertkError
-from sertk.evaluation.metrics import (
-    class_metrics,
-    confusion_matrix,
-    grouped_confusions,
-    scores,
-)
+from sertk.evaluation.metrics import class_metrics, confusion_matrix, grouped_confusions, scores
 
 RANDOM = np.random.default_rng(5)
 CASES = {

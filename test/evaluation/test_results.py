@@ -4,14 +4,7 @@ import statistics
 import numpy as np
 import pytest
 import yaml
-from decoded_experiments import (
-    CLASSES,
-    make_experiment,
-    random_rows,
-    write_card,
-    write_predictions,
-    write_run,
-)
+from decoded_experiments import CLASSES, make_experiment, random_rows, write_card, write_predictions, write_run
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from sertk.core.errors import SertkError

@@ -103,15 +103,7 @@ def test_an_empty_table_is_an_error(folder, capsys):
 def test_segments_channel_config_and_compression(folder):
     (folder / "segments").write_text("u1 d-six 0.1 0.5\nu2 d-six 0.5 -1\n")
     (folder / "mine.yaml").write_text("extractor: fbank\nnum_mel_bins: 24\n")
-    options = [
-        "--segments",
-        f"{folder}/segments",
-        "--channel",
-        "5",
-        "--config",
-        f"{folder}/mine.yaml",
-        "--compress",
-    ]
+    options = ["--segments", f"{folder}/segments", "--channel", "5", "--config", f"{folder}/mine.yaml", "--compress"]
     assert main([*options, f"scp:{folder}/good.scp", f"ark:{folder}/f.ark"]) == 0
     read = dict(open_matrices(f"ark:{folder}/f.ark"))
     samples = soundfile.read(folder / "d.wav", dtype="float32")[0][1600:8000, 5].copy()
@@ -139,10 +131,7 @@ def test_streams_of_waves_and_features(folder):
         (["scp:x", "ark:y"], "give a feature type"),
         (["--type", "fbank40", "x", "ark:y"], "'x' cannot be read"),
         (["--type", "fbank40", "scp:x", "y"], "'y' cannot be written"),
-        (
-            ["--type", "fbank40", "--segments", "s", "ark:x", "ark:/dev/null"],
-            "--segments needs recordings by name",
-        ),
+        (["--type", "fbank40", "--segments", "s", "ark:x", "ark:/dev/null"], "--segments needs recordings by name"),
         (["--type", "fbank40", "--max_bad", "-1", "scp:x", "ark:y"], "--max_bad takes 0 or more"),
     ],
 )

@@ -203,10 +203,7 @@ def test_writer_refuses_keys(tmp_path, key):
 def test_nan_is_refused_both_ways(tmp_path):
     broken = MATRIX.copy()
     broken[3, 3] = np.nan
-    with (
-        pytest.raises(SertkError, match="u: the matrix holds NaN"),
-        MatrixWriter(f"ark:{tmp_path}/x") as writer,
-    ):
+    with pytest.raises(SertkError, match="u: the matrix holds NaN"), MatrixWriter(f"ark:{tmp_path}/x") as writer:
         writer.write("u", broken)
     (tmp_path / "y").write_bytes(binary("u", broken))
     with pytest.raises(SertkError, match=r"u in .*y: the matrix holds NaN"):

@@ -56,12 +56,7 @@ def test_squash_agrees_with_equation_2_and_survives_zero():
 
 
 @pytest.mark.parametrize(
-    "layout, count, dims, groups",
-    [
-        ("flattened", 3, 4 * 7, 1),
-        ("position", 3 * 7, 4, 7),
-        ("grid", 4 * 7, 3, 1),
-    ],
+    "layout, count, dims, groups", [("flattened", 3, 4 * 7, 1), ("position", 3 * 7, 4, 7), ("grid", 4 * 7, 3, 1)]
 )
 def test_layouts_hold_the_same_units_filters_and_positions(layout, count, dims, groups):
     torch.manual_seed(0)

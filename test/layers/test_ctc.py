@@ -40,13 +40,7 @@ def greedy_loop(posteriors):
 
 
 @pytest.mark.parametrize(
-    "path, labels",
-    [
-        ([0, 0, 1, 1, 0], [0, 1, 0]),
-        ([2, 0, 2, 2, 0, 0], [0, 0]),
-        ([2, 2], []),
-        ([1], [1]),
-    ],
+    "path, labels", [([0, 0, 1, 1, 0], [0, 1, 0]), ([2, 0, 2, 2, 0, 0], [0, 0]), ([2, 2], []), ([1], [1])]
 )
 def test_collapse_by_hand(path, labels):
     assert collapse(torch.tensor(path), 2).tolist() == labels

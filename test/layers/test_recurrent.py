@@ -38,8 +38,7 @@ def test_values_and_gradients_are_those_of_packed_sequences(kind, options, lengt
     torch.testing.assert_close(results, reference)
     weights = [values, *layer.parameters()]
     torch.testing.assert_close(
-        torch.autograd.grad((results * wanted).sum(), weights),
-        torch.autograd.grad((reference * wanted).sum(), weights),
+        torch.autograd.grad((results * wanted).sum(), weights), torch.autograd.grad((reference * wanted).sum(), weights)
     )
 
 

@@ -119,11 +119,7 @@ def bad_packages(packed):
         ),
         ("an unknown model", changed(contents, set_model("name", "os.system")), "no model 'os.system'"),
         ("an unknown key", changed(contents, set_model("command", "ls")), "unknown key model.command"),
-        (
-            "no classes",
-            changed(contents, lambda manifest: manifest["steps"]["model"].update(classes=[])),
-            "classes",
-        ),
+        ("no classes", changed(contents, lambda manifest: manifest["steps"]["model"].update(classes=[])), "classes"),
         (
             "other dims",
             changed(contents, lambda manifest: manifest["steps"]["model"].update(dims={"supervector": 5})),

@@ -24,19 +24,13 @@ def write_protocol(path, **options):
 @pytest.mark.parametrize(
     "options, message",
     [
-        (
-            {"rule": "dice"},
-            "no rule 'dice'; there are: listed_speakers, rotating_speakers, .*, stratified, random",
-        ),
+        ({"rule": "dice"}, "no rule 'dice'; there are: listed_speakers, rotating_speakers, .*, stratified, random"),
         ({}, "no rule null"),
         ({"rule": ["random"]}, r"no rule \['random'\]; there are: listed_speakers"),
         ({**ROTATING, "test_speakers": True}, "mine.test_speakers is true, expected a whole number"),
         ({**RANDOM, "test_share": False}, "mine.test_share is false, expected a number"),
         ({**LISTED, "folds": [["actor01"], ["actor02", 3]]}, "mine.folds: element 2: element 2 is 3, expected text"),
-        (
-            {**ROTATING, "colour": 1},
-            "unknown option 'colour'; rotating_speakers has: test_speakers, valid_speakers",
-        ),
+        ({**ROTATING, "colour": 1}, "unknown option 'colour'; rotating_speakers has: test_speakers, valid_speakers"),
         ({"rule": "rotating_speakers", "test_speakers": 1}, "the option 'valid_speakers' is missing"),
         ({**ROTATING, "test_speakers": "two"}, "test_speakers is 'two', expected a whole number"),
         ({**ROTATING, "test_speakers": 0}, "must be at least 1"),

@@ -56,13 +56,7 @@ def test_the_two_of_a_session_are_tested_and_validated_on_both_ways_round(tmp_pa
 def test_sessions_rotate(tmp_path):
     card, folds = split(tmp_path, "loso5")
     assert [fold["test_speakers"] for fold in card["folds"]] == [[f"Ses0{i}F", f"Ses0{i}M"] for i in range(1, 6)]
-    assert [fold["valid_speakers"][0][:5] for fold in card["folds"]] == [
-        "Ses02",
-        "Ses03",
-        "Ses04",
-        "Ses05",
-        "Ses01",
-    ]
+    assert [fold["valid_speakers"][0][:5] for fold in card["folds"]] == ["Ses02", "Ses03", "Ses04", "Ses05", "Ses01"]
     assert [tuple(map(len, fold)) for fold in folds] == [(6 * EACH, 2 * EACH, 2 * EACH)] * 5
     assert card["speaker_disjoint"] is True
 

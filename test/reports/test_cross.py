@@ -107,12 +107,7 @@ def test_a_map_without_any_label_of_the_corpus(other_corpus, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options",
-    [
-        ["--data", "x"],
-        ["--feats", "a=b", "--labels", "m"],
-        ["--data", "x", "--labels", "m", "--cmvn", "a=b"],
-    ],
+    "options", [["--data", "x"], ["--feats", "a=b", "--labels", "m"], ["--data", "x", "--labels", "m", "--cmvn", "a=b"]]
 )
 def test_wrong_calls(options, capsys):
     assert decode.main([*options, "--label_map", "map.yaml", "run"]) == 2

@@ -170,11 +170,7 @@ def test_mistakes_are_those_of_the_most_certain_run(tmp_path):
     facts = [
         (each.utterance, each.predicted, each.posterior, each.of_reference, each.wrong, each.decoded) for each in found
     ]
-    assert facts == [
-        ("u1", "sad", 0.7, 0.2, 2, 2),
-        ("u2", "happy", 0.7, 0.2, 1, 2),
-        ("u3", "happy", 0.5, 0.4, 1, 2),
-    ]
+    assert facts == [("u1", "sad", 0.7, 0.2, 2, 2), ("u2", "happy", 0.7, 0.2, 1, 2), ("u3", "happy", 0.5, 0.4, 1, 2)]
     assert [each.utterance for each in confident_mistakes(read_runs(tmp_path, CLASSES), CLASSES, 1)] == ["u1"]
 
 

@@ -55,14 +55,7 @@ def read(tmp_path, content):
 def test_a_table_speaks_for_its_rows(tmp_path):
     rows = [
         {"system": "A", "value": 60},
-        {
-            "system": "B",
-            "value": 61.5,
-            "sd": 0.2,
-            "model": "blstm",
-            "features": ["mfcc_pitch"],
-            "metric": "WA",
-        },
+        {"system": "B", "value": 61.5, "sd": 0.2, "model": "blstm", "features": ["mfcc_pitch"], "metric": "WA"},
     ]
     first, second = read(tmp_path, [TABLE | {"rows": rows}])
     assert first == figure(system="A", value=60.0, model=None)
@@ -87,10 +80,7 @@ BAD = [
     ([TABLE | {"rows": [A | {"value": float("nan")}]}], "table 1, row 1: value is nan, expected percent"),
     ([TABLE | {"rows": [A | {"sd": -1.0}]}], "table 1, row 1: sd is -1.0, expected 0 or more"),
     ([TABLE | {"rows": [A | {"label_set": 8}]}], "table 1, row 1: label_set is 8, expected text"),
-    (
-        [TABLE | {"rows": [A | {"taken_for": "UA"}]}],
-        "taken_for is 'UA', expected one of uar, accuracy, macro_f1",
-    ),
+    ([TABLE | {"rows": [A | {"taken_for": "UA"}]}], "taken_for is 'UA', expected one of uar, accuracy, macro_f1"),
     ([TABLE | {"rows": [A | {"features": "mfcc"}]}], "features is 'mfcc', expected a list of texts"),
     ([TABLE | {"rows": [A | {"features": ["mfcc"]}]}], "features is .*, expected none without a model"),
     ([TABLE | {"rows": [A]}, TABLE | {"rows": [A]}], "table 2, row 1: A is there already: table 1, row 1"),
@@ -134,12 +124,7 @@ def test_shipped_figures_of_ravdess():
 
 
 def test_shipped_figures_of_fau_aibo():
-    sums = {
-        ("2", "mont_ohm"): 551.7,
-        ("2", "ohm_mont"): 558.4,
-        ("5", "mont_ohm"): 395.9,
-        ("5", "ohm_mont"): 447.6,
-    }
+    sums = {("2", "mont_ohm"): 551.7, ("2", "ohm_mont"): 558.4, ("5", "mont_ohm"): 395.9, ("5", "ohm_mont"): 447.6}
     for (labels, protocol), total in sums.items():
         column = values("fau_aibo", "Table 1", label_set=labels, protocol=protocol)
         assert len(column) == 8 and sum(column.values()) == pytest.approx(total), (labels, protocol)

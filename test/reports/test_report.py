@@ -61,11 +61,7 @@ def tables(page, task):
 def test_one_section_for_each_task(tmp_path, capsys):
     capsule = scored(tmp_path / "blstm_capsule", "blstm_capsule", done=(1, 2, 3))
     tagged = scored(
-        tmp_path / "blstm_capsule_speaker",
-        "blstm_capsule",
-        done=(1,),
-        seeds=(1,),
-        normalisation="per speaker",
+        tmp_path / "blstm_capsule_speaker", "blstm_capsule", done=(1,), seeds=(1,), normalisation="per speaker"
     )
     random = scored(tmp_path / "other", "other", **SPLITS, folds=2)
     page = page_of(capsys, capsule, random, tagged, "--title", "RAVDESS")
@@ -149,19 +145,8 @@ def test_published_figures_beside_and_below(tmp_path, capsys):
     short = scored(tmp_path / "blstm_capsule_short", "blstm_capsule")
     path = published_file(
         tmp_path / "published.yaml",
-        {
-            "system": "Feature* + Proposed",
-            "model": "blstm_capsule",
-            "features": ["mfcc_pitch"],
-            "value": 69.4,
-        },
-        {
-            "system": "FB128 + Proposed",
-            "model": "blstm_capsule",
-            "features": ["fbank128"],
-            "value": 68,
-            "sd": 0.2,
-        },
+        {"system": "Feature* + Proposed", "model": "blstm_capsule", "features": ["mfcc_pitch"], "value": 69.4},
+        {"system": "FB128 + Proposed", "model": "blstm_capsule", "features": ["fbank128"], "value": 68, "sd": 0.2},
         {"system": "Feature* + BLSTM", "model": "blstm", "value": 63.9},
         {"system": "DBN", "value": 74.1, "note": "quoted there"},
         {"system": "eGeMAPS + CNN", "model": "egemaps_cnn", "value": 33},
@@ -230,10 +215,7 @@ def test_differences_to_a_baseline(tmp_path, capsys):
     text = f"{100 * (points[0] - points[1]):+.1f} [{100 * low:.1f}, {100 * high:.1f}]"
     assert rows["good"]["UAR - baseline [95 %]"] == text
     assert rows["good"]["p (z-test)"] == "< 0.001"
-    assert (rows["base short"]["UAR - baseline [95 %]"], rows["base short"]["p (z-test)"]) == (
-        "baseline",
-        "-",
-    )
+    assert (rows["base short"]["UAR - baseline [95 %]"], rows["base short"]["p (z-test)"]) == ("baseline", "-")
     assert (rows["far"]["UAR - baseline [95 %]"], rows["far"]["p (z-test)"]) == ("-", "-")
     notes = section(page, EMOBOX)
     assert "- good: over fold 1 2 alone, which both systems have.\n" in notes

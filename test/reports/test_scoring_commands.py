@@ -5,13 +5,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
-from decoded_experiments import (
-    CLASSES,
-    make_experiment,
-    random_rows,
-    write_card,
-    write_run,
-)
+from decoded_experiments import CLASSES, make_experiment, random_rows, write_card, write_run
 from scipy import stats
 
 from sertk.bin import score
@@ -89,10 +83,7 @@ def test_compare_finds_the_better_system(tmp_path, capsys):
     assert (found["folds"], found["utterances"], found["speakers"]) == ([1, 2], 144, 12)
     assert found["bootstrap"]["uar"]["p"] < 0.01
     accuracies = [found["metrics"][system]["accuracy"] for system in ("better", "worse")]
-    table = [
-        [144 * accuracies[0], 144 * (1 - accuracies[0])],
-        [144 * accuracies[1], 144 * (1 - accuracies[1])],
-    ]
+    table = [[144 * accuracies[0], 144 * (1 - accuracies[0])], [144 * accuracies[1], 144 * (1 - accuracies[1])]]
     assert found["z_test"]["z"] ** 2 == pytest.approx(stats.chi2_contingency(table, correction=False).statistic)
     assert score.main(["--compare", str(good), str(bad)]) == 0
     page = capsys.readouterr().out
@@ -128,11 +119,7 @@ def test_table_cells():
 def test_card_section_of_nested_counts_and_unknown_keys(tmp_path):
     counts = {"all": {"sad": 3, "happy": 1}, "fold1": {"train": {"sad": 2}, "test": {"happy": 1}}}
     write_card(
-        tmp_path,
-        counts=counts,
-        class_counts=None,
-        checks=["no audio, by hash", "no speaker"],
-        made_by={"x": [1, 2]},
+        tmp_path, counts=counts, class_counts=None, checks=["no audio, by hash", "no speaker"], made_by={"x": [1, 2]}
     )
     section = markdown(card_section(yaml.safe_load((tmp_path / "card.yaml").read_text()), CLASSES))
     assert "| counts | happy | sad | total |" in section

@@ -54,37 +54,10 @@ def test_decoding_a_split_writes_posteriors_and_predictions(small_corpus, traine
 def test_folders_archives_and_given_statistics_give_the_same_posteriors(small_corpus, trained, tmp_path):
     toy = f"scp:{small_corpus}/feats/toy.scp"
     assert decode.main(["--data", str(small_corpus), *CPU, str(trained), f"ark:{tmp_path}/folder.ark"]) == 0
-    assert (
-        decode.main(
-            [
-                "--feats",
-                f"toy={toy}",
-                "--utt2spk",
-                str(small_corpus / "utt2spk"),
-                *CPU,
-                str(trained),
-                f"ark,t:{tmp_path}/archive.txt",
-            ]
-        )
-        == 0
-    )
+    archives = ["--feats", f"toy={toy}", "--utt2spk", str(small_corpus / "utt2spk"), *CPU, str(trained)]
+    assert decode.main([*archives, f"ark,t:{tmp_path}/archive.txt"]) == 0
     assert compute_cmvn.main(["--spk2utt", str(small_corpus / "spk2utt"), toy, f"ark:{tmp_path}/cmvn.ark"]) == 0
-    assert (
-        decode.main(
-            [
-                "--feats",
-                f"toy={toy}",
-                "--utt2spk",
-                str(small_corpus / "utt2spk"),
-                "--cmvn",
-                f"toy=ark:{tmp_path}/cmvn.ark",
-                *CPU,
-                str(trained),
-                f"ark:{tmp_path}/cmvn_given.ark",
-            ]
-        )
-        == 0
-    )
+    assert decode.main(["--cmvn", f"toy=ark:{tmp_path}/cmvn.ark", *archives, f"ark:{tmp_path}/cmvn_given.ark"]) == 0
     folder = posteriors_of(f"ark:{tmp_path}/folder.ark")
     assert len(folder) == 24
     for other in ("archive.txt", "cmvn_given.ark"):
@@ -94,22 +67,10 @@ def test_folders_archives_and_given_statistics_give_the_same_posteriors(small_co
 
 def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, capsys):
     toy = f"toy=scp:{small_corpus}/feats/toy.scp"
-    out = f"ark:{tmp_path}/out.ark"
+    out, speakers = f"ark:{tmp_path}/out.ark", ["--utt2spk", str(small_corpus / "utt2spk")]
     cases = [
         (["--feats", toy, *CPU, str(trained), out], 1, "give --utt2spk"),
-        (
-            [
-                "--feats",
-                f"other=scp:{small_corpus}/feats/toy.scp",
-                "--utt2spk",
-                str(small_corpus / "utt2spk"),
-                *CPU,
-                str(trained),
-                out,
-            ],
-            1,
-            "needs toy features",
-        ),
+        (["--feats", f"other={toy[4:]}", *speakers, *CPU, str(trained), out], 1, "needs toy features"),
         (["--feats", toy, *CPU, str(trained)], 2, "WSPECIFIER"),
         (["--feats", "toy", *CPU, str(trained), out], 2, "NAME=RSPECIFIER"),
         (["--feats", toy, "--data", str(small_corpus), str(trained), out], 2, "one of --split, --data and --feats"),

@@ -326,12 +326,7 @@ def test_training_ends_without_patience_epochs_or_learning_rate():
 
 
 @pytest.mark.parametrize(
-    "avx512, amx, auto",
-    [
-        (False, False, "float32"),
-        (True, False, "bfloat16"),
-        (False, True, "bfloat16"),
-    ],
+    "avx512, amx, auto", [(False, False, "float32"), (True, False, "bfloat16"), (False, True, "bfloat16")]
 )
 def test_precision_is_as_asked_for_or_what_the_hardware_has(monkeypatch, avx512, amx, auto):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)

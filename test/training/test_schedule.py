@@ -49,14 +49,7 @@ def test_learning_rate_falls_by_tenths_and_by_annealing():
 
 @pytest.mark.parametrize(
     "values, times",
-    [
-        ([5, 4, 3], 0),
-        ([5, 6], 0),
-        ([5, 6, 7], 1),
-        ([5, 6, 7, 8], 1),
-        ([5, 6, 7, 8, 9], 2),
-        ([5, 6, 4, 6, 3, 3, 3], 1),
-    ],
+    [([5, 4, 3], 0), ([5, 6], 0), ([5, 6, 7], 1), ([5, 6, 7, 8], 1), ([5, 6, 7, 8, 9], 2), ([5, 6, 4, 6, 3, 3, 3], 1)],
 )
 def test_two_epochs_without_improvement_halve_it(values, times):
     training = Training(select="valid_loss", plateau=2)

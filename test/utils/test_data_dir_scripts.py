@@ -20,11 +20,7 @@ def data(tmp_path):
 
 def test_validate(run_script, data):
     done = run_script("validate_data_dir.sh", "data")
-    assert (done.returncode, done.stdout, done.stderr) == (
-        0,
-        "Successfully validated data-directory data\n",
-        "",
-    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "Successfully validated data-directory data\n", "")
     (data / "text").write_text("s1-a\ns1-b\ns2-b\n")
     done = run_script("validate_data_dir.sh", "data")
     assert (done.returncode, done.stdout) == (1, "")
@@ -103,16 +99,8 @@ def test_split_combine_copy(run_script, data):
         (["validate_data_dir.sh"], 2, "required: DIR"),
         (["validate_data_dir.sh", "--no-nonsense", "data"], 2, "unrecognized arguments: --no-nonsense"),
         (["subset_data_dir.sh", "data", "d"], 2, "expected SRC N DEST, not 'data d'"),
-        (
-            ["subset_data_dir.sh", "--first", "data", "many", "d"],
-            2,
-            "expected a number of utterances, not 'many'",
-        ),
-        (
-            ["subset_data_dir.sh", "--utt-list", "data/text", "--first", "1", "data", "d"],
-            2,
-            "not allowed with",
-        ),
+        (["subset_data_dir.sh", "--first", "data", "many", "d"], 2, "expected a number of utterances, not 'many'"),
+        (["subset_data_dir.sh", "--utt-list", "data/text", "--first", "1", "data", "d"], 2, "not allowed with"),
         (["subset_data_dir.sh", "--utt-list", "none", "data", "d"], 1, "none: No such file"),
         (["split_data.sh", "data", "x"], 2, "invalid int value"),
         (["split_data.sh", "data", "0"], 1, "cannot split 2 speakers into 0 parts"),

@@ -86,9 +86,6 @@ def test_errors(run_script, tmp_path, words, message):
 
 def test_a_full_disk_is_an_error(run_script, tmp_path):
     (tmp_path / "utt2spk").write_text(UTT2SPK)
-    for name, arguments in [
-        ("utt2spk_to_spk2utt.pl", ["utt2spk"]),
-        ("filter_scp.pl", ["utt2spk", "utt2spk"]),
-    ]:
+    for name, arguments in [("utt2spk_to_spk2utt.pl", ["utt2spk"]), ("filter_scp.pl", ["utt2spk", "utt2spk"])]:
         with open("/dev/full", "w") as full:
             assert run_script(name, *arguments, stdout=full).returncode != 0

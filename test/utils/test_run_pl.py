@@ -51,17 +51,7 @@ def test_any_identifier_and_leading_zeros(run_script, tmp_path):
 
 @pytest.mark.parametrize(
     "word",
-    [
-        "two words",
-        "it's here",
-        'say "hi" now',
-        "$HOME and `id`",
-        "back\\slash \\n",
-        " ",
-        "",
-        "a\tb",
-        "new\nline",
-    ],
+    ["two words", "it's here", 'say "hi" now', "$HOME and `id`", "back\\slash \\n", " ", "", "a\tb", "new\nline"],
 )
 def test_words_with_white_space_arrive_whole(run_script, tmp_path, word):
     assert run_script("run.pl", "q.log", "printf", "[%s]", word, ">", "out").returncode == 0
@@ -237,19 +227,7 @@ def has_line(path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_jobs_and_all_they_started(tmp_path, number):
     running = start(
-        tmp_path,
-        "--max-jobs-run",
-        "1",
-        "J=1:3",
-        "s.J.log",
-        "sleep",
-        "3600",
-        "&",
-        "echo",
-        "$!",
-        ">",
-        "pid;",
-        "wait",
+        tmp_path, "--max-jobs-run", "1", "J=1:3", "s.J.log", "sleep", "3600", "&", "echo", "$!", ">", "pid;", "wait"
     )
     wait_until(lambda: has_line(tmp_path / "pid"))
     running.send_signal(number)

@@ -33,11 +33,7 @@ def prediction_figure(
     wave.set_ylabel("amplitude")
     bins = overview.log_mel.shape[1]
     picture.imshow(
-        overview.log_mel.T,
-        cmap="gray_r",
-        origin="lower",
-        aspect="auto",
-        extent=(0, overview.seconds, 0, bins),
+        overview.log_mel.T, cmap="gray_r", origin="lower", aspect="auto", extent=(0, overview.seconds, 0, bins)
     )
     picture.set_ylabel("mel bin")
     middles = times.mean(1)

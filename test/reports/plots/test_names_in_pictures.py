@@ -32,11 +32,7 @@ FUNCTIONS = {
 }
 CASES = {  # arguments, and the texts that the figure has to show
     "attention_figure": (
-        [
-            AttentionMaps(FILE, CLASSES[0], dict.fromkeys(CLASSES, 0.3), abs(NOISE[:9]), NOISE[:9], NOISE[:9]),
-            0.1,
-            9,
-        ],
+        [AttentionMaps(FILE, CLASSES[0], dict.fromkeys(CLASSES, 0.3), abs(NOISE[:9]), NOISE[:9], NOISE[:9]), 0.1, 9],
         [FILE, f"top-down: {CLASSES[0]}"],
     ),
     "confusion_figure": ([np.eye(3), CLASSES, FILE], [FILE, *CLASSES]),

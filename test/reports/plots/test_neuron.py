@@ -53,11 +53,7 @@ def layer(tmp_path):
     """A data folder with `layer.scp`, in which a unit falls with loudness, and the correlations of all."""
     random = np.random.default_rng(0)
     write_data_dir(
-        tmp_path,
-        {
-            "utt2spk": dict.fromkeys(SECONDS, "s"),
-            "wav.scp": {utt: f"{tmp_path}/{utt}.wav" for utt in SECONDS},
-        },
+        tmp_path, {"utt2spk": dict.fromkeys(SECONDS, "s"), "wav.scp": {utt: f"{tmp_path}/{utt}.wav" for utt in SECONDS}}
     )
     pairs = []
     with MatrixWriter(f"ark,scp:{tmp_path}/layer.ark,{tmp_path}/layer.scp") as writer:
