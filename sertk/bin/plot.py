@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sertk.bin._options import add_device_options, choose_device, named_specifiers
@@ -13,6 +13,8 @@ EXAMPLE = """sertk-plot confusion --out confusion.pdf --out confusion.png exp/ra
   sertk-plot recall --out recall.svg exp/ravdess_8_emobox/*
   sertk-plot sweep --key model.capsules --out sweep.svg exp/ravdess_8_emobox/blstm_capsule_capsules*
   sertk-plot tsne --utt2label data/ravdess/labels/8 --out tsne.png train=scp:train.scp test=scp:test.scp"""
+
+AddKind = Callable[..., argparse.ArgumentParser]  # name, help and settings of a kind of picture to its parser
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,6 +34,14 @@ def build_parser() -> argparse.ArgumentParser:
         )
         return kind
 
+    add_kinds_of_results(add)
+    add_tsne(add)
+    add_kinds_of_utterances(add)
+    return parser
+
+
+def add_kinds_of_results(add: AddKind) -> None:
+    """What is drawn of scored experiments."""
     for name, description in (
         ("confusion", "the confusion matrix, all folds and seeds pooled"),
         ("curves", "loss and validation UAR by epoch"),
@@ -42,12 +52,13 @@ def build_parser() -> argparse.ArgumentParser:
     sweep = add("sweep", "a metric, and the recall of each class, by a number of the systems' configs")
     sweep.add_argument("--key", required=True, help="of config.yaml, such as model.x or steps.NAME.model.x")
     sweep.add_argument(
-        "--metric",
-        choices=("uar", "accuracy", "macro_f1", "weighted_f1"),
-        default="uar",
-        help="default: %(default)s",
+        "--metric", choices=("uar", "accuracy", "macro_f1", "weighted_f1"), default="uar", help="default: %(default)s"
     )
     sweep.add_argument("experiments", nargs="+", metavar="EXP", help="scored experiment folder, two or more")
+
+
+def add_tsne(add: AddKind) -> None:
+    """What is drawn of vectors."""
     tsne = add(
         "tsne",
         "vectors of a layer in the plane, by t-SNE",
@@ -73,6 +84,10 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="NAME=RSPECIFIER",
         help="a panel: vectors (dims) or matrices (rows, dims) by utterance, as sertk-extract writes them",
     )
+
+
+def add_kinds_of_utterances(add: AddKind) -> None:
+    """What is drawn of a single utterance."""
     attention = add("attention", "the maps of a network with attention pooling over the spectrogram of an utterance")
     timeline = add("timeline", "waveform, spectrogram and posteriors of every frame of an utterance that was decoded")
     neuron = add(
@@ -94,7 +109,6 @@ def build_parser() -> argparse.ArgumentParser:
     neuron.add_argument("rspecifier", help="the layer's table, such as scp:data/NAME/feats/asr2_NETWORK.scp")
     attention.add_argument("--label", help="class whose top-down map is drawn (default: the one recognised)")
     add_device_options(attention)
-    return parser
 
 
 def execute(args: argparse.Namespace) -> None:
