@@ -164,7 +164,7 @@ def test_training_and_decoding_on_the_fly_give_what_archives_give(asr):
 
 def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, cut_off_at):
     assert train(asr, "fly") == 0
-    cut_off_at(6)  # the second step of the second epoch
+    cut_off_at(6)  # the second update of the second epoch
     often = "on_the_fly=true training.checkpoint_seconds=0.000001"
     with pytest.raises(RuntimeError, match="cut off"):
         train(asr, "other", often)

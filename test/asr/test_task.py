@@ -93,7 +93,7 @@ def test_error_rates_by_hand():
 
 def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, cut_off_at):
     assert train_asr.main(command(asr)) == 0
-    cut_off_at(5)  # the second step of the second epoch
+    cut_off_at(5)  # the second update of the second epoch
     often = ("--set", "training.checkpoint_seconds=0.000001")
     with pytest.raises(RuntimeError, match="cut off"):
         train_asr.main(command(asr, "other", *often))

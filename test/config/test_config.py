@@ -72,8 +72,8 @@ def test_a_model_of_another_name_does_not_inherit_keys(tmp_path):
 
 
 def test_the_stored_mapping_reads_back_as_the_same_config(toy_config, tmp_path):
-    steps = load_parts(toy_config)
-    assert parse_parts(parts_mapping(steps), "stored") == steps
+    parts = load_parts(toy_config)
+    assert parse_parts(parts_mapping(parts), "stored") == parts
 
 
 def test_steps_inherit_what_is_shared_and_keep_their_order(tmp_path):
@@ -83,11 +83,11 @@ def test_steps_inherit_what_is_shared_and_keep_their_order(tmp_path):
         "  warm_up: {model: {name: blstm, lstm_units: 8}, training: {max_epochs: 1}}\n"
         "  classify: {init: warm_up, model: {name: blstm, lstm_units: 8}}\n"
     )
-    steps = load_parts(path, ["steps.classify.training.patience=7"])
-    assert list(steps) == ["warm_up", "classify"]
-    assert [step.training.max_epochs for step in steps.values()] == [1, 2]
-    assert steps["classify"].training.patience == 7
-    assert parse_parts(parts_mapping(steps), "stored") == steps
+    parts = load_parts(path, ["steps.classify.training.patience=7"])
+    assert list(parts) == ["warm_up", "classify"]
+    assert [part.training.max_epochs for part in parts.values()] == [1, 2]
+    assert parts["classify"].training.patience == 7
+    assert parse_parts(parts_mapping(parts), "stored") == parts
 
 
 MISTAKES = {

@@ -249,10 +249,10 @@ def test_missing_sessions_are_named(release, tmp_path):
         assert refusal(root, tmp_path).startswith(f"{root}: no Session1 to Session5 in it; give the ")
 
 
-@pytest.mark.parametrize("part", ["dialog/EmoEvaluation", "dialog/transcriptions", "sentences/wav"])
-def test_missing_folders_are_named(release, tmp_path, part):
-    (release / "Session2" / part).rename(release / "Session2/elsewhere")
-    message = f"{release}/Session2/{part}: no such folder; the release lacks a part, get it again"
+@pytest.mark.parametrize("folder", ["dialog/EmoEvaluation", "dialog/transcriptions", "sentences/wav"])
+def test_missing_folders_are_named(release, tmp_path, folder):
+    (release / "Session2" / folder).rename(release / "Session2/elsewhere")
+    message = f"{release}/Session2/{folder}: no such folder; the release lacks a part, get it again"
     assert refusal(release, tmp_path) == message
 
 

@@ -10,7 +10,7 @@ from sertk.corpora import CORPORA, librispeech
 from sertk.kaldi.checks import validate
 from sertk.kaldi.datadir import DataDir
 
-PART = "train-clean-100"
+SUBSET = "train-clean-100"
 TEXTS = {
     "103-1240-0000": "CHAPTER ONE MISSUS RACHEL LYNDE IS SURPRISED",
     "103-1240-0001": "THAT HAD ITS SOURCE AWAY BACK",
@@ -21,12 +21,12 @@ TEXTS = {
 
 @pytest.fixture
 def root(tmp_path):
-    write_librispeech(tmp_path / "LibriSpeech", PART, TEXTS)
+    write_librispeech(tmp_path / "LibriSpeech", SUBSET, TEXTS)
     return tmp_path / "LibriSpeech"
 
 
 def prepare(root, tmp_path, **options):
-    CORPORA["librispeech"](root, tmp_path / "data", subset=PART, **{"partial": True, "threads": 1, **options})
+    CORPORA["librispeech"](root, tmp_path / "data", subset=SUBSET, **{"partial": True, "threads": 1, **options})
     return DataDir(tmp_path / "data")
 
 
@@ -36,11 +36,11 @@ def test_data_folder(root, tmp_path):
     assert data.table("text") == {f"librispeech-{name}": text.lower() for name, text in TEXTS.items()}
     assert data.table("spk2gender") == {"librispeech-103": "f", "librispeech-1034": "m", "librispeech-26": "m"}
     assert data.table("utt2spk")["librispeech-1034-121119-0000"] == "librispeech-1034"
-    assert data.table("wav.scp")["librispeech-26-495-0003"] == str(root / PART / "26/495/26-495-0003.flac")
+    assert data.table("wav.scp")["librispeech-26-495-0003"] == str(root / SUBSET / "26/495/26-495-0003.flac")
 
 
 def test_torchaudio_reads_the_same(root, tmp_path):
-    reader = torchaudio.datasets.LIBRISPEECH(root.parent, url=PART)
+    reader = torchaudio.datasets.LIBRISPEECH(root.parent, url=SUBSET)
     theirs = {}
     for number in range(len(reader)):
         path, _, text, speaker, chapter, utterance = reader.get_metadata(number)
@@ -53,7 +53,7 @@ def test_torchaudio_reads_the_same(root, tmp_path):
 def test_counts_are_checked(root, tmp_path, monkeypatch):
     with pytest.raises(SertkError, match=r"not the whole corpus[^$]*train-clean-100 +28539 +4"):
         prepare(root, tmp_path, partial=False)
-    monkeypatch.setitem(librispeech.PUBLISHED, PART, 4)
+    monkeypatch.setitem(librispeech.PUBLISHED, SUBSET, 4)
     assert len(prepare(root, tmp_path, partial=False).utterances) == 4
 
 
@@ -71,8 +71,8 @@ def test_a_set_of_ones_own_is_used(tmp_path, caplog):
 
 
 def test_gaps(root, tmp_path):
-    (root / PART / "26/495/26-495-0003.flac").unlink()
-    (root / PART / "103/1240/103-1240-0001.flac").rename(root / PART / "103/1240/103-1240-0002.flac")
+    (root / SUBSET / "26/495/26-495-0003.flac").unlink()
+    (root / SUBSET / "103/1240/103-1240-0001.flac").rename(root / SUBSET / "103/1240/103-1240-0002.flac")
     with pytest.raises(
         SertkError,
         match=r"3 utterances lack .*\n.*103-1240-0001: no recording\n.*26-495-0003: no "
@@ -92,7 +92,7 @@ def test_gaps(root, tmp_path):
     ],
 )
 def test_wrong_lines(root, tmp_path, line, message):
-    path = root / PART / "103/1240/103-1240.trans.txt"
+    path = root / SUBSET / "103/1240/103-1240.trans.txt"
     path.write_text(f"{path.read_text()}\n{line}\n")  # the empty line is none
     with pytest.raises(SertkError) as raised:
         prepare(root, tmp_path)
@@ -100,8 +100,8 @@ def test_wrong_lines(root, tmp_path, line, message):
 
 
 def test_broken_recordings(root, tmp_path, monkeypatch):
-    monkeypatch.setitem(librispeech.PUBLISHED, PART, 4)
-    path = root / PART / "26/495/26-495-0003.flac"
+    monkeypatch.setitem(librispeech.PUBLISHED, SUBSET, 4)
+    path = root / SUBSET / "26/495/26-495-0003.flac"
     path.write_bytes(path.read_bytes()[:-2000])
     with pytest.raises(SertkError, match=r"1 recordings cannot be read, replace them[^$]*26-495-0003.flac: cut off"):
         prepare(root, tmp_path, partial=False)
@@ -121,9 +121,9 @@ def test_command(root, tmp_path, capsys):
     def run(*options):
         return prepare_corpus.main(["librispeech", str(root), str(tmp_path / "data"), *options])
 
-    assert run("--partial", "--subset", PART, "--min_seconds", "1.4", "--max_seconds", "1.6") == 0
+    assert run("--partial", "--subset", SUBSET, "--min_seconds", "1.4", "--max_seconds", "1.6") == 0
     assert run("--subset", "test-clean") == 1
-    assert f"test-clean: no such folder; subsets that are there: {PART}" in capsys.readouterr().err
+    assert f"test-clean: no such folder; subsets that are there: {SUBSET}" in capsys.readouterr().err
     assert run("--partial") == 2
     assert "librispeech needs --subset" in capsys.readouterr().err
     assert prepare_corpus.main(["ravdess", str(root), str(tmp_path / "data"), "--subset", "x"]) == 2

@@ -151,10 +151,10 @@ def test_earlier_steps_count_in_the_order_of_the_config(tmp_path):
     experiment = make_experiment(tmp_path / "cnn", done=(1,), seeds=(1,))
     (experiment / "config.yaml").write_text("steps: {gmm: {}, cnn: {}, classifier: {}}\n")
     for name in ("cnn", "gmm"):
-        step = experiment / "fold1/seed1/steps" / name
-        step.mkdir(parents=True)
-        (step / "command.txt").write_text(f"sertk-train --step {name}\n")
-        (step / "metrics.jsonl").write_text('{"epoch": 0, "seconds": 5.0}\n')
+        folder = experiment / "fold1/seed1/steps" / name
+        folder.mkdir(parents=True)
+        (folder / "command.txt").write_text(f"sertk-train --step {name}\n")
+        (folder / "metrics.jsonl").write_text('{"epoch": 0, "seconds": 5.0}\n')
     own = "sertk-train --fold 1 --seed 1"
     assert read_commands(experiment) == ["sertk-train --step gmm", "sertk-train --step cnn", own]
     assert score(experiment)["folds"][0]["seconds"] == pytest.approx(11 + 12 + 13 + 14 + 2 * 5)

@@ -75,7 +75,7 @@ def test_mfcc_agrees_with_native_fbank(waveform, energy):
 
 
 def test_fbank128_from_the_formulas(waveform):
-    """Kaldi's steps one by one in float64, with an FFT of 1024 points."""
+    """What Kaldi does, one thing after the other, in float64, with an FFT of 1024 points."""
     frame = 120
     samples = waveform[frame * 160 : frame * 160 + 400].astype(np.float64) * 32768
     samples -= samples.mean()
@@ -127,8 +127,8 @@ def slow_differences(features, order, window=2):
         result.append(rows)
         longer = [0.0] * (len(scales) + 2 * window)
         for index, scale in enumerate(scales):
-            for step in range(-window, window + 1):
-                longer[index + step + window] += scale * step / sum(j * j for j in range(-window, window + 1))
+            for offset in range(-window, window + 1):
+                longer[index + offset + window] += scale * offset / sum(j * j for j in range(-window, window + 1))
         scales = longer
     return np.concatenate(result, axis=1)
 

@@ -1,4 +1,4 @@
-"""The step script over a small data folder, with real jobs."""
+"""make_feats.sh over a small data folder, with real jobs."""
 
 import contextlib
 import os

@@ -66,6 +66,6 @@ def test_compressed_archives_keep_what_the_network_sees(tmp_path):
         writer.write("vowel", spectrum)
     packed = dict(open_matrices(f"ark:{tmp_path}/packed.ark"))["vowel"]
     assert (tmp_path / "packed.ark").stat().st_size < 0.3 * spectrum.nbytes
-    steps = Normaliser((Normalise("minmax", "window", (0.0, 1.0)), Normalise("mulaw", "window")))
-    seen, other = (steps.apply_windows(torch.from_numpy(np.array(each))[None]) for each in (spectrum, packed))
+    normaliser = Normaliser((Normalise("minmax", "window", (0.0, 1.0)), Normalise("mulaw", "window")))
+    seen, other = (normaliser.apply_windows(torch.from_numpy(np.array(each))[None]) for each in (spectrum, packed))
     assert 0 < float((seen - other).abs().mean()) < 0.02 * float(seen.std())

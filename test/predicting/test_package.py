@@ -69,7 +69,7 @@ def zipped(contents, **options):
 
 
 def changed(contents, change, weights=None):
-    """The zip with `change(manifest)` made and, if given, other weights of the last step with their checksum."""
+    """The zip with `change(manifest)` made and, if given, other weights of the last part with their checksum."""
     import hashlib
 
     contents, manifest = dict(contents), json.loads(contents["model.json"])
@@ -130,7 +130,7 @@ def bad_packages(packed):
         ("half of the weights", changed(contents, lambda manifest: None, halved), "do not fit"),
         ("no numbers", changed(contents, lambda manifest: None, nothing), "not finite"),
         (
-            "a path as a step",
+            "a path as a part",
             changed(contents, lambda manifest: manifest["steps"].update({"../x": {}})),
             "not the weights|impossible",
         ),

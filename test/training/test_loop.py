@@ -294,10 +294,10 @@ def test_the_running_mean_of_the_weights_is_validated_and_kept(tmp_path):
     )[2]
     run_loop(tmp_path, task, max_epochs=4, average=0.3)
     expected = values[0]
-    for step, value in enumerate(values[1:], 1):
-        decay = min(0.3, (1 + step) / (10 + step))
+    for number, value in enumerate(values[1:], 1):
+        decay = min(0.3, (1 + number) / (10 + number))
         expected = decay * expected + (1 - decay) * value
-        assert means[step] == pytest.approx(expected, rel=1e-5)
+        assert means[number] == pytest.approx(expected, rel=1e-5)
     best = torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["model"]
     assert best["weight"].item() == means[-1]
 
