@@ -18,7 +18,7 @@ from sertk.kaldi.datadir import require_all
 
 SPECIFIER = re.compile(r"(ark|scp)(,\w+)*:")
 
-LOGGER = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def build_parser() -> ArgumentParser:
@@ -76,7 +76,7 @@ def speaker_stats(
         stats[speaker] = accumulate(utterance, matrix, stats.get(speaker))
     require_all(rspecifier, seen, speakers, f"compute them, or take them out of {path}")
     if ignored:
-        LOGGER.warning("%d utterances are not in %s and are left out", ignored, path)
+        log.warning("%d utterances are not in %s and are left out", ignored, path)
     return [(speaker, stats[speaker]) for speaker in spk2utt]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 AUTOMATIC = 1  # Kaldi's choice of a compression by the shape of the matrix
 
-LOGGER = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def build_parser() -> ArgumentParser:
@@ -66,7 +66,7 @@ def execute(args: Namespace) -> None:
 
     def note_bad(utterance, error):
         bad.append(utterance)
-        LOGGER.warning("%s: %s", utterance, error)
+        log.warning("%s: %s", utterance, error)
 
     with archives.MatrixWriter(args.wspecifier, AUTOMATIC if args.compress else None) as writer:
         written = compute(extractor, utterances(args, note_bad), writer, note_bad)
@@ -77,7 +77,7 @@ def execute(args: Namespace) -> None:
             )
     if writer.path and writer.path.is_file():
         note_options(writer.path, extractor, args.channel)
-    LOGGER.info("features of %d utterances, %d left out", written, len(bad))
+    log.info("features of %d utterances, %d left out", written, len(bad))
 
 
 def utterances(args: Namespace, on_error: audio.OnError) -> Iterator[tuple[str, np.ndarray, int]]:

@@ -9,7 +9,7 @@ from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 from sertk.protocols import make_splits, protocol_names
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def build_parser() -> ArgumentParser:
@@ -40,7 +40,7 @@ def execute(args: Namespace) -> None:
         raise UsageError("--protocol NAME DATADIR OUTDIR are needed (or --list)")
     card = make_splits(args.datadir, args.outdir, args.config, args.protocol, args.repeats, args.seed)
     apart = card["speaker_disjoint"]
-    logger.info(
+    log.info(
         "%s: %d folds of %d utterances by %d speakers, %s",
         args.outdir,
         len(card["folds"]),
@@ -49,7 +49,7 @@ def execute(args: Namespace) -> None:
         {True: "speaker-disjoint", False: "NOT speaker-disjoint"}.get(apart, f"speaker-disjoint: {apart}"),
     )
     if "warning" in card:
-        logger.warning("%s: WARNING: %s", args.outdir, card["warning"])
+        log.warning("%s: WARNING: %s", args.outdir, card["warning"])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -28,7 +28,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, file_digest, folder_aside, remove_leftovers
 from sertk.core.locks import try_lock
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 BLOCK = 1 << 18
 DIGESTS = {32: "md5", 64: "sha256"}  # by their hexadecimal digits
@@ -58,7 +58,7 @@ def fetch(
     verdict = f"its {DIGESTS[len(digest)]} is right" if digest else "no checksum of it is known"
     if destination.exists():
         verify(destination, digest, destination)
-        logger.info("%s is there already, %s", destination, verdict)
+        log.info("%s is there already, %s", destination, verdict)
         return
     unfinished = destination.with_name(destination.name + ".part")
     try:
@@ -72,12 +72,12 @@ def fetch(
             os.replace(unfinished, destination)
     except OSError as error:
         raise SertkError(f"{error.filename or unfinished}: {error.strerror or error}") from error
-    logger.info("%s: downloaded, %s", destination, verdict)
+    log.info("%s: downloaded, %s", destination, verdict)
 
 
 def receive(url: str, handle: BinaryIO, unfinished: Path, attempts: int, pause: float, timeout: float) -> None:
     """Appends what is missing of `url` to the open file, attempt after attempt."""
-    logger.info("downloading %s", url)
+    log.info("downloading %s", url)
     failures = 0
     while True:
         before = handle.seek(0, os.SEEK_END)
@@ -91,7 +91,7 @@ def receive(url: str, handle: BinaryIO, unfinished: Path, attempts: int, pause: 
             message = f"{url}: {error}, {done} bytes are in {unfinished}"
             if failures >= attempts:
                 raise SertkError(f"{message}; run the command again to go on from there") from error
-            logger.info("%s; trying again", message)
+            log.info("%s; trying again", message)
             time.sleep(pause * failures)
 
 
@@ -208,7 +208,7 @@ def fetch_listed(url: str, suffix: str, folder: PathLike, **settings: Any) -> No
                 failed.append(error)
     if failed:
         raise SertkError(f"{len(failed)} of {len(names)} files could not be had, run the command again: {failed[0]}")
-    logger.info("%s: all %d files that %s lists", folder, len(names), url)
+    log.info("%s: all %d files that %s lists", folder, len(names), url)
 
 
 def extract(archive: PathLike, folder: PathLike) -> None:
@@ -220,7 +220,7 @@ def extract(archive: PathLike, folder: PathLike) -> None:
     """
     archive, folder = Path(archive), Path(folder)
     if folder.is_dir() and any(folder.iterdir()):
-        logger.info("%s is there already, not unpacked again", folder)
+        log.info("%s is there already, not unpacked again", folder)
         return
     kind, unpack = ("zip", unpack_zip) if archive.suffix == ".zip" else ("tar", unpack_tar)
     try:
@@ -239,7 +239,7 @@ def extract(archive: PathLike, folder: PathLike) -> None:
         raise SertkError(f"{archive}: not a {kind} file that can be unpacked: {error}") from error
     except OSError as error:
         raise SertkError(f"{error.filename or archive}: {error.strerror or error}") from error
-    logger.info("%s: unpacked", folder)
+    log.info("%s: unpacked", folder)
 
 
 def unpack_zip(archive: Path, folder: Path) -> None:

@@ -17,7 +17,7 @@ from sertk.features.audio import Cut, audio_hash, cut_segment, load_audio
 from sertk.kaldi.datadir import DataDir, Tables, write_data_dir
 from sertk.text.phones import PHONES, WORDS
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SHOWN = 20
 
@@ -65,7 +65,7 @@ def refuse_gaps(gaps: Sequence[object], what: str, root: PathLike, partial: bool
         remedy = f"{remedy} (or --partial to use what is there)"
         raise SertkError(f"{root}: {len(gaps)} {what}, {remedy}:{listed(gaps)}")
     if gaps:
-        logger.info("%s: %d %s and are not used", root, len(gaps), what)
+        log.info("%s: %d %s and are not used", root, len(gaps), what)
 
 
 def probe_audio(

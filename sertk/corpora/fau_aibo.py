@@ -12,7 +12,7 @@ from sertk.core.files import PathLike
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
 from sertk.kaldi.datadir import read_lines, split_line
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # label set: the letters of its label file and what they stand for
 CLASSES = {
@@ -133,7 +133,7 @@ def recordings_of(root: Path, chunks: Iterable[str], partial: bool) -> dict[str,
         raise SertkError(f"{root}/wav: no recording of any chunk in the label files")
     refuse_gaps(missing, "labelled chunks have no recording", root, partial)
     if unlabelled := len(there) - len(recordings):
-        logger.info("%s: %d recordings have no label and are not used", root, unlabelled)
+        log.info("%s: %d recordings have no label and are not used", root, unlabelled)
     return recordings
 
 
@@ -154,7 +154,7 @@ def read_transcriptions(path: PathLike, chunks: Collection[str]) -> dict[str, st
     if missing:
         raise SertkError(f"{path}: no line for {len(missing)} chunks, add them:{listed(missing)}")
     if others := len(texts) - len(chunks):
-        logger.info("%s: %d lines are of chunks that are not used", path, others)
+        log.info("%s: %d lines are of chunks that are not used", path, others)
     return texts
 
 

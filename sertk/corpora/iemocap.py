@@ -14,7 +14,7 @@ from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, wri
 from sertk.kaldi.datadir import read_text
 from sertk.text.phones import words_of
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SESSIONS = range(1, 6)
 EVALUATIONS, TRANSCRIPTIONS = "dialog/EmoEvaluation", "dialog/transcriptions"
@@ -257,7 +257,7 @@ def transcriptions_of(root: Path, sessions: Iterable[Path], turns: Iterable[str]
     if problems:
         raise SertkError(f"{root}: {len(problems)} faults in transcriptions, get these again:{listed(problems)}")
     if missing:
-        logger.info("%s: %d turns have no transcription; their text is empty", root, len(missing))
+        log.info("%s: %d turns have no transcription; their text is empty", root, len(missing))
     return texts
 
 
@@ -279,7 +279,7 @@ def phones_of(root: Path, words: Mapping[str, int]) -> dict[str, int]:
     if phones and missing:
         per_word = sum(phones.values()) / max(1, sum(words[turn] for turn in phones))
         phones |= {turn: round(per_word * words[turn]) for turn in missing}
-        logger.info(
+        log.info(
             "%s: %d turns have no alignment; their phonemes are put at %.2f voiced ones a word",
             root,
             len(missing),
@@ -376,4 +376,4 @@ def log_counts(utterances: Collection[Utterance]) -> None:
         found = Counter(utterance.labels.get(label_set) for utterance in utterances)
         beside = ", ".join(f"{label} {found[label]} ({number})" for label, number in published.items())
         total = sum(found[label] for label in published)
-        logger.info("%s: %s, in all %d (%d published)", label_set, beside, total, sum(published.values()))
+        log.info("%s: %s, in all %d (%d published)", label_set, beside, total, sum(published.values()))

@@ -10,7 +10,7 @@ from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, refuse_broken, write_transcribed
 from sertk.kaldi.datadir import read_lines, split_line
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 PUBLISHED = {
     "train-clean-100": 28539,
@@ -40,7 +40,7 @@ def prepare(
     """
     utterances = read_subset(root, subset, partial)
     if subset not in PUBLISHED:
-        logger.info("%s: not a subset of LibriSpeech, whose number of utterances is published", Path(root) / subset)
+        log.info("%s: not a subset of LibriSpeech, whose number of utterances is published", Path(root) / subset)
     elif not partial:
         check_counts({subset: len(utterances)}, {subset: PUBLISHED[subset]}, root)
     lengths = min_seconds, max_seconds
@@ -103,7 +103,7 @@ def read_texts(folder: Path) -> dict[str, str]:
 def read_genders(path: Path) -> dict[str, str]:
     """{speaker: m or f} of SPEAKERS.TXT, empty without that file; raises SertkError for a wrong line."""
     if not path.is_file():
-        logger.info("%s is not there, so nothing is known of the speakers", path)
+        log.info("%s is not there, so nothing is known of the speakers", path)
         return {}
     genders = {}
     for number, line in enumerate(read_lines(path), 1):

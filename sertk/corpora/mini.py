@@ -18,7 +18,7 @@ from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
 from sertk.features.audio import resample
 from sertk.text.espeak import load_espeak
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 RATE = 16000  # Hz
 
@@ -85,7 +85,7 @@ def write_release(root: PathLike, settings: Mapping[str, Any], write: Callable[[
     root = Path(root)
     if root.exists() and any(root.iterdir()):
         if (root / "release.yaml").exists() and read_yaml(root / "release.yaml") == settings:
-            logger.info("%s is there already", root)
+            log.info("%s is there already", root)
             return
         raise SertkError(f"{root}: there is something else in this folder; remove it or name another one")
     with folder_aside(root) as aside:

@@ -16,7 +16,7 @@ from sertk.core.files import PathLike
 from sertk.corpora.base import Audio, Utterance, listed, probe_audio, tables_of, write_tables
 from sertk.kaldi.datadir import DataDir, read_text
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
 COLUMNS = ("path", "label", "speaker", "text", "start", "end", "group")
@@ -48,7 +48,7 @@ def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: i
         raise SertkError(f"{root}: {len(wrong)} lines are wrong, {remedy}:{in_order(wrong)}")
     if table.gaps:
         what = "recordings are missing or unreadable and left out"
-        logger.info("%s: %d %s:%s", root, len(table.gaps), what, in_order(table.gaps))
+        log.info("%s: %d %s:%s", root, len(table.gaps), what, in_order(table.gaps))
     utterances = [utterance for utterance in table.utterances if table.number[utterance.utt] not in table.gaps]
     if not utterances:
         raise SertkError(f"{root}: no utterance in it; each line after the header names a recording and its label")
@@ -72,13 +72,13 @@ def describe(
     number = len({utterance.speaker for utterance in utterances})
     speakers = f"{number} speakers" if "speaker" in filled else "no speakers"
     hours = sum(audio[utterance.utt].duration for utterance in utterances) / 3600
-    logger.info("%s: %d utterances, %s, %.2f h", root, len(utterances), speakers, hours)
+    log.info("%s: %d utterances, %s, %.2f h", root, len(utterances), speakers, hours)
     rates = Counter(audio[utterance.utt].rate for utterance in utterances)
     if len(rates) > 1:
         counts = ", ".join(f"{number} at {rate} Hz" for rate, number in sorted(rates.items()))
-        logger.info("sampling rates: %s", counts)
+        log.info("sampling rates: %s", counts)
     if "speaker" not in filled:
-        logger.warning(
+        log.warning(
             "%s: warning: no column `speaker`, so each recording counts as a speaker of its own: whether a "
             "system knows the speakers that it is tested on cannot be told, and no evaluation is speaker-disjoint",
             root,

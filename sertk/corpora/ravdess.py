@@ -11,7 +11,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.corpora.base import Utterance, check_counts, listed, write_corpus
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised")
 INTENSITIES = ("normal", "strong")
@@ -65,7 +65,7 @@ def read_release(root: PathLike) -> list[Utterance]:
     if not found:
         raise SertkError(f"{root}: no RAVDESS speech recordings (03-01-*.wav or .flac) under this folder")
     if others:
-        logger.info("%s: %d recordings of song or with video are not used", root, others)
+        log.info("%s: %d recordings of song or with video are not used", root, others)
     return list(found.values())
 
 

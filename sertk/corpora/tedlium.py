@@ -11,7 +11,7 @@ from sertk.corpora.base import Utterance, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, refuse_broken, write_transcribed
 from sertk.kaldi.datadir import read_lines
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 # Segments with words. Descriptions of the release differ by up to 0.2 %, so these are shown, not demanded.
 PUBLISHED = {"train": 92973, "dev": 507, "test": 1155}
@@ -39,7 +39,7 @@ def prepare(
     """
     utterances = read_subset(root, subset, partial)
     published = f" ({PUBLISHED[subset]} published)" if subset in PUBLISHED else ""
-    logger.info("%s: %d segments with words%s", Path(root) / subset, len(utterances), published)
+    log.info("%s: %d segments with words%s", Path(root) / subset, len(utterances), published)
     lengths = min_seconds, max_seconds
     write_transcribed(utterances, datadir, lengths=lengths, threads=threads, broken=refuse_broken(root, partial))
 

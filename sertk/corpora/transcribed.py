@@ -14,7 +14,7 @@ from sertk.kaldi.datadir import by_bytes
 from sertk.kaldi.tools import replace_data_dir
 from sertk.text.tokens import ALPHABET
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SHORTEST, LONGEST = 1.0, 15.0  # seconds
 APOSTROPHES = str.maketrans(dict.fromkeys("\u2018\u2019\u02bc\u0060\u00b4", "'"))
@@ -109,7 +109,7 @@ def settle_genders(utterances: list[Utterance]) -> list[Utterance]:
         said.setdefault(utterance.speaker, set()).add(utterance.gender)
     unsure = [speaker for speaker, genders in said.items() if len(genders) > 1 or None in genders]
     if unsure:
-        logger.info("no spk2gender: the gender of %d speakers is not known, such as %s", len(unsure), unsure[0])
+        log.info("no spk2gender: the gender of %d speakers is not known, such as %s", len(unsure), unsure[0])
         return [dataclasses.replace(utterance, gender=None) for utterance in utterances]
     return utterances
 
@@ -124,15 +124,15 @@ def log_kept(
         raise SertkError(f"{datadir}: no utterance is left ({reasons or 'there was none'})")
     hours = sum(audio[utterance.utt].duration for utterance in kept) / 3600
     speakers = len({utterance.speaker for utterance in kept})
-    logger.info("%s: %d utterances, %d speakers, %.2f h", datadir, len(kept), speakers, hours)
+    log.info("%s: %d utterances, %d speakers, %.2f h", datadir, len(kept), speakers, hours)
     rates = Counter(audio[utterance.utt].rate for utterance in kept)
     if len(rates) > 1:
-        logger.info("sampling rates: %s", ", ".join(f"{number} at {rate} Hz" for rate, number in rates.items()))
+        log.info("sampling rates: %s", ", ".join(f"{number} at {rate} Hz" for rate, number in rates.items()))
     if dropped:
-        logger.info("left out %d: %s; see %s/dropped", len(dropped), reasons, datadir)
+        log.info("left out %d: %s; see %s/dropped", len(dropped), reasons, datadir)
     odd = [f"{utt} {reason}" for utt, reason in dropped.items() if reason.startswith("characters")]
     if odd:
-        logger.info("texts with characters other than letters, apostrophe and space:%s", listed(odd))
+        log.info("texts with characters other than letters, apostrophe and space:%s", listed(odd))
 
 
 def refuse_broken(root: PathLike, partial: bool) -> Callable[[list[str]], None]:

@@ -13,7 +13,7 @@ from sertk.corpora.base import Utterance, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, write_transcribed
 from sertk.kaldi.datadir import split_line
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 SUBMISSION = re.compile(r"(.+)-(\d{8}-\w+)")  # user, date and a code
 PROMPTS = ("PROMPTS", "prompts-original")

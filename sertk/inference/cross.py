@@ -20,7 +20,7 @@ from sertk.kaldi.labels import Labels
 from sertk.models.asr_streams import is_asr
 from sertk.models.base import known
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 def read_label_map(path: PathLike, classes: Sequence[str]) -> dict[str, list[str]]:
@@ -59,7 +59,7 @@ def map_labels(data_dir: PathLike, label_set: str, path: PathLike, classes: list
     left_out = {label: there[label] for label in sorted(there) if label not in class_of}
     strange = [label for label in class_of if label not in there]
     if strange:
-        logger.info("%s: not in %s/labels/%s: %s", path, data_dir, label_set, ", ".join(strange))
+        log.info("%s: not in %s/labels/%s: %s", path, data_dir, label_set, ", ".join(strange))
     card = {
         "corpus": Path(data_dir).absolute().name,
         "label_set": label_set,
@@ -71,7 +71,7 @@ def map_labels(data_dir: PathLike, label_set: str, path: PathLike, classes: list
     }
     others = ", ".join(f"{label} ({number})" for label, number in left_out.items()) or "none"
     tested = f"{len(mapped.by_utterance)} of {len(utterances)}"
-    logger.info("%s utterances are tested; labels left out: %s", tested, others)
+    log.info("%s utterances are tested; labels left out: %s", tested, others)
     return mapped, card
 
 

@@ -15,7 +15,7 @@ from sertk.features.f0 import find_voiced
 from sertk.kaldi.datadir import DataDir, read_counts, require_all, write_data_dir
 from sertk.text.espeak import load_espeak
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 WORDS, PHONES = "utt2num_words", "utt2num_phones"
 LANGUAGES = ("en-us", "de")  # espeak-ng's names of their voices
@@ -78,7 +78,7 @@ def count_phones(path: PathLike, language: str = "en-us", f0: bool = False) -> N
     stamp = read_json(folder.path / STAMP) if folder.has(STAMP) else {}
     source = source_of(folder, stamp, language, f0)
     if stamp and stamp == stamp_of(folder, source):
-        logger.info("%s: %s is up to date, from %s", path, PHONES, source)
+        log.info("%s: %s is up to date, from %s", path, PHONES, source)
         return
     utterances, tables = folder.utterances, {}
     texts = table_of_all(folder, "text") if folder.has("text") else {}
@@ -148,4 +148,4 @@ def log_counts(path: PathLike, tables: Mapping[str, Mapping[str, int]], phones: 
     for name, table in {"words": words, what: phones}.items():
         if empty := sum(number == 0 for number in table.values()):
             found.append(f"{empty} utterances without {name} count 1")
-    logger.info("%s: %d utterances, %s", path, len(phones), ", ".join(found))
+    log.info("%s: %d utterances, %s", path, len(phones), ", ".join(found))

@@ -17,7 +17,7 @@ from sertk.kaldi.datadir import first_of
 
 DIMS = 50  # as many principal components as t-SNE needs to find the neighbours
 
-LOGGER = logging.getLogger(__name__)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _check_labels(labels, seen):
         )
     absent = [utterance for utterance in labels if utterance not in seen]
     if absent:
-        LOGGER.info("%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), first_of(absent))
+        log.info("%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), first_of(absent))
 
 
 def draw_points(points: Iterable[Point], count: int, seed: int = 0) -> list[Point]:
@@ -80,7 +80,7 @@ def draw_points(points: Iterable[Point], count: int, seed: int = 0) -> list[Poin
         elif (place := random.integers(total)) < count:
             kept[place] = (total, point)
     if total > count:
-        LOGGER.info("%d of %d points drawn at random with seed %d", count, total, seed)
+        log.info("%d of %d points drawn at random with seed %d", count, total, seed)
     return [point for _, point in sorted(kept, key=lambda numbered: numbered[0])]
 
 
@@ -95,14 +95,14 @@ def embed(vectors: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.nd
         raise SertkError(f"a perplexity of {perplexity:g} needs more than {count} points; lower --perplexity")
     if dims < 2 or not np.ptp(vectors, axis=0).any():
         raise SertkError("t-SNE needs points of two or more dimensions that are not all the same")
-    LOGGER.info("t-SNE of %d points of %d dimensions, perplexity %g", count, dims, perplexity)
+    log.info("t-SNE of %d points of %d dimensions, perplexity %g", count, dims, perplexity)
     start = time.monotonic()
     with threadpool_limits(1):  # sums of several threads differ from run to run
         if dims > DIMS:
             vectors = PCA(min(DIMS, count), random_state=seed).fit_transform(vectors)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
         coordinates = tsne.fit_transform(vectors)
-    LOGGER.info("t-SNE took %.0f s, Kullback-Leibler divergence %.2f", time.monotonic() - start, tsne.kl_divergence_)
+    log.info("t-SNE took %.0f s, Kullback-Leibler divergence %.2f", time.monotonic() - start, tsne.kl_divergence_)
     return coordinates
 
 
