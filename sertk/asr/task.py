@@ -99,6 +99,7 @@ def load_transcribed(config: Config, data_dir: PathLike, tokens: Tokens) -> tupl
 
 
 def log_left_out(data_dir: PathLike, left_out: Mapping[str, str], total: int) -> None:
+    """Warns of what is left out, a line for each reason; raises SertkError where that is all."""
     for reason in sorted(set(left_out.values())):
         names = sorted(utterance for utterance, each in left_out.items() if each == reason)
         what = f"{len(names)} of {total} utterances are left out, with {reason}"

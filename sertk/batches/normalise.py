@@ -30,6 +30,7 @@ class Affine:
     base: float = 0.0
 
     def apply_(self, values: Tensor) -> None:
+        """Shifts and scales values (..., dims) in place."""
         values.sub_(self.shift.to(values)).mul_(self.scale.to(values))
         if self.base:
             values.add_(self.base)
@@ -161,6 +162,7 @@ class Normaliser:
 
 
 def affine_of_cmvn(transform: Normalise, speaker: Any, cmvn: Mapping[str, np.ndarray], dims: int) -> Affine:
+    """The Affine by the statistics of a speaker; raises SertkError where they are missing, or of other dims."""
     if transform.how == "minmax":
         raise SertkError("CMVN statistics hold no minimum and maximum: normalise by mean or meanvar, or without them")
     if speaker not in cmvn:

@@ -338,6 +338,8 @@ def make_sampler(dataset: Dataset, segment: Segment | None, hop_of: HopOf, upsam
 
 
 def make_batch(dataset: Dataset, items: Tensor, streams: dict[str, Padded], device: torch.device) -> Batch:
+    """The Batch of streams and of what a Dataset knows of the utterances `items` (batch,)."""
+
     def of_items(values: Tensor | None) -> Tensor | None:
         return None if values is None else values[items].to(device, non_blocking=True)
 
@@ -354,5 +356,6 @@ def make_batch(dataset: Dataset, items: Tensor, streams: dict[str, Padded], devi
 
 
 def padded_tokens(texts: Sequence[Sequence[int]], device: torch.device) -> Padded:
+    """Ids (batch, tokens) and how many each text has; what lies beyond is 0."""
     values = pad_sequence([torch.tensor(text, dtype=torch.int64) for text in texts], batch_first=True)
     return Padded(values.to(device), torch.tensor([len(text) for text in texts]))

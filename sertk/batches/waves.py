@@ -158,6 +158,7 @@ def locate_waves(feature_type: str, data_dir: PathLike, utterances: Sequence[str
 
 
 def framewise_extractor(feature_type: str) -> Framewise:
+    """The extractor of a shipped type; raises SertkError where frames cannot be computed each by itself."""
     extractor = load_extractor(feature_type)
     if not is_framewise(extractor):
         raise SertkError(f"{feature_type} cannot be computed on the fly: leave on_the_fly out of the config")

@@ -103,6 +103,7 @@ class Training:
 
 
 def convert_normalise(_: object, value: object, path: Where, key: str) -> tuple[Normalise, ...]:
+    """The transforms of a list, or the one that is named by its scope."""
     items = [{"scope": value}] if isinstance(value, str) else value
     if not isinstance(items, list):
         raise mistake(path, key, f" is {show(value)}, expected a list of transforms or a scope's name")
@@ -114,6 +115,7 @@ def convert_model(_: object, value: object, path: Where, key: str) -> ModelConfi
 
 
 def build_model_config(data: object, path: Where, prefix: str) -> ModelConfig:
+    """A model's own config, of the class that the `name` of a mapping asks for; otherwise as `build`."""
     if not isinstance(data, dict):
         raise mistake(path, prefix.rstrip("."), f": expected a mapping with a name, got {show(data)}")
     if "name" not in data:
@@ -143,6 +145,7 @@ class Asr:
         require(self.in_loop or not self.unfreeze, "unfreeze", "none, unless in_loop is true")
 
     def require_network(self) -> None:
+        """Raises SertkError unless it is known which recogniser it is."""
         if self.network is None:
             raise SertkError(
                 "asr: which recogniser it is is not known; sertk-make-experiment --asr_exp DIR fills it in"

@@ -152,6 +152,7 @@ def content_range(url: str, response: http.client.HTTPResponse) -> tuple[int, in
 
 
 def read_block(response: http.client.HTTPResponse) -> bytes:
+    """At most BLOCK bytes, none at the end; raises Interrupted where the connection is lost."""
     try:
         return response.read(BLOCK)
     except http.client.IncompleteRead as error:

@@ -131,6 +131,7 @@ def read_json(path: PathLike) -> Any:
 
 
 def read_parsed(path: PathLike, parse: Callable[[TextIO], T], syntax_error: type[Exception], language: str) -> T:
+    """What `parse` makes of a UTF-8 file; raises SertkError for an unreadable one, and for a `syntax_error`."""
     try:
         with open(path, encoding="utf-8") as handle:
             return parse(handle)

@@ -215,6 +215,7 @@ class Gap(SertkError):
 
 
 def separator_of(path: Path, header: str) -> str:
+    """Which of SEPARATORS a header has; raises SertkError for one without a column `path`."""
     for separator in SEPARATORS:
         if "path" in [cell.strip() for cell in next(csv.reader([header], delimiter=separator))]:
             return separator
@@ -225,6 +226,7 @@ def separator_of(path: Path, header: str) -> str:
 
 
 def check_header(path: Path, header: Sequence[str]) -> None:
+    """Raises SertkError for unknown columns, columns that are there twice, and a header without labels."""
     for place, column in enumerate(header, 1):
         if column not in COLUMNS and not OTHER_SET.fullmatch(column):
             known = ", ".join(COLUMNS)
@@ -249,6 +251,7 @@ def label_columns(header: Iterable[str]) -> list[tuple[str, str]]:
 
 
 def seconds(cells: Mapping[str, str], column: str, default: float) -> float:
+    """A time in seconds, to four places, or `default` where the cell is empty; raises SertkError for anything else."""
     cell = cells.get(column)
     if not cell:
         return default

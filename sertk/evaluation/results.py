@@ -80,6 +80,7 @@ def is_random(card: dict[str, Any]) -> bool:
 
 
 def run_confusion(run: DecodedRun, classes: int) -> np.ndarray:
+    """Counts (classes, classes) of a run, rows being the reference."""
     return confusion_matrix(run.predictions.reference, run.predictions.predicted, classes)
 
 

@@ -46,6 +46,7 @@ class Correlation:
         self.means, self.squares, self.products = np.zeros((3, 1))
 
     def add(self, values: np.ndarray) -> None:
+        """Takes in a matrix (rows, columns)."""
         values = values.astype(np.float64)
         means = values.mean(0)
         own, difference = values - means, means - self.means

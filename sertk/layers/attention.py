@@ -62,6 +62,7 @@ class WindowAttention(nn.Module):
         return self.sliding_sum(weights * values), self.sliding_sum(weights)
 
     def sliding_sum(self, values: Tensor) -> Tensor:
+        """Sums of values (batch, frames, dims) over the window around each frame, of the same shape."""
         return F.avg_pool2d(values, (self.scope, 1), stride=1, padding=(self.reach, 0), divisor_override=1)
 
     def sums_by_window(self, values: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

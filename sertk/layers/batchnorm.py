@@ -46,5 +46,6 @@ class MaskedBatchNorm(nn.Module):
         return centred * scale.view(over_channels) + self.bias.view(over_channels) * valid
 
     def keep(self, mean: Tensor, variance: Tensor) -> None:
+        """Brings the statistics of a batch, (channels,) each, into the running ones."""
         self.running_mean.lerp_(mean, MOMENTUM)
         self.running_var.lerp_(variance, MOMENTUM)

@@ -53,6 +53,7 @@ class Bidirectional(nn.Module):
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Those of the weights of a layer, without its number and direction."""
         return ("weight_ih", "weight_hh", *(("bias_ih", "bias_hh") if self.rnn.bias else ()))
 
 

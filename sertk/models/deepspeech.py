@@ -100,6 +100,7 @@ class DeepSpeech(EmotionModel):
         return values, lengths
 
     def normed(self, number: int, values: Tensor, mask: Tensor) -> Tensor:
+        """What a GRU's batch normalisation makes of values (batch, frames, units); `mask` (batch, frames)."""
         return self.norms[number](values.transpose(1, 2), mask).transpose(1, 2)
 
     def frame_scores(self, batch: Batch) -> tuple[Tensor, Tensor]:

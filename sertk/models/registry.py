@@ -131,6 +131,7 @@ class ConvConfig(ModelConfig):
         require(self.capsules is None or self.capsules >= 1, "capsules", "1 or more, or null")
 
     def units(self, classes: int) -> int:
+        """The number of convolution units for so many classes."""
         return self.capsules or (4 if classes == 2 else 10)
 
 

@@ -91,6 +91,7 @@ class BlstmCtc(EmotionModel):
 
 
 def make_attention(config: BlstmCtcConfig, dims: int) -> WindowAttention | QuantumAttention | None:
+    """The attention layer that a config asks for, of `dims` values a frame."""
     if config.attention == "quantum":
         return QuantumAttention()
     windowed = {"local": LocalAttention, "component": ComponentAttention}.get(config.attention)

@@ -47,6 +47,7 @@ class Chain:
                 self.add_extractor(feature_type, model.feature_options.get(feature_type), f"{where}: {name}")
 
     def add_extractor(self, feature_type: str, options: Mapping[str, Any] | None, where: str) -> None:
+        """Makes the extractor of a feature type by its options; raises SertkError where nobody knows them."""
         if options is None:
             raise SertkError(
                 f"{where}: nothing says how its {feature_type} features were made; describe them with "
@@ -58,6 +59,7 @@ class Chain:
 
     @property
     def pools_speakers(self) -> bool:
+        """Whether statistics are taken over all recordings of a speaker."""
         return any(model.needs_speakers() for model in self.parts.values())
 
     @property
@@ -133,6 +135,7 @@ class Chain:
 
 
 def window_counts(dataset: Dataset, segment: Segment | None) -> list[int]:
+    """How many windows each utterance has; 1 where it is seen whole."""
     if segment is None:
         return [1] * len(dataset.utterances)
     items = make_sampler(dataset, segment, "decode_hop").all_windows()[:, 0]
@@ -159,6 +162,7 @@ def needed_parts(parts: dict[str, LoadedModel]) -> dict[str, LoadedModel]:
 
 
 def check_needs(model: LoadedModel, where: PathLike) -> None:
+    """Raises SertkError for a model that asks for labels or counts, which a recording does not tell."""
     if model.model.needs_labels:
         raise SertkError(
             f"{where}: {model.config.model.name} is told the labels of what it recognises (condition oracle)"
@@ -171,6 +175,7 @@ def check_needs(model: LoadedModel, where: PathLike) -> None:
 
 
 def check_length(samples: int, extractor: Extractor) -> None:
+    """Raises SertkError for fewer samples, at the extractor's rate, than one of its windows has."""
     if samples < extractor.shortest:
         rate = extractor.sample_frequency
         raise SertkError(

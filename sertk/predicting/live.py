@@ -39,6 +39,7 @@ class Resampler:
         return made
 
     def place(self, samples: int) -> int:
+        """How many samples at `target` Hz so many at `rate` Hz, whole periods, are."""
         return samples * self.target // self.rate
 
     @property
@@ -96,6 +97,7 @@ class SlidingListener:
 
     @property
     def before(self) -> int:
+        """Frames of a window before the one at its place."""
         return 0 if self.segment.pad == "zero" else self.segment.frames // 2
 
     def push(self, samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

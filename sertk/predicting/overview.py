@@ -40,6 +40,7 @@ class Columns:
         self.low, self.high, self.sums = np.zeros((3, 0, dims))
 
     def add(self, rows: np.ndarray) -> None:
+        """Takes in rows (rows, dims) that follow those before."""
         if not len(rows):
             return
         places = (self.rows + np.arange(len(rows))) // self.size
@@ -56,6 +57,7 @@ class Columns:
         self.counts[first:] += np.bincount(places - first)
 
     def means(self) -> np.ndarray:
+        """(columns, dims)."""
         return self.sums / self.counts[:, None]
 
 

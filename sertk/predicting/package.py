@@ -107,6 +107,7 @@ def check_entries(package: zipfile.ZipFile, path: PathLike) -> None:
 
 
 def read_manifest(package: zipfile.ZipFile, path: PathLike) -> dict[str, Any]:
+    """The content of MANIFEST; raises SertkError where it is not as `write_package` writes it, or files are missing."""
     try:
         manifest = json.loads(package.read(MANIFEST))
     except (ValueError, RecursionError) as error:
@@ -152,6 +153,7 @@ def load_part(where: str, description: Any, content: bytes, device: torch.device
 
 
 def check_description(where: str, description: dict[str, Any]) -> None:
+    """Raises SertkError for classes, dims or feature options that can be none."""
     classes, dims, options = (description[key] for key in ("classes", "dims", "feature_options"))
     if not (isinstance(classes, list) and len(set(map(str, classes))) == len(classes) >= 2):
         raise SertkError(f"{where}: classes: expected two names or more")

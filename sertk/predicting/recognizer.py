@@ -174,6 +174,7 @@ class Recognizer:
         return [(path, self.guarded(hear))]
 
     def of_samples(self, samples, rate, window, hop):
+        """The Result of samples (samples,), in windows where they are too many for one utterance."""
         listener = self.listen(rate, window, hop)
         if len(samples) > (window or LONGEST) * rate:
             return self.listened(listener, np.split(samples, range(int(BLOCK * rate), len(samples), int(BLOCK * rate))))
@@ -181,6 +182,7 @@ class Recognizer:
         return result
 
     def listened(self, listener, blocks):
+        """The Result of what a listener makes of blocks of samples, one after the other."""
         heard, found = 0, []
         for block in blocks:
             heard += len(block)

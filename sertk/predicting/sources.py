@@ -49,6 +49,8 @@ def find_recordings(arguments: Iterable[str]) -> tuple[dict[str, str | None], li
 
 
 def files_below(folder: str, errors: list[SertkError]) -> Iterator[str]:
+    """Yields the recordings in a folder, at any depth; folders that cannot be read are entered in `errors`."""
+
     def note(error):
         errors.append(SertkError(f"{error.filename}: {error.strerror}"))
 

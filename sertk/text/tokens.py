@@ -45,6 +45,7 @@ class Tokens:
         return [i - UNKNOWN for i in self.processor.encode(text)]
 
     def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids."""
         return text_of(self.pieces, ids)
 
 

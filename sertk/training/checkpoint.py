@@ -56,6 +56,7 @@ def save_best(path: PathLike, task: "Task", model: nn.Module, epoch: int) -> Non
 
 
 def save(path: PathLike, content: Mapping[str, Any]) -> None:
+    """Writes a checkpoint aside and renames it; raises OSError where the disk is full."""
     with write_aside(path, "wb") as handle:
         try:
             torch.save(content, handle)

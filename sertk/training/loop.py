@@ -75,6 +75,7 @@ class Trainer:
             save_checkpoint(self.latest, self.task, self.optimiser, self.average, self.progress)
 
     def finished(self) -> bool:
+        """Whether no epoch follows: all are done, patience is over, or the learning rate is too low."""
         progress, training = self.progress, self.training
         patient = training.select == "last" or progress.epoch - progress.best_epoch < training.patience
         over = not patient or self.learning_rate() < training.least_lr
@@ -149,6 +150,7 @@ def note_epoch(progress: Progress, sums: Mapping[str, Tensor], begun: float) -> 
 
 
 def refuse_infinite(figures: Mapping[str, float], epoch: int) -> None:
+    """Raises SertkError for the first figure that is not finite."""
     for name, value in figures.items():
         if not math.isfinite(value):
             raise SertkError(f"epoch {epoch}: {name} is {value}; try a smaller optimiser.lr")

@@ -53,6 +53,7 @@ class Task:
         return self.sampler.epoch_batches(generator, epoch, self.config.training)
 
     def gather_all(self, chunks: Sequence[Tensor]) -> Iterator[Batch]:
+        """Yields the Batch of each chunk, on the device of the task."""
         return self.sampler.gather_all(chunks, self.device)
 
     def export(self) -> dict[str, Any]:
