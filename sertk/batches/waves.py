@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeGuard
+from typing import Protocol, TypeGuard, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,8 @@ from sertk.features.registry import load_extractor
 from sertk.kaldi.datadir import DataDir, require_all
 
 READERS = 4  # threads that read recordings
+
+Count = TypeVar("Count", int, Tensor)
 
 
 class Framewise(Extractor, Protocol):
@@ -128,8 +130,8 @@ class RecordedStream(Stream):
         return np.pad(wave[:wanted], (0, max(0, wanted - len(wave))))
 
 
-def frames_of(samples: Tensor, extractor: Framewise) -> Tensor:
-    """How many frames so many samples give, a tensor; below 1 where they are fewer than one frame has."""
+def frames_of(samples: Count, extractor: Framewise) -> Count:
+    """How many frames so many samples give, a number or a tensor; below 1 where they are fewer than one frame has."""
     return (samples - extractor.shortest) // extractor.shift + 1
 
 

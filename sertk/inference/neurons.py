@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sertk.batches.waves import Framewise
+from sertk.batches.waves import Framewise, frames_of
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, write_text
@@ -83,7 +83,7 @@ def read_heard(
     for utterance, samples, rate in read_data_dir(data_dir, wanted):
         activations = np.atleast_2d(load_matrix(table[utterance]))
         waveform = resample(samples, rate, int(extractor.sample_frequency))
-        windows = max(0, (len(waveform) - extractor.shortest) // extractor.shift + 1)
+        windows = max(0, frames_of(len(waveform), extractor))
         frames = output_lengths(max(windows, SHORTEST))
         if len(activations) != frames:
             raise SertkError(
