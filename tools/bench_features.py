@@ -88,8 +88,8 @@ def find_files(args):
         entries = sorted(str(path) for path in Path(args.wav_dir).rglob("*") if path.suffix in SUFFIXES)
     if not entries:
         raise SystemExit(f"{args.wav_dir}: no recordings with one of {', '.join(sorted(SUFFIXES))}")
-    step = max(1, len(entries) // args.files)
-    return entries[::step][: args.files]
+    every = max(1, len(entries) // args.files)
+    return entries[::every][: args.files]
 
 
 def main():

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a training update costs beside the model's own forward and backward pass, measured in one run.
 
-Steps of the training loop (gathering the batch, forward, backward, clipping, optimiser, mean of the weights) take
+Updates of the training loop (gathering the batch, forward, backward, clipping, optimiser, mean of the weights) take
 turns with the bare forward and backward pass on a batch that is ready.
 
 example: tools/bench_training.py --updates 20 --num_threads 2 blstm_capsule

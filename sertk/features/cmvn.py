@@ -1,4 +1,4 @@
-"""Kaldi's statistics for mean and variance normalisation; normalise.py applies them.
+"""Kaldi's statistics for mean and variance normalisation; batches/normalise.py applies them.
 
 Statistics are a matrix (2, dims + 1) of float64: sums and the number of frames, then sums of squares and 0.
 """
