@@ -210,7 +210,7 @@ def keep_best(trainer: Trainer) -> None:
 
 
 def require_best(trainer: Trainer) -> None:
-    best, epoch = best_checkpoint(trainer.folder), trainer.state.best_epoch
+    best, epoch = best_checkpoint(trainer.folder), trainer.progress.best_epoch
     if is_first() and epoch and not best.is_file():
         raise SertkError(f"{best}: gone, and with it the best epoch, {epoch}; remove {best.parent} to train anew")
 
