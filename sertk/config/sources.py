@@ -86,25 +86,33 @@ def read_source(path: PathLike, heirs: tuple[Path, ...] = ()) -> Source:
 
 
 def load_with_lines(handle: TextIO) -> tuple[Any, dict[str, int]]:
-    """What `yaml.safe_load` gives, and the line of every key path: {"training.drops": 7}."""
+    """What `yaml.safe_load` gives, and the line of every key path: {"training.drops": 7}.
+
+    Raises a YAMLError for a key that a mapping has twice, too: YAML forbids it, and only the last would hold.
+    """
     loader = yaml.SafeLoader(handle)
     try:
         node = loader.get_single_node()
         data = None if node is None else loader.construct_document(node)
     finally:
         loader.dispose()
-    return data, dict(key_lines(node))
+    lines = {}
+    for key, mark in key_marks(node):
+        if key in lines:
+            raise yaml.MarkedYAMLError(problem=f"{key} is there twice, first in line {lines[key]}", problem_mark=mark)
+        lines[key] = mark.line + 1
+    return data, lines
 
 
-def key_lines(
+def key_marks(
     node: yaml.Node | None, prefix: str = "", around: tuple[yaml.Node, ...] = ()
-) -> Iterator[tuple[str, int]]:
-    """Yields the key paths of nested mappings with their lines; `around` are the nodes that a node is in."""
+) -> Iterator[tuple[str, yaml.Mark]]:
+    """Yields the key paths of nested mappings with their places; `around` are the nodes that a node is in."""
     if not isinstance(node, yaml.MappingNode) or node in around:  # an alias may stand for what it is in
         return
     for key, value in node.value:
-        yield f"{prefix}{key.value}", key.start_mark.line + 1
-        yield from key_lines(value, f"{prefix}{key.value}.", (*around, node))
+        yield f"{prefix}{key.value}", key.start_mark
+        yield from key_marks(value, f"{prefix}{key.value}.", (*around, node))
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:

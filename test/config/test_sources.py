@@ -7,7 +7,7 @@ import yaml
 
 from sertk.config.loading import load_parts
 from sertk.config.schema import Optimiser
-from sertk.config.sources import load_with_lines, merge, settings_source
+from sertk.config.sources import load_with_lines, merge, read_source, settings_source
 from sertk.core.errors import SertkError
 
 EGS = Path(__file__).resolve().parents[2] / "egs"
@@ -146,6 +146,13 @@ def test_reading_with_lines_reads_what_yaml_does(path):
     assert data == yaml.safe_load(text)
     for key, line in lines.items():
         assert key.rpartition(".")[2] in text.splitlines()[line - 1]
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path):
+    path = tmp_path / "twice.yaml"
+    path.write_text("model:\n  name: blstm\n  hidden: 8\n  hidden: 16\n")
+    with pytest.raises(SertkError, match=r"twice.yaml: .*model.hidden is there twice, first in line 3 .*line 4"):
+        read_source(path)
 
 
 def test_a_yaml_file_may_refer_to_itself_but_not_be_code(tmp_path):
