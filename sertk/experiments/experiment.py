@@ -40,6 +40,11 @@ class Inputs:
     def labels(self) -> Path:
         return self.data / "labels" / self.label_set
 
+    @property
+    def labels_digest(self) -> str:
+        """The SHA-256 of the table of labels."""
+        return file_digest(self.labels, "sha256")
+
 
 class Experiment:
     """The experiment in a folder; raises SertkError where there is none.
@@ -210,16 +215,11 @@ def essence_of_config(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
 def check_labels(path: Path, inputs: Inputs) -> None:
     """Raises SertkError where an experiment is in the folder that was made with other labels of the same set."""
     stored = layout.read_mapping(path / layout.DATA, DATA_KEYS) if (path / layout.DATA).is_file() else {}
-    if stored.get("label_set") == inputs.label_set and stored.get("labels_sha256") not in (None, digest_of(inputs)):
+    if stored.get("label_set") == inputs.label_set and stored.get("labels_sha256") not in (None, inputs.labels_digest):
         raise SertkError(
             f"{path}: made with other labels than {inputs.labels} has now; put those back, or give another --tag, or "
             "remove the folder"
         )
-
-
-def digest_of(inputs: Inputs) -> str:
-    """The SHA-256 of the table of labels."""
-    return file_digest(inputs.labels, "sha256")
 
 
 def essence_of_data(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -233,7 +233,7 @@ def describe_inputs(inputs: Inputs, folder: PathLike) -> dict[str, str]:
     return {
         **{key: to_folder(getattr(inputs, key), folder) for key in ("data", "splits")},
         "label_set": inputs.label_set,
-        "labels_sha256": digest_of(inputs),
+        "labels_sha256": inputs.labels_digest,
     }
 
 

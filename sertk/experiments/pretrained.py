@@ -9,8 +9,8 @@ from typing import Any
 from sertk.config.schema import Asr, Config, to_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, file_digest, read_json, read_yaml, write_aside
-from sertk.core.typed import build
-from sertk.experiments.layout import best_checkpoint, experiment_of
+from sertk.experiments.layout import CONFIG, best_checkpoint, experiment_of, read_config
+from sertk.experiments.run import config_of_run
 from sertk.models.registry import DeepSpeechConfig
 
 KEPT = "asr"  # the folder in an experiment
@@ -30,9 +30,7 @@ def network_of(path: PathLike) -> str:
 
 def pretrained_config(asr_exp: PathLike) -> Config:
     """The Config of a recogniser's experiment; raises SertkError for an experiment of another task."""
-    path = Path(asr_exp) / "config.yaml"
-    mapping = read_yaml(path)
-    config = build(Config, {key: value for key, value in mapping.items() if key != "run"}, path)
+    config = config_of_run(read_config(asr_exp), Path(asr_exp) / CONFIG)
     if config.task != "asr":
         raise SertkError(f"{asr_exp}: {config.model.name} is no speech recogniser; egs/asr/run.sh trains one")
     return config

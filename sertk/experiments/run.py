@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sertk.config.schema import Config, to_mapping
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, file_digest, write_json
+from sertk.core.files import PathLike, write_json
 from sertk.core.locks import locked
 from sertk.core.typed import build
 from sertk.experiments import layout
@@ -113,7 +113,7 @@ class Run:
             "fold": self.fold,
             "seed": self.seed,
             "lists": list_digests(inputs.splits, self.fold),
-            "labels": {"set": inputs.label_set, "sha256": file_digest(inputs.labels, "sha256")},
+            "labels": {"set": inputs.label_set, "sha256": inputs.labels_digest},
         }
 
     def stored_identity(self, part: str | None = None) -> dict[str, Any]:
@@ -155,10 +155,15 @@ def hold_folder(folder: PathLike) -> Iterator[None]:
         yield
 
 
+def config_of_run(stored: Mapping[str, Any], path: PathLike) -> Config:
+    """The Config in what the config.yaml of a run, or of a speech recogniser, holds: all but its identity."""
+    return build(Config, {key: value for key, value in stored.items() if key != "run"}, path)
+
+
 def essence_of_run(stored: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
     """What two config.yaml of a run are compared by: all settings, those not written having their defaults.
 
     Of its identity it is what both know, the keys of `known`.
     """
-    config = build(Config, {key: value for key, value in stored.items() if key != "run"}, layout.CONFIG)
+    config = config_of_run(stored, layout.CONFIG)
     return {**to_mapping(config), "run": {key: stored["run"].get(key) for key in known}}

@@ -7,7 +7,7 @@ from sertk.reports.blocks import Block, Listing, Table, Text
 from sertk.reports.formatting import NAMES, difference, p_value, percent
 
 HEADER = ["%", "A", "B", "A - B [95 %]", "p (A not better)"]
-FEW_SPEAKERS_NOTE = "* fewer than ten speakers: interval and p describe these speakers and no others."
+FEW_COMPARED_NOTE = "* fewer than ten speakers: interval and p describe these speakers and no others."
 
 
 def comparison_page(comparison: dict[str, Any]) -> list[Block]:
@@ -24,6 +24,6 @@ def comparison_page(comparison: dict[str, Any]) -> list[Block]:
         f"One-tailed z-test of the accuracies as proportions of {comparison['utterances']} utterances: "
         f"z = {z_test['z']:.2f}, p: {p_value(z_test['p'])}.",
     ]
-    notes = [FEW_SPEAKERS_NOTE] * comparison["descriptive"]
+    notes = [FEW_COMPARED_NOTE] * comparison["descriptive"]
     systems = Listing([f"A: {comparison['better']}", f"B: {comparison['worse']}"])
     return [systems, Table(HEADER, rows), *map(Text, tests + notes)]
