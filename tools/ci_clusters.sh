@@ -88,6 +88,7 @@ END
   start_daemon slurmd root -N n2
   wait_until sinfo --noheader --states=idle,mixed,allocated || fail "Slurm does not start: see $scratch/slurmctld.log"
   wait_until srun --quiet --nodes=2 --immediate=5 true || fail "Slurm runs no job: see $scratch/slurmd.n*.log"
+  pidof slurmd > "$scratch/slurmd.pid"   # once more: the second one may have had a parent's id still, which has ended
   echo "$0: $(sinfo --version) runs"
 }
 
