@@ -59,12 +59,12 @@ def check_options(args: Namespace) -> None:
 
 
 def execute(args: Namespace) -> None:
+    check_options(args)
+    fold, seed = job_of(args)
     from sertk.inference.decoding import write_posteriors
     from sertk.inference.trained import TrainedModel
     from sertk.pipeline import Run
 
-    check_options(args)
-    fold, seed = job_of(args)
     if args.wspecifier:
         trained = TrainedModel(find_run(args.exp, fold, seed), choose_device(args))
         decoded = read_input(trained, None, args)

@@ -40,15 +40,15 @@ def build_parser() -> ArgumentParser:
 
 
 def execute(args: Namespace) -> None:
-    from sertk.inference.trained import TrainedModel
-    from sertk.inference.vectors import write_vectors
-    from sertk.pipeline import Run
-
     check_input_options(args)
     if not (args.list or args.wspecifier):
         raise UsageError("a WSPECIFIER says where the vectors go")
     path = find_run(args.exp, args.fold, args.seed)
     require_trained(path)
+    from sertk.inference.trained import TrainedModel
+    from sertk.inference.vectors import write_vectors
+    from sertk.pipeline import Run
+
     trained = TrainedModel(path, choose_device(args), args.part)
     if args.list:
         print("\n".join(trained.model.layers))

@@ -23,14 +23,14 @@ def build_parser() -> ArgumentParser:
 
 
 def execute(args: Namespace) -> None:
+    if not args.zip.endswith(".zip"):
+        raise UsageError(f"{args.zip}: the file to write ends with .zip")
+    options = named_specifiers(args.feats_config, "--feats_config")
     import torch
 
     from sertk.predicting.load import load_system
     from sertk.predicting.package import write_package
 
-    if not args.zip.endswith(".zip"):
-        raise UsageError(f"{args.zip}: the file to write ends with .zip")
-    options = named_specifiers(args.feats_config, "--feats_config")
     write_package(args.zip, *load_system(args.exp, torch.device("cpu"), args.fold, args.seed, options))
 
 
