@@ -185,8 +185,9 @@ class Experiment:
         return [Run(self, fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
 
     def check_folds(self, folds: Sequence[int], known: Sequence[int] | None = None) -> None:
-        self.require_inputs()
-        known = known or list_folds(self.inputs.splits)
+        if known is None:
+            self.require_inputs()
+            known = list_folds(self.inputs.splits)
         for fold in folds:
             if fold not in known:
                 raise SertkError(f"{self.inputs.splits}: no fold {fold} (there are {', '.join(map(str, known))})")
