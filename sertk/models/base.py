@@ -190,6 +190,10 @@ class Utterances(Protocol):
 class FittedModel(EmotionModel):
     """A model that is fitted to the whole training split at once, without gradients; buffers hold what it learnt."""
 
+    def __init__(self, config: ModelConfig, shape: Shape):
+        super().__init__(config, shape)
+        self.classes = shape.classes
+
     def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         """Learns from the Datasets `train`, which has every class, and `valid`, both normalised and labelled."""
         raise NotImplementedError

@@ -7,18 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sertk.models.base import Batch, FittedModel, Output, Shape, Utterances, known
-from sertk.models.registry import ModelConfig
+from sertk.models.base import Batch, FittedModel, Output, Utterances, known
 
 
 class MostFrequent(FittedModel):
     """Always the class that most training utterances have; posteriors are the classes' shares of these."""
 
     shares: Tensor
-
-    def __init__(self, config: ModelConfig, shape: Shape):
-        super().__init__(config, shape)
-        self.classes = shape.classes
 
     def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         counts = known(train.labels, "labels").bincount(minlength=self.classes).double()
@@ -36,10 +31,6 @@ class Random(FittedModel):
     """
 
     seed: Tensor
-
-    def __init__(self, config: ModelConfig, shape: Shape):
-        super().__init__(config, shape)
-        self.classes = shape.classes
 
     def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         self.learn(seed=seed)

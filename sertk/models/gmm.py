@@ -10,7 +10,7 @@ from sertk.core.command import progress
 from sertk.core.device import torch_threads
 from sertk.core.errors import SertkError
 from sertk.layers.recurrent import masked_mean
-from sertk.models.base import Batch, FittedModel, Output, Shape, Utterances, known, only
+from sertk.models.base import Batch, FittedModel, Output, Utterances, known, only
 from sertk.models.registry import GmmConfig
 
 
@@ -26,10 +26,6 @@ class ClassGmms(FittedModel):
     weights: Tensor
     means: Tensor
     precisions: Tensor
-
-    def __init__(self, config: GmmConfig, shape: Shape):
-        super().__init__(config, shape)
-        self.classes = shape.classes
 
     def fit(self, train: Utterances, valid: Utterances, seed: int) -> None:
         from sklearn.mixture import GaussianMixture  # needed here alone: a fitted model is used without it

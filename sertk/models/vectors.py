@@ -38,7 +38,6 @@ class Svm(FittedModel):
 
     def __init__(self, config: SvmConfig, shape: Shape):
         super().__init__(config, shape)
-        self.classes = shape.classes
         first, second = torch.triu_indices(shape.classes, shape.classes, 1)
         self.register_buffer("first", first, persistent=False)
         self.register_buffer("second", second, persistent=False)
