@@ -39,11 +39,11 @@ def decode_asr(trained: TrainedModel, data_dir: PathLike) -> dict[str, Any] | No
     data = DataDir(data_dir)
     if not data.has("text"):
         return None
-    texts, durations, rates = data.table("text"), data.table("utt2dur"), ErrorRates()
+    texts, rates = data.table("text"), ErrorRates()
     require_all(Path(data_dir) / "text", texts, recognised)
     for utterance, hypothesis in recognised.items():
         rates.add(texts[utterance], hypothesis)
-    hours = sum(float(durations[utterance]) for utterance in recognised) / 3600
-    results = {"utterances": len(recognised), "hours": round(hours, 3), "cer": rates.cer, "wer": rates.wer}
+    hours = round(data.hours(recognised), 3)
+    results = {"utterances": len(recognised), "hours": hours, "cer": rates.cer, "wer": rates.wer}
     write_json(folder / "results.json", results)
     return results

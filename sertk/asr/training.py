@@ -72,6 +72,5 @@ def train_in(
 
 def describe(dataset: Dataset, data_dir: PathLike) -> dict[str, Any]:
     """How much of a data folder a Dataset has."""
-    durations = DataDir(data_dir).table("utt2dur")
-    seconds = sum(float(durations[utterance]) for utterance in dataset.utterances)
-    return {"utterances": len(dataset.utterances), "hours": round(seconds / 3600, 3)}
+    hours = DataDir(data_dir).hours(dataset.utterances)
+    return {"utterances": len(dataset.utterances), "hours": round(hours, 3)}

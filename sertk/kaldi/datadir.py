@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,6 +172,11 @@ class DataDir:
     @property
     def utterances(self) -> list[str]:
         return list(self.table("utt2spk"))
+
+    def hours(self, utterances: Iterable[str]) -> float:
+        """How long these utterances are together, by utt2dur."""
+        durations = self.table("utt2dur")
+        return sum(float(durations[utterance]) for utterance in utterances) / 3600
 
     def table_names(self, prefix: str = "") -> list[str]:
         """The sorted names, relative to the folder, of the tables it has that begin with `prefix`."""
