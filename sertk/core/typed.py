@@ -1,6 +1,8 @@
 """Frozen dataclasses from YAML's mappings, every mistake named with its file and key."""
 
+import contextlib
 import dataclasses
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
@@ -90,10 +92,14 @@ def default_of(item: dataclasses.Field[Any]) -> Any:
 def convert(hint: Any, value: Any, path: Where, key: str) -> Any:
     """A YAML value as the type `hint` asks for; raises SertkError when it, or an element of it, is of another type."""
     expected = describe(hint)
-    if type(None) in typing.get_args(hint):
-        if value is None:
+    if is_union(hint):
+        members = [member for member in typing.get_args(hint) if member is not type(None)]
+        if value is None and len(members) < len(typing.get_args(hint)):
             return None
-        (hint,) = (argument for argument in typing.get_args(hint) if argument is not type(None))
+        *others, hint = members
+        for member in others:
+            with contextlib.suppress(SertkError):
+                return convert(member, value, path, key)
     origin = typing.get_origin(hint)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value, path, f"{key}.")
@@ -108,6 +114,10 @@ def convert(hint: Any, value: Any, path: Where, key: str) -> Any:
     if not is_a(hint, converted):
         raise mistake(path, key, f" is {show(value)}, expected {expected}")
     return converted
+
+
+def is_union(hint: Any) -> bool:
+    return typing.get_origin(hint) in (typing.Union, types.UnionType)
 
 
 def convert_keys(hints: Mapping[str, Any], value: object, path: Where, key: str) -> dict[str, Any]:
@@ -137,13 +147,15 @@ def is_a(hint: Any, value: object) -> bool:
     """Whether a value that is no list is of a type."""
     if typing.get_origin(hint) is Literal:
         return value in typing.get_args(hint)
+    if typing.get_origin(hint) is dict:
+        return isinstance(value, dict)
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))  # Python's booleans are numbers
 
 
 def describe(hint: Any, many: bool = False) -> str:
     """A type in words: "a list of whole numbers"; with `many` several of it, as they stand in a list."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if type(None) in arguments:
+    if is_union(hint):
         return " or ".join("null" if argument is type(None) else describe(argument, many) for argument in arguments)
     if origin is Literal:
         return f"{'names, each ' if many else ''}one of {', '.join(map(str, arguments))}"
