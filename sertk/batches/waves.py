@@ -14,7 +14,7 @@ from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.features.audio import OVERSHOOT, Cut, load_segment, locate_utterances, read_data_dir, resample
-from sertk.features.extractor import Extractor
+from sertk.features.extractor import Extractor, check_length
 from sertk.features.registry import load_extractor
 from sertk.kaldi.datadir import DataDir, require_all
 
@@ -48,12 +48,13 @@ class WaveStream(Stream):
     def __init__(self, waves: Mapping[str, np.ndarray], extractor: Framewise):
         """`waves` is {utterance: waveform (samples,) float32} at the extractor's rate."""
         for utterance, wave in waves.items():
-            if len(wave) < extractor.shortest:
-                seconds = len(wave) / extractor.sample_frequency
-                raise SertkError(f"{utterance}: too short: {seconds:.4f} s, below a frame of the features")
-        super().__init__(list(waves.values()))
+            try:
+                check_length(len(wave), extractor)
+            except SertkError as error:
+                raise SertkError(f"{utterance}: {error}") from error
+        super().__init__([np.pad(wave, extractor.margin, mode="reflect") for wave in waves.values()])
         self.extractor = extractor
-        self.lengths = frames_of(self.lengths, extractor)
+        self.lengths = frames_of(torch.tensor(list(map(len, waves.values()))), extractor)
 
     @property
     def dims(self) -> int:
@@ -132,7 +133,7 @@ class RecordedStream(Stream):
 
 def frames_of(samples: Count, extractor: Framewise) -> Count:
     """How many frames so many samples give, a number or a tensor; below 1 where they are fewer than one frame has."""
-    return (samples - extractor.shortest) // extractor.shift + 1
+    return (samples + sum(extractor.margin) - extractor.shortest) // extractor.shift + 1
 
 
 def load_waves(feature_type: str, data_dir: PathLike, utterances: Sequence[str]) -> WaveStream:

@@ -3,7 +3,7 @@
 import logging
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,8 +68,9 @@ def execute(args: Namespace) -> None:
         bad.append(utterance)
         log.warning("%s: %s", utterance, error)
 
+    recordings = audio.read_specified(args.rspecifier, args.segments, args.channel, note_bad)
     with archives.MatrixWriter(args.wspecifier, AUTOMATIC if args.compress else None) as writer:
-        written = compute(extractor, utterances(args, note_bad), writer, note_bad)
+        written = compute(extractor, recordings, writer, note_bad)
         if len(bad) > args.max_bad:
             raise SertkError(
                 f"{len(bad)} of {written + len(bad)} utterances cannot be used, more than --max_bad "
@@ -80,17 +81,6 @@ def execute(args: Namespace) -> None:
     log.info("features of %d utterances, %d left out", written, len(bad))
 
 
-def utterances(args: Namespace, on_error: audio.OnError) -> Iterator[tuple[str, np.ndarray, int]]:
-    """Yields `(utterance, samples, rate)` of the command's input."""
-    archives.refuse_shared_input(args.segments, args.rspecifier)
-    kind, location = archives.split_rspecifier(args.rspecifier)
-    if kind == "scp":
-        return audio.read_utterances(location, args.segments, args.channel, on_error)
-    if args.segments:
-        raise UsageError("--segments needs recordings by name: scp:wav.scp")
-    return audio.read_wave_archive(location, args.channel, on_error)
-
-
 def compute(
     extractor: "Extractor",
     recordings: Iterable[tuple[str, np.ndarray, int]],
@@ -98,16 +88,14 @@ def compute(
     on_error: audio.OnError,
 ) -> int:
     """Writes the features of `(utterance, samples, rate)` and returns how many could be made."""
+    from sertk.features.extractor import check_length
+
     written = 0
     target = int(extractor.sample_frequency)
     for utterance, samples, rate in recordings:
         samples = audio.resample(samples, rate, target)
-        if len(samples) < extractor.shortest:
-            seconds = extractor.shortest / target
-            problem = f"too short: {len(samples) / target:.4f} s, one window is {seconds:.4f} s"
-            on_error(utterance, SertkError(problem))
-            continue
         try:
+            check_length(len(samples), extractor)
             features = extractor(samples)
         except SertkError as error:
             on_error(utterance, error)

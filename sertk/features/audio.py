@@ -17,7 +17,7 @@ from typing import IO
 import numpy as np
 import soundfile
 
-from sertk.core.errors import SertkError
+from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike
 from sertk.kaldi import archives, pipes
 from sertk.kaldi.datadir import require_all
@@ -136,6 +136,22 @@ def read_utterances(
             if on_error is None:
                 raise SertkError(f"{utterance}: {error}") from error
             on_error(utterance, error)
+
+
+def read_specified(
+    rspecifier: str,
+    segments: str | None = None,
+    channel: int | None = None,
+    on_error: OnError | None = None,
+) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Yields what `read_utterances` does, of `scp:WAV_SCP`, or of an archive of waves, `ark:FILE`, without segments."""
+    archives.refuse_shared_input(segments, rspecifier)
+    kind, location = archives.split_rspecifier(rspecifier)
+    if kind == "scp":
+        return read_utterances(location, segments, channel, on_error)
+    if segments:
+        raise UsageError("--segments needs recordings by name: scp:wav.scp")
+    return read_wave_archive(location, channel, on_error)
 
 
 def read_data_dir(

@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 
+from sertk.core.errors import SertkError
 from sertk.core.typed import Dataclass
 
 
@@ -24,7 +25,7 @@ class Extractor(Dataclass, Protocol):
 
     @property
     def shortest(self) -> int:
-        """The samples of one frame's window, the least that a waveform needs."""
+        """The samples of one frame's window, with `margin` the least that a waveform needs."""
         ...
 
     @property
@@ -35,6 +36,11 @@ class Extractor(Dataclass, Protocol):
     @property
     def dims(self) -> int:
         """Values of a frame."""
+        ...
+
+    @property
+    def margin(self) -> tuple[int, int]:
+        """Samples by which a waveform is continued, by its reflection, before its first and behind its last one."""
         ...
 
     @property
@@ -56,3 +62,10 @@ class Extractor(Dataclass, Protocol):
         Raises SertkError for a waveform whose features are not finite.
         """
         ...
+
+
+def check_length(samples: int, extractor: Extractor) -> None:
+    """Raises SertkError for fewer samples, at the extractor's rate, than one frame is made of."""
+    least, rate = extractor.shortest - sum(extractor.margin), extractor.sample_frequency
+    if samples < least:
+        raise SertkError(f"too short: {samples / rate:.4f} s, a frame of its features needs {least / rate:.4f} s")

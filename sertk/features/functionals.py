@@ -34,6 +34,7 @@ class OpenSmile:
     feature_set: Literal["eGeMAPSv02", "eGeMAPSv01b", "GeMAPSv01b", "ComParE_2016"] = "eGeMAPSv02"
     feature_level: Literal["functionals", "lld"] = "functionals"
     context = None  # F0 and spectral filters depend on all that comes before
+    margin = (0, 0)
     of_frames = None
 
     def __post_init__(self):

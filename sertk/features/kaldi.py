@@ -40,6 +40,7 @@ class MelFrames:
     high_freq: float = 0.0  # Hz; 0 and below count from the Nyquist frequency
     num_mel_bins: int = 40
     context = 0.0
+    margin = (0, 0)
     of_frames = None
 
     def __post_init__(self):

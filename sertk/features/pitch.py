@@ -24,6 +24,7 @@ class MfccPitch(Mfcc):
     f0_floor: float = 60.0  # Hz
     f0_ceil: float = 600.0  # Hz
     context = 0.5  # seconds, of differences, and of F0, whose track depends on more only in pauses
+    margin = (0, 0)
 
     def __post_init__(self):
         super().__post_init__()

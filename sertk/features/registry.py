@@ -11,16 +11,19 @@ from sertk.core.typed import build
 from sertk.features.extractor import Extractor
 from sertk.features.functionals import OpenSmile
 from sertk.features.kaldi import Fbank, Mfcc
+from sertk.features.log_mel import LogMel, Waveform
 from sertk.features.pitch import MfccPitch
 from sertk.features.spectrogram import Spectrogram
 from sertk.kaldi.archives import read_locations, split_location
 
 EXTRACTORS: dict[str, type[Extractor]] = {
     "fbank": Fbank,
+    "log_mel": LogMel,
     "mfcc": Mfcc,
     "mfcc_pitch": MfccPitch,
     "opensmile": OpenSmile,
     "spectrogram": Spectrogram,
+    "waveform": Waveform,
 }
 TYPES = Path(__file__).with_name("types")
 

@@ -24,6 +24,7 @@ class Spectrogram:
     bins: int = 400
     log1p: float = 0.0  # log(1 + log1p * magnitude) takes the magnitude's place; 0: it stays
     context = 0.0
+    margin = (0, 0)
 
     def __post_init__(self):
         require(self.sample_frequency >= 100, "sample_frequency", "100 Hz or more")

@@ -9,8 +9,8 @@ import torch
 from sertk.batches.means import BATCH_FRAMES
 from sertk.batches.streams import Dataset, Stream, WindowSampler
 from sertk.features.audio import resample
-from sertk.features.extractor import Extractor
-from sertk.predicting.chain import Chain, check_length, window_times
+from sertk.features.extractor import Extractor, check_length
+from sertk.predicting.chain import Chain, window_times
 
 TAPS = 64  # samples of the lower rate, on either side, beyond which no resampling kernel reaches
 

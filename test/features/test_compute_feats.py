@@ -70,7 +70,7 @@ def test_broken_recordings_are_all_named(folder, capsys, caplog):
         "x-empty: .*no samples",
         "x-gone: .*no such file",
         "x-nan: .*NaN",
-        "x-short: too short: 0.0100 s, one window is 0.0250 s",
+        "x-short: too short: 0.0100 s, a frame of its features needs 0.0250 s",
         "x-text: .*not readable as audio",
         "x-zfail: .*failed with status 3",
     ]:

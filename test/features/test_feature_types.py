@@ -12,11 +12,14 @@ DIMS = {
     "fbank40": 40,
     "fbank80": 80,
     "fbank128": 128,
+    "log_mel80": 80,
+    "log_mel128": 128,
     "mfcc13_pitch": 27,
     "mfcc23": 23,
     "mfcc_pitch": 70,
     "spectrogram161": 161,
     "spectrogram400": 400,
+    "waveform": 1,
 }
 
 
@@ -28,7 +31,8 @@ def test_every_shipped_type_keeps_the_contract(name):
     assert isinstance(extractor, Extractor) and extractor.dims == DIMS.get(name, extractor.dims)
     noise = np.random.default_rng(0).standard_normal(8000).astype(np.float32) * 0.1
     features = extractor(noise)
-    frames = 1 if extractor.shift is None else 1 + (8000 - extractor.shortest) // extractor.shift
+    samples = 8000 + sum(extractor.margin)
+    frames = 1 if extractor.shift is None else 1 + (samples - extractor.shortest) // extractor.shift
     assert features.shape == (frames, extractor.dims) and features.dtype == np.float32
     assert np.isfinite(features).all()
     assert make_extractor(describe_extractor(extractor), "x") == extractor
@@ -52,7 +56,10 @@ def test_a_type_of_ones_own(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("extractor: mfc\n", "extractor: expected one of .*fbank, mfcc"),
+        (
+            "extractor: mfc\n",
+            "extractor: expected one of fbank, log_mel, mfcc, mfcc_pitch, opensmile, spectrogram, waveform",
+        ),
         ("num_mel_bins: 40\n", "extractor: expected one of"),
         ("- a\n", "extractor: expected one of"),
         ("extractor: [fbank]\n", "extractor: expected one of"),

@@ -143,7 +143,7 @@ def test_too_short_recordings_are_named(extractor, tmp_path, caplog):
     soundfile.write(tmp_path / "short.wav", 0.1 * np.random.default_rng(0).standard_normal(959), RATE)
     (tmp_path / "wav.scp").write_text(f"u {tmp_path}/short.wav\n")
     assert main(["--type", "egemaps", f"scp:{tmp_path}/wav.scp", f"ark:{tmp_path}/f.ark"]) == 1
-    assert "u: too short: 0.0599 s, one window is 0.0600 s" in caplog.text
+    assert "u: too short: 0.0599 s, a frame of its features needs 0.0600 s" in caplog.text
     assert not (tmp_path / "f.ark").exists()
 
 

@@ -1,0 +1,1 @@
+"""Pretrained speech encoders: what they are, where their weights come from, and their networks."""
