@@ -10,10 +10,6 @@ cmd=run.pl
 max_bad=0
 compress=
 channel=
-asr_exp=
-layer=
-device=cpu
-num_threads=1
 
 help_message="usage: utils/make_feats.sh --type TYPE [options] DIR
 example: utils/make_feats.sh --type fbank40 --nj 8 --cmd \"\$train_cmd\" data/ravdess
@@ -23,7 +19,6 @@ example: utils/make_feats.sh --type fbank40 --nj 8 --cmd \"\$train_cmd\" data/ra
   --cmd COMMAND        how to run them (default: run.pl)
   --max_bad N          broken recordings that may be left out (default: 0)
   --channel N          take this channel, from 0; all are averaged by default
-  --asr_exp DIR        a speech recogniser, whose --layer asr:N is TYPE; one job, on --device with --num_threads
   --compress true      compressed archives, as Kaldi's
 What is not said of a table that is there stays as it was made."
 
@@ -46,7 +41,6 @@ fail() {
 }
 
 [[ $type =~ ^[A-Za-z0-9_.-]+$ ]] || fail "--type $type: letters, digits, _ . - only"
-[[ -z $asr_exp || $layer =~ ^asr:[1-9][0-9]*$ ]] || fail "--layer $layer: expected a layer of --asr_exp, such as asr:2"
 [[ $nj =~ ^[1-9][0-9]*$ ]] || fail "--nj takes a number from 1, got '$nj'"
 [[ $max_bad =~ ^[0-9]+$ ]] || fail "--max_bad takes a number from 0, got '$max_bad'"
 [ -s "$dir/wav.scp" ] || fail "$dir/wav.scp is missing or empty: prepare the data folder first"
@@ -99,7 +93,6 @@ rm -f "$feats/$type.scp" "$source"
 list=wav.scp
 [ -f "$dir/segments" ] && list=segments
 total=$(wc -l < "$dir/$list")
-[ -z "$asr_exp" ] || nj=1
 [ "$nj" -le "$total" ] || nj=$total
 
 mkdir -p "$logs"
@@ -111,17 +104,13 @@ for job in $(seq "$nj"); do
 done
 split_scp.pl "$dir/$list" "${parts[@]}"
 
-if [ -n "$asr_exp" ]; then
-    make=(sertk-extract --layer "$layer" --data "$dir" --device "$device" --num_threads "$num_threads" "$asr_exp")
-else
-    inputs=("scp:$dir/wav.scp" --segments "$logs/segments.$type.JOB")
-    [ "$list" = segments ] || inputs=("scp:$logs/wav.scp.$type.JOB")
-    make=(sertk-compute-feats --type "$type" --max_bad "$max_bad")
-    [ -z "$feats_config" ] || make+=(--config "$feats_config")
-    [ -z "$channel" ] || make+=(--channel "$channel")
-    [ "$compress" = false ] || make+=(--compress)
-    make+=("${inputs[@]}")
-fi
+inputs=("scp:$dir/wav.scp" --segments "$logs/segments.$type.JOB")
+[ "$list" = segments ] || inputs=("scp:$logs/wav.scp.$type.JOB")
+make=(sertk-compute-feats --type "$type" --max_bad "$max_bad")
+[ -z "$feats_config" ] || make+=(--config "$feats_config")
+[ -z "$channel" ] || make+=(--channel "$channel")
+[ "$compress" = false ] || make+=(--compress)
+make+=("${inputs[@]}")
 
 # $cmd may hold options of its own, such as run.pl --mem 4G.
 # shellcheck disable=SC2086

@@ -29,7 +29,7 @@ models:    $models (default: $model)
 protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')${protocol:+ (default: $protocol)}
 labels:    ${label_sets:-}${labels:+ (default: $labels)}
 
-Stages: 0 corpus, 1 data folder and features, 2 ASR pretraining where the model needs it, 3 training, 4 decoding,
+Stages: 0 corpus, 1 data folder and features, 2 the encoder and its layers where the model takes some, 3 training, 4 decoding,
 5 scoring, 6 t-SNE figures; from --stage (default: $stage) to --stop_stage ($stop_stage). The README has a line for each option."
 
 . utils/parse_options.sh

@@ -4,10 +4,12 @@ model_config=conf/$model.yaml
 [ -e "$model_config" ] || model_config=../common/conf/$model.yaml
 [ -e "$model_config" ] || { echo "$0: no model $model (there are: $models)" >&2; exit 1; }
 model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
-plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # the line `tag NAME`, and `data NAME` for all that is needed
+plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # `tag NAME`, `data NAME` for all that is needed, `encoder NAME`
 [ -n "$tag" ] || tag=$(sed -n 's/^tag //p' <<< "$plan")
-asr_layers=$(grep '^data asr:' <<< "$plan" || true)   # that the model takes
-if [ -n "$asr_layers" ]; then
+encoder=$(sed -n 's/^encoder //p' <<< "$plan")   # whose layers the model takes
+recogniser=   # the encoder, where it is ours
+if [ "$encoder" = recogniser ]; then
+  recogniser=true
   [ -z "$asr_exp" ] || tag=${tag:+${tag}_}$(basename "$asr_exp" | tr -c 'A-Za-z0-9._\n-' -)
   . ../common/asr.sh
 fi
@@ -29,20 +31,15 @@ make_splits() {
   sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" "$data" "$splits"
 }
 
-make_features() {  # [--asr_exp DIR]: archives and tables that the model needs and $whole lacks; subsets take theirs from there
+make_features() {  # archives and tables that the model needs and $whole lacks; subsets take theirs from there
   local needed each type own
-  if [ $# -eq 0 ]; then needed=$plan; else needed=$(sertk-make-experiment "${model_options[@]}" "$@" --plan); fi
-  needed=$(sed -n 's/^data //p' <<< "$needed")
+  needed=$(sed -n 's/^data //p' <<< "$plan")
   for each in $needed; do
-    type=${each#*feats/}
+    type=${each#feats/}
     case $each in
       feats/*)
         own=conf/feats/$type.yaml; [ -e "$own" ] || own=
         utils/make_feats.sh --type "$type" --feats_config "$own" --compress "$compress" --nj "$nj" --cmd "$train_cmd" "$whole" ;;
-      asr:*=feats/*)
-        utils/make_feats.sh --type "$type" --layer "${each%%=*}" --asr_exp "$asr_exp" --device "$device" \
-          --num_threads "$num_threads" --cmd "$cuda_cmd ${resources[*]} --num-threads $num_threads" "$whole" ;;
-      asr:*) ;;   # of a recogniser that stage 2 will bring, or that runs in the loop
       utt2num_words | utt2num_phones)
         flock "$whole" sertk-count-phones --language "$language" "$whole"
         [ -e "$whole/$each" ] || { echo "$0: $whole has no text, and so no $each" >&2; exit 1; } ;;
@@ -50,6 +47,19 @@ make_features() {  # [--asr_exp DIR]: archives and tables that the model needs a
     esac
   done
   make_subset
+}
+
+make_layers() {  # archives of the encoder's layers that $whole lacks; the encoder is there
+  local layers pool type source=$encoder jobs=$nj command=$train_cmd
+  [ -z "$recogniser" ] || source=$asr_exp
+  read -r _ layers pool type <<< "$(sertk-make-experiment "${model_options[@]}" --plan --with_encoder \
+    ${recogniser:+--asr_exp "$asr_exp"} | grep '^layers ' || true)"
+  if [ -n "$layers" ]; then   # it does not run in the loop
+    [ "$ngpu" -eq 0 ] || { jobs=$ngpu; command="$cuda_cmd ${mem:+--mem $mem} --gpu 1"; }
+    utils/make_layers.sh --encoder "$source" --layers "$layers" --pool "$pool" \
+      --type "$type" --nj "$jobs" --cmd "$command" --device "$device" "$whole"
+    make_subset
+  fi
 }
 
 list_jobs() {  # the folds and seeds of this call, into the jobs file
@@ -83,25 +93,27 @@ if run_stage 1 "fold lists and features"; then
   make_features
 fi
 
-if run_stage 2 "ASR pretraining"; then
-  if [ -z "$asr_layers" ]; then
+if run_stage 2 "the encoder and its layers"; then
+  if [ -z "$encoder" ]; then
     echo "$0: $model needs none"
   else
-    pretrain
-    make_features --asr_exp "$asr_exp"
+    need "$whole/utt2spk" 1
+    [ -z "$recogniser" ] || pretrain
+    make_layers
   fi
 fi
 
 if run_stage 3 "training of $model into $exp"; then
   need "$whole/utt2spk" 1
-  [ -z "$asr_layers" ] || need_pretrained
+  [ -z "$recogniser" ] || need_pretrained
   make_subset
   make_splits
   for fold in $folds; do
     [ -d "$splits/fold$fold" ] || { echo "$0: --folds $folds: $splits has no fold $fold" >&2; exit 1; }
   done
-  make_features ${asr_layers:+--asr_exp "$asr_exp"}
-  sertk-make-experiment "${model_options[@]}" ${asr_layers:+--asr_exp "$asr_exp"} \
+  make_features
+  [ -z "$encoder" ] || make_layers
+  sertk-make-experiment "${model_options[@]}" ${recogniser:+--asr_exp "$asr_exp"} \
     --data "$data" --splits "$splits" --labels "$labels" --corpus "$corpus" --subset "$subset" "$exp"
   list_jobs
   echo "$0: follow it with: tail -f $exp/fold*/seed*/train.log"

@@ -42,7 +42,7 @@ if [ -e "$pretrained" ]; then
   utils/subset_data_dir.sh --utt-list "$tested/list" "$data" "$tested/data"
   points=$(wc -l < "$tested/list")
   for layer in $(sertk-extract --list "$pretrained"); do
-    name=${layer/:/}   # asr:2 is drawn as tsne_asr2
+    name=asr_$layer   # drawn as tsne_asr_gru2
     sertk-extract --layer "$layer" --mean --data "$tested/data" \
       --device "$device" --num_threads "$num_threads" "$pretrained" \
       "ark,scp:$run/layers/${name}_test.ark,$run/layers/${name}_test.scp"

@@ -3,7 +3,7 @@
 #
 # Stages: 0 synthesise the corpus   3 train every fold and repeat of --model
 #         1 data folder, features   4 decode the test splits
-#         2 ASR pretraining         5 score; 6 t-SNE figures, with --stop_stage 6
+#         2 encoder and its layers  5 score; 6 t-SNE figures, with --stop_stage 6
 # ./run.sh --help lists the options. The scores say nothing about recognising emotions in human speech.
 set -euo pipefail
 . ./path.sh

@@ -3,7 +3,7 @@
 #
 # Stages: 0 get the corpus          3 train every fold and repeat of --model
 #         1 data folder, features   4 decode the test splits
-#         2 ASR pretraining         5 score; 6 t-SNE figures, with --stop_stage 6
+#         2 encoder and its layers  5 score; 6 t-SNE figures, with --stop_stage 6
 # A bare ./run.sh downloads RAVDESS (0.2 GB) and runs everything; --db_root DIR takes a copy on disk.
 # ./run.sh --help lists the options.
 set -euo pipefail

@@ -16,7 +16,7 @@ from sertk.features.registry import describe_extractor, load_extractor, noted_op
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import DataDir, read_counts
 from sertk.kaldi.labels import Labels
-from sertk.models.asr_streams import is_asr
+from sertk.models.encoder_streams import is_encoder
 
 
 def is_own(feature_type: str, own_dir: PathLike | None) -> bool:
@@ -31,7 +31,7 @@ def find_feats(feature_type: str, data_dir: PathLike, own_dir: PathLike | None =
     path = DataDir(data_dir).feats_path(feature_type)
     if not path.exists():
         raise SertkError(
-            f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of a speech recogniser"
+            f"{path}: no {feature_type} features; stage 1 makes them, and stage 2 the layers of an encoder"
         )
     return path
 
@@ -46,7 +46,8 @@ def load_dataset(
     """The Dataset of `utterances`, not yet normalised; features in `own_dir` go before those of the data folder."""
     if not utterances:
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
-    streams = {name: load_features(config, name, data_dir, utterances, own_dir) for name in config.features}
+    streams = {name: load_features(config, name, data_dir, utterances, own_dir) for name in config.streams}
+    utt2spk = DataDir(data_dir).table("utt2spk")
     return Dataset(
         utterances,
         streams,
@@ -54,6 +55,7 @@ def load_dataset(
         torch.tensor(labels.indices(utterances)) if labels else None,
         numbers=read_numbers(Path(data_dir) / config.numbers, utterances) if config.numbers else None,
         conditions=load_vectors(config.conditions, data_dir, utterances, own_dir) if config.conditions else None,
+        speakers=[utt2spk[utterance] for utterance in utterances],
     )
 
 
@@ -87,7 +89,7 @@ def feature_options(
     for name in config.taken:
         if computed := config.computed_type(name):
             options[name] = describe_extractor(load_extractor(computed))
-        elif not (is_asr(name) or is_own(name, own_dir)):
+        elif not (is_encoder(name) or is_own(name, own_dir)):
             options[name] = noted_options(find_feats(name, data_dir))
     return options
 
@@ -112,14 +114,14 @@ def read_numbers(path: Path, utterances: Sequence[str]) -> Tensor | None:
 
 def dataset_of_rspecifiers(config: Config, rspecifiers: Mapping[str, str]) -> Dataset:
     """The Dataset of whole archives, {feature type: rspecifier}, not yet normalised."""
-    for name in config.features:
+    for name in config.streams:
         if name not in rspecifiers:
             raise SertkError(f"the model needs {name} features: give --feats {name}=RSPECIFIER")
-    matrices = {name: dict(open_matrices(rspecifiers[name])) for name in config.features}
-    utterances = list(matrices[config.features[0]])
+    matrices = {name: dict(open_matrices(rspecifiers[name])) for name in config.streams}
+    utterances = list(matrices[config.streams[0]])
     for name, entries in matrices.items():
         if set(entries) != set(utterances):
-            raise SertkError(f"{rspecifiers[name]}: other utterances than in the {config.features[0]} features")
+            raise SertkError(f"{rspecifiers[name]}: other utterances than in the {config.streams[0]} features")
     streams = {
         name: stack_matrices({utterance: entries[utterance] for utterance in utterances}, rspecifiers[name])
         for name, entries in matrices.items()

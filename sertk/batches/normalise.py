@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sertk.config.schema import Normalise
+from sertk.config.normalise import Normalise
 from sertk.core.errors import SertkError
 from sertk.features.cmvn import CONSTANT, accumulate, mean_std
 

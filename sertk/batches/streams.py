@@ -120,6 +120,7 @@ class Dataset:
     numbers: Tensor | None = None
     conditions: Tensor | None = None
     tokens: list[list[int]] | None = None
+    speakers: list[str] | None = None
 
     def to(self, device: torch.device) -> "Dataset":
         for stream in self.streams.values():

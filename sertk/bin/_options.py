@@ -27,10 +27,11 @@ def add_config_options(parser: ArgumentParser) -> None:
     )
 
 
-def add_run_options(parser: ArgumentParser) -> None:
+def add_run_options(parser: ArgumentParser, needed: bool = True) -> None:
     """An experiment and which of its runs, or a run's folder; options may stand behind it."""
     parser.parse_args = parser.parse_intermixed_args
-    parser.add_argument("exp", metavar="EXP", help="experiment folder, or a run's folder (EXP/fold1/seed1)")
+    number, words = None if needed else "?", "experiment folder, or a run's folder (EXP/fold1/seed1)"
+    parser.add_argument("exp", metavar="EXP", nargs=number, help=words)
     add_fold_options(parser)
 
 

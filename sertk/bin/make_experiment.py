@@ -5,24 +5,26 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
 from sertk.bin._options import add_config_options
-from sertk.config.loading import data_needed, derive_tag, load_parts
+from sertk.config.loading import data_needed, derive_tag, encoder_of, load_parts
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
+from sertk.experiments.encoders import with_encoder
 from sertk.experiments.experiment import Experiment
-from sertk.experiments.pretrained import pretrained_config, with_pretrained
 
 
 def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-make-experiment",
         "Makes EXP with config.yaml, card.yaml and data.yaml, refusing one that was made with other settings; or,\n"
-        "with --plan, only says what the config asks for: the line `tag NAME`, and `data NAME` for each that the data\n"
-        "folder is to hold.",
+        "with --plan, only says what the config asks for: `tag NAME`, `data NAME` for each that the data folder is to\n"
+        "hold, `encoder NAME`, and with --with_encoder, which looks for that, `layers LAYER,... POOL TYPE` for its\n"
+        "archives, with {layer} in the name TYPE.",
         "sertk-make-experiment --config ../common/conf/blstm.yaml --set training.max_epochs=3 \\\n"
         "    --data data/ravdess --splits data/ravdess/splits/emobox --labels 8 exp/x/blstm",
     )
     add_config_options(parser)
     parser.add_argument("--plan", action="store_true", help="say what the config asks for, and make nothing")
+    parser.add_argument("--with_encoder", action="store_true", help="with --plan: also say which layers are to be made")
     parser.add_argument(
         "--asr_exp", metavar="DIR", help="the speech recogniser's experiment, where the model takes a layer"
     )
@@ -51,19 +53,22 @@ def execute(args: Namespace) -> None:
         overlay=args.overlay,
         corpus=args.corpus,
         subset=args.subset,
-        pretrained=args.asr_exp,
+        recogniser=args.asr_exp,
     )
 
 
 def print_plan(args):
     parts = load_parts(args.config, args.set, args.overlay)
-    if args.asr_exp:
-        parts = with_pretrained(parts, args.asr_exp)
-    archived = any(config.asr and not config.asr.in_loop for config in parts.values())
-    pretrained = {"asr": pretrained_config(args.asr_exp)} if args.asr_exp and archived else {}
+    if args.with_encoder:
+        parts = with_encoder(parts, args.asr_exp)
     print("tag", derive_tag(args.set, args.overlay))
-    for name in data_needed({**pretrained, **parts}):
+    for name in data_needed(parts):
         print("data", name)
+    encoder = encoder_of(parts)
+    if encoder:
+        print("encoder", encoder.name)
+    if encoder and args.with_encoder and not encoder.in_loop:
+        print("layers", ",".join(map(str, encoder.layers)), encoder.pool, encoder.archive_name("{layer}"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -17,6 +17,9 @@ def build_parser() -> ArgumentParser:
         "sertk-pack --fold 1 exp/ravdess_8_emobox/blstm_capsule ravdess.zip",
     )
     add_model_options(parser)
+    parser.add_argument(
+        "--with_encoder", action="store_true", help="put the encoder's weights in, too (default: its name and digest)"
+    )
     parser.add_argument("exp", metavar="EXP", help="experiment folder, or a run's folder (EXP/fold1/seed1)")
     parser.add_argument("zip", help="file to write")
     return parser
@@ -31,7 +34,9 @@ def execute(args: Namespace) -> None:
     from sertk.predicting.load import load_system
     from sertk.predicting.package import write_package
 
-    write_package(args.zip, *load_system(args.exp, torch.device("cpu"), args.fold, args.seed, options))
+    write_package(
+        args.zip, load_system(args.exp, torch.device("cpu"), args.fold, args.seed, options), args.with_encoder
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -176,7 +176,7 @@ def _attention(args):
 
     trained = TrainedModel(args.run_dir, choose_device(args))
     maps = attention_maps(trained, args.data, args.utt, args.label)
-    (feature_type,) = trained.config.features
+    (feature_type,) = trained.config.streams
     extractor = _spectrogram(feature_type, args.feats_config)
     return attention_figure(maps, extractor.shift / extractor.sample_frequency, extractor.bin_hertz)
 

@@ -32,6 +32,9 @@ def build_parser() -> ArgumentParser:
         metavar="N",
         help=f"how many mistakes of each system it lists and lets hear, 0 for none (default {MISTAKES})",
     )
+    parser.add_argument(
+        "--note", action="append", default=[], metavar="TEXT", help="a paragraph below the heading; repeat it"
+    )
     parser.add_argument("--title", default="Results", help="heading of the page (default %(default)s)")
     return parser
 
@@ -59,7 +62,7 @@ def execute(args: Namespace) -> None:
     if against and not against.candidates(experiments):
         known = ", ".join(sorted({experiment.folder.name for experiment in experiments}))
         raise UsageError(f"--against {args.against}: no such experiment or model here (there are: {known})")
-    page = report_page(experiments, args.title, published, against)
+    page = report_page(experiments, args.title, published, against, args.note)
     if args.html:
         _write_html(args, page, experiments)
     if args.out:

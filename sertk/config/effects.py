@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sertk.config.schema import Config, Normalise, Optimiser
+from sertk.config.normalise import Normalise
+from sertk.config.schema import Config, Optimiser
 from sertk.config.sources import Source, leaves
 from sertk.core.errors import SertkError
 from sertk.core.typed import Dataclass, default_of, mistake, show
-from sertk.models.asr_streams import is_asr
+from sertk.models.encoder_streams import is_encoder
 from sertk.models.registry import MODELS, ConditionalConfig
 
 # What the registry says that a model `reads`, wholly or some keys of
@@ -78,12 +79,16 @@ def of_streams(config: Config) -> Iterator[Idle]:
         if transform.how != "minmax" and transform.range != default:
             expected = f"range {show(default)} for {transform.how}: only minmax has it"
             yield Idle("normalise", config.normalise, expected, ())
-    if all(map(is_asr, config.features)):
+    if all(map(is_encoder, config.features)):
         for key, value in changed(config, "normalise").items():
-            yield Idle(key, value, "nothing, as a speech recogniser's layer stays as it is", ("features",))
+            yield Idle(key, value, "nothing, as encoder.normalise is for an encoder's layers", ("features",))
         if config.on_the_fly:
-            expected = "false, as asr.in_loop=true computes a speech recogniser's layer"
+            expected = "false, as encoder.in_loop=true computes an encoder's layers"
             yield Idle("on_the_fly", True, expected, ("features",))
+    encoder = config.encoder
+    if encoder and encoder.in_loop and encoder.normalise != default_of(encoder.__dataclass_fields__["normalise"]):
+        expected = "nothing, where encoder.in_loop is true: layers of an encoder that learns stay as they are"
+        yield Idle("encoder.normalise", encoder.normalise, expected, ("encoder.in_loop",))
 
 
 def changed(config: Config, section: str) -> dict[str, Any]:

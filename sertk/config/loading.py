@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sertk.config.effects import check_effects
+from sertk.config.encoder import EncoderLayers
+from sertk.config.former import FORMER, current_config
 from sertk.config.schema import Config, to_mapping
-from sertk.config.sources import merge, read_source, settings_source
+from sertk.config.sources import Source, merge, read_source, settings_source
 from sertk.core.files import PathLike
 from sertk.core.typed import Where, build, mistake, show
-from sertk.models.asr_streams import is_asr
+from sertk.models.encoder_streams import ENCODER, is_encoder
 from sertk.models.registry import MODELS
 
 
@@ -24,12 +27,24 @@ def load_parts(path: PathLike, settings: Sequence[str] = (), overlay: PathLike |
     """
     source = read_source(path)
     judged = len(source.levels) if is_stored(path) else 0
+    if judged:
+        source = replace(source, data=current_config(source.data))
     if overlay:
         source = source.under(read_source(overlay))
     source = source.under(settings_source(settings))
+    refuse_former(source)
     parts = parse_parts(source.data, source.place)
     check_effects(parts, source, judged)
     return parts
+
+
+def refuse_former(source: Source) -> None:
+    """Raises SertkError for a section of the time when a speech recogniser was the only encoder."""
+    sections = {"": source.data, **{f"steps.{name}.": part for name, part in (source.data.get("steps") or {}).items()}}
+    for prefix, section in sections.items():
+        if isinstance(section, dict) and FORMER in section:
+            now = "is called encoder now, and asr among the features encoder: `encoder: {name: recogniser, layer: 2}`"
+            raise mistake(source.place, prefix + FORMER, f" {now}")
 
 
 def is_stored(path: PathLike) -> bool:
@@ -92,28 +107,27 @@ def parts_mapping(parts: Mapping[str, Config]) -> dict[str, Any]:
 
 
 def feature_types(parts: Mapping[str, Config]) -> list[str]:
-    """The sorted feature types that the parts take from the data folder, not from each other."""
-    extracted = {config.extract for config in parts.values()}
-    named = {name for config in parts.values() for name in config.taken}
-    return sorted(named - extracted)
+    """The sorted feature types that the parts take, not from each other; of an encoder its name and layers."""
+    extracted = {config.extract for config in parts.values()} | {None}
+    named = {name for config in parts.values() for name in (*config.features, config.conditions)}
+    encoder = encoder_of(parts)
+    return sorted(encoder.label if name == ENCODER and encoder else str(name) for name in named - extracted)
 
 
 def data_needed(parts: Mapping[str, Config]) -> list[str]:
-    """What the parts take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`.
-
-    Of a speech recogniser's layer, which comes last, it is `asr:LAYER=feats/TYPE`, and `asr:LAYER` where the
-    recogniser is not known, or runs in the loop.
-    """
-    extracted, feats, layers = {config.extract for config in parts.values()}, set(), set()
+    """What the parts take from the data folder: `feats/TYPE` for archives, and the tables of `numbers`."""
+    extracted, feats = {config.extract for config in parts.values()}, set()
     for config in parts.values():
-        for name in {*config.taken} - extracted:
-            if config.asr and is_asr(name):
-                known = config.asr.network and not config.asr.in_loop
-                layers.add(f"{name}=feats/{config.archive_name(name)}" if known else name)
-            elif not config.on_the_fly:
-                feats.add(f"feats/{name}")
+        if not config.on_the_fly:
+            named = {*config.features, config.conditions} - {None, *extracted}
+            feats |= {f"feats/{name}" for name in named if not is_encoder(str(name))}
     tables = {config.numbers for config in parts.values() if config.numbers}
-    return [*sorted(feats), *sorted(tables), *sorted(layers)]
+    return [*sorted(feats), *sorted(tables)]
+
+
+def encoder_of(parts: Mapping[str, Config]) -> EncoderLayers | None:
+    """The encoder whose layers a model's parts take; all parts take the same."""
+    return next((config.encoder for config in parts.values() if config.encoder), None)
 
 
 def derive_tag(settings: Sequence[str], overlay: PathLike | None = None) -> str:

@@ -6,24 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from sertk.config.encoder import RECOGNISER, EncoderLayers
+from sertk.config.normalise import Normalise, convert_normalise
 from sertk.config.selection import SELECTIONS, selections_of
-from sertk.core.errors import SertkError
 from sertk.core.typed import Dataclass, Where, build, mistake, require, show
-from sertk.models.asr_streams import ASR, asr_stream, is_asr
+from sertk.encoders.registry import input_type
+from sertk.models.encoder_streams import ENCODER, encoder_stream, is_encoder
 from sertk.models.registry import MODELS, ModelConfig
-
-
-@dataclass(frozen=True)
-class Normalise:
-    """One transform of the features, by which they are normalised."""
-
-    how: Literal["mean", "meanvar", "minmax", "mulaw"] = "meanvar"  # mulaw takes -1..1 to -1..1 (Li 2018, Eq. 1)
-    scope: Literal["window", "utterance", "speaker", "global"] = "global"
-    range: tuple[float, float] = (0.0, 1.0)  # of minmax; over a window's dims together, else each for itself
-
-    def __post_init__(self):
-        require(self.range[0] < self.range[1], "range", "two numbers, the smaller one first")
-        require(self.how != "mulaw" or self.scope == "window", "scope", "window, for mulaw")
 
 
 @dataclass(frozen=True)
@@ -102,14 +91,6 @@ class Training:
         )
 
 
-def convert_normalise(_: object, value: object, path: Where, key: str) -> tuple[Normalise, ...]:
-    """The transforms of a list, or the one that is named by its scope."""
-    items = [{"scope": value}] if isinstance(value, str) else value
-    if not isinstance(items, list):
-        raise mistake(path, key, f" is {show(value)}, expected a list of transforms or a scope's name")
-    return tuple(build(Normalise, item, path, f"{key}.") for item in items)
-
-
 def convert_model(_: object, value: object, path: Where, key: str) -> ModelConfig:
     return build_model_config(value, path, f"{key}.")
 
@@ -127,44 +108,12 @@ def build_model_config(data: object, path: Where, prefix: str) -> ModelConfig:
 
 
 @dataclass(frozen=True)
-class Asr:
-    """Which layer of which speech recogniser a system takes as a stream."""
-
-    layer: int = 1  # counted over the recurrent layers
-    in_loop: bool = False  # it runs whenever its layer is needed, from waveforms; there are no archives
-    unfreeze: tuple[int, ...] = ()  # recurrent layers that learn along
-    # Which recogniser it is, and, in the loop, its own config and number of tokens: recipes fill these in
-    network: str | None = None  # the beginning of its checkpoint's SHA-256
-    source: dict | None = None
-    tokens: int | None = None
-
-    def __post_init__(self):
-        require(self.layer >= 1, "layer", "1 or more")
-        within = all(1 <= layer <= self.layer for layer in self.unfreeze)
-        require(within, "unfreeze", f"layers from 1 to {self.layer}, which is the one that is taken")
-        require(self.in_loop or not self.unfreeze, "unfreeze", "none, unless in_loop is true")
-
-    def require_network(self) -> None:
-        """Raises SertkError unless it is known which recogniser it is."""
-        if self.network is None:
-            raise SertkError(
-                "asr: which recogniser it is is not known; sertk-make-experiment --asr_exp DIR fills it in"
-            )
-
-    @property
-    def pretrained(self) -> "Config":
-        """The recogniser's Config, where it runs in the loop."""
-        self.require_network()
-        return build(Config, self.source, "asr.source")
-
-
-@dataclass(frozen=True)
 class Config:
     """One training: the whole of a model, or one of its several parts."""
 
     model: ModelConfig = field(metadata={"convert": convert_model})
     features: tuple[str, ...]
-    asr: Asr | None = None  # where the stream `asr` among the features comes from
+    encoder: EncoderLayers | None = None  # where `encoder` among the features comes from
     on_the_fly: bool = False  # compute the features from the waveforms when they are needed, without archives
     task: Literal["emotion", "autoencoder", "asr"] = "emotion"
     normalise: tuple[Normalise, ...] = field(default=(Normalise(),), metadata={"convert": convert_normalise})
@@ -179,13 +128,10 @@ class Config:
     crossfit: int = 0
 
     def __post_init__(self):
-        if self.asr:
-            resolved = tuple(asr_stream(self.asr.layer) if is_asr(name) else name for name in self.features)
-            object.__setattr__(self, "features", resolved)
         require(
-            bool(self.asr) == any(map(is_asr, self.features)),
-            "asr",
-            f"given, if and only if {ASR} is among the features",
+            bool(self.encoder) == (ENCODER in self.features),
+            "encoder",
+            f"given, if and only if {ENCODER} is among the features",
         )
         model = MODELS[self.model.name]
         task = model.task
@@ -206,9 +152,11 @@ class Config:
         others = "none or weights" if "training.imbalance" in model.reads else "none"
         upsampled = model.fitted and self.training.imbalance == "upsample"
         require(not upsampled, "training.imbalance", f"{others} for {self.model.name}, which has no epochs")
-        in_loop = bool(self.asr and self.asr.in_loop)
+        in_loop = bool(self.encoder and self.encoder.in_loop)
         unsuited = "segment" if self.segment else self.model.name if model.fitted else None
-        require(not (in_loop and unsuited), "asr.in_loop", f"false, with {unsuited}")
+        require(not (in_loop and unsuited), "encoder.in_loop", f"false, with {unsuited}")
+        chosen = bool(self.encoder and self.encoder.layer == "auto")
+        require(not chosen or model.several and model.fitted, "encoder.layer", f"no auto, for {self.model.name}")
         whole = self.segment is None
         require(whole or model.takes != "utterances", "segment", f"none: {self.model.name} takes whole utterances")
         windows = f"a mapping with frames: {self.model.name} classifies windows"
@@ -227,31 +175,64 @@ class Config:
         require(self.segment or "window" not in scopes, "normalise", "no scope window without segment")
 
     @property
+    def streams(self) -> tuple[str, ...]:
+        """The streams of the data: the features, with each layer of an encoder in the place of `encoder`.
+
+        An encoder in the loop has the one stream that it takes itself.
+        """
+        if not self.encoder or self.encoder.in_loop:
+            return self.features
+        layers = tuple(map(encoder_stream, self.encoder.layers))
+        return tuple(each for name in self.features for each in (layers if name == ENCODER else (name,)))
+
+    @property
     def taken(self) -> tuple[str, ...]:
         """The feature types whose vectors the model takes."""
-        return *self.features, *([self.conditions] if self.conditions else ())
+        return *self.streams, *([self.conditions] if self.conditions else ())
 
-    def archive_name(self, feature_type: str) -> str:
-        """The name of a feature type's archives in a data folder: of a recogniser's layer it says which recogniser."""
-        if self.asr is None or not is_asr(feature_type):
-            return feature_type
-        self.asr.require_network()
-        return f"{ASR}{self.asr.layer}_{self.asr.network}"
+    def archive_name(self, stream: str) -> str:
+        """The name of a stream's archives in a data folder."""
+        if self.encoder is None or not is_encoder(stream):
+            return stream
+        return self.encoder.archive_name(stream.partition(":")[2])
 
-    def computed_type(self, feature_type: str) -> str | None:
+    @property
+    def recogniser(self) -> "Config | None":
+        """The Config of our own recogniser, where that is the encoder and runs in the loop."""
+        if not (self.encoder and self.encoder.in_loop and self.encoder.name == RECOGNISER):
+            return None
+        return build(Config, self.encoder.source, "encoder.source")
+
+    def computed_type(self, stream: str) -> str | None:
         """What a stream is computed from waveforms as, a shipped feature type; None: it comes from archives."""
-        if self.asr and is_asr(feature_type):
-            return self.asr.pretrained.features[0] if self.asr.in_loop else None
-        return feature_type if self.on_the_fly else None
+        if self.encoder and is_encoder(stream):
+            return self.input_type(self.encoder) if self.encoder.in_loop else None
+        return stream if self.on_the_fly else None
 
-    def normalise_of(self, feature_type: str) -> tuple[Normalise, ...]:
-        """The normalisation of a stream; a recogniser's layer stays as it is, as its mean is what tells something.
+    def normalise_of(self, stream: str) -> tuple[Normalise, ...]:
+        """The normalisation of a stream; what an encoder in the loop takes is as that takes it."""
+        if not (self.encoder and is_encoder(stream)):
+            return self.normalise
+        if not self.encoder.in_loop:
+            return self.encoder.normalise
+        return self.recogniser.normalise if self.recogniser else ()
 
-        Of a recogniser in the loop the stream is what that takes.
-        """
-        if self.asr and is_asr(feature_type):
-            return self.asr.pretrained.normalise if self.asr.in_loop else ()
-        return self.normalise
+    def input_type(self, encoder: EncoderLayers) -> str:
+        """The feature type that an encoder in the loop takes."""
+        if self.recogniser:
+            return self.recogniser.features[0]
+        source = encoder.source or {}
+        return input_type(source["kind"], source["sizes"])
+
+
+def essence_of(config: Config) -> Config:
+    """What two Configs are compared by: the number of an encoder's layers is left out, which its digest implies.
+
+    It was not stored before version 0.3.
+    """
+    if config.encoder is None:
+        return config
+    return dataclasses.replace(config, encoder=dataclasses.replace(config.encoder, count=None))
 
 
 def to_mapping(config: Dataclass) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sertk.config.schema import Optimiser
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_parsed
 
-DEFAULT_NAMES = {"optimiser": Optimiser.name}  # of mappings that have one also where they do not say so
+NAMED = {"model": None, "optimiser": Optimiser.name}  # mappings whose keys depend on their name, and its default
 
 
 @dataclass(frozen=True)
@@ -115,18 +115,18 @@ def key_marks(
         yield from key_marks(value, f"{prefix}{key.value}.", (*around, node))
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any], name: str | None = None) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any], own: str | None = None) -> dict[str, Any]:
     """Mappings are merged key by key, anything else is replaced.
 
-    A mapping whose own `name`, of a model or an optimiser, changes, keeps nothing of those that it had beside it;
-    `name` is the name of a `base` that does not say it.
+    A model or an optimiser whose `name` changes keeps nothing of what it had beside it; `own` is the key of the
+    mappings themselves.
     """
-    before, after = base.get("name", name), over.get("name")
-    renamed = before is not None and isinstance(after, str) and after != before
+    before, after = base.get("name", NAMED.get(own or "")), over.get("name")
+    renamed = own in NAMED and before is not None and isinstance(after, str) and after != before
     merged = {} if renamed else dict(base)
     for key, value in over.items():
         both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = merge(merged[key], value, DEFAULT_NAMES.get(key)) if both else value
+        merged[key] = merge(merged[key], value, key) if both else value
     return merged
 
 

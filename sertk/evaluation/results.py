@@ -126,6 +126,7 @@ def _run_facts(run):
         "epochs": len(run.epochs) or None,
         "seconds": run.seconds,
         "empty_paths": run.empty_paths,
+        "chosen": run.chosen,
     }
 
 

@@ -14,6 +14,7 @@ from sertk.experiments.layout import (
     DECODED,
     part_folders,
     predictions_path,
+    read_chosen,
     read_config,
     read_epochs,
     run_folders,
@@ -49,6 +50,7 @@ class DecodedRun:
     epochs: list[dict[str, Any]]  # of metrics.jsonl, by epoch; empty for systems that are fitted at once
     best_epoch: int | None
     seconds: float | None  # of training, as metrics.jsonl tells
+    chosen: dict[str, Any]  # by the training itself, such as the layer of an encoder
     empty_paths: int | None  # utterances without any label, of systems that emit sequences of them
 
 
@@ -67,7 +69,7 @@ def read_runs(experiment: PathLike, classes: list[str], decoded: str = DECODED) 
         best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)
         seconds, empty = _seconds(folder), _empty_paths(path.parent)
-        runs.append(DecodedRun(fold, seed, folder, predictions, epochs, best, seconds, empty))
+        runs.append(DecodedRun(fold, seed, folder, predictions, epochs, best, seconds, read_chosen(folder), empty))
     if not runs:
         if decoded != DECODED:
             raise SertkError(f"{experiment}: no foldF/seedS/{decoded} yet; run sertk-decode --label_map on each")

@@ -5,13 +5,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sertk.config.former import current_card
 from sertk.config.loading import feature_types
-from sertk.config.schema import Config, Normalise
+from sertk.config.normalise import Normalise
+from sertk.config.schema import Config
 from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_yaml
 from sertk.experiments.layout import CARD
 from sertk.kaldi.labels import Labels
+from sertk.models.encoder_streams import is_encoder
 from sertk.models.registry import MODELS
 from sertk.protocols import read_card, without_repeats
 from sertk.text.phones import counted_from
@@ -38,21 +41,30 @@ def make_card(
         "normalisation": "; ".join(dict.fromkeys(map(describe_normalisation, parts.values()))),
         "imbalance": final.training.imbalance,
         "selection": "none: fitted once" if fitted else SELECTIONS[final.training.select].words,
+        **({"learns_from": list(final.model.learns_from)} if len(final.model.learns_from) > 1 else {}),
         "features": feature_types(parts),
         **{key: value for key, value in read_card(splits_dir).items() if key != "corpus"},
     }
 
 
 def describe_normalisation(config: Config) -> str:
-    as_they_are = [name for name in config.features if not config.normalise_of(name)]
-    if len(as_they_are) == len(config.features):
-        return "none"
-    transforms = []
-    for transform in config.normalise:
+    """How each stream is normalised; what is said of all of them once, where it is the same."""
+    of_encoder = config.encoder.label if config.encoder else ""
+    named = {name: of_encoder if is_encoder(name) else name for name in config.features}
+    words = {named[name]: in_words(config.normalise_of(name)) for name in config.features}
+    first, *others = words.values()
+    if all(each == first for each in others):
+        return first or "none"
+    return ", ".join(f"{name} {each or 'as it is'}" for name, each in words.items())
+
+
+def in_words(transforms: Sequence[Normalise]) -> str:
+    described = []
+    for transform in transforms:
         scaled = transform.how == "minmax" and transform.range != Normalise.range
         how = f"{transform.how} to {transform.range[0]:g}..{transform.range[1]:g}" if scaled else transform.how
-        transforms.append(f"{how} global" if transform.scope == "global" else f"{how} per {transform.scope}")
-    return ", then ".join(transforms) + "".join(f", {name} as it is" for name in as_they_are)
+        described.append(f"{how} global" if transform.scope == "global" else f"{how} per {transform.scope}")
+    return ", then ".join(described)
 
 
 def describe_numbers(tables: Sequence[str], data_dir: PathLike) -> str:
@@ -62,8 +74,8 @@ def describe_numbers(tables: Sequence[str], data_dir: PathLike) -> str:
 
 
 def essence_of_card(card: Mapping[str, Any]) -> dict[str, Any]:
-    """A card without repeats, and without what is known of its recogniser by now: config.yaml says which that is."""
-    return {**without_repeats(card), "asr": None}
+    """A card without repeats, what is known of its encoder by now, and the words that config.yaml says in full."""
+    return {**without_repeats(current_card(card)), "encoder": None, "normalisation": None}
 
 
 def read_experiment_card(experiment: PathLike) -> dict[str, Any]:
@@ -74,6 +86,7 @@ def read_experiment_card(experiment: PathLike) -> dict[str, Any]:
     card = read_yaml(path)
     if not isinstance(card, dict):
         raise SertkError(f"{path}: a protocol card is a mapping of keys to values")
+    card = current_card(card)
     missing = [key for key in CARD_KEYS if key not in card]
     if missing:
         raise SertkError(f"{path}: the card lacks {', '.join(missing)}")

@@ -8,14 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sertk.config.loading import load_parts, parse_parts, parts_mapping
-from sertk.config.schema import Config
+from sertk.config.encoder import RECOGNISER
+from sertk.config.former import current_config
+from sertk.config.loading import encoder_of, load_parts, parse_parts, parts_mapping
+from sertk.config.schema import Config, essence_of
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, file_digest, write_yaml
 from sertk.core.locks import LEASE, locked
 from sertk.experiments import layout
 from sertk.experiments.card import essence_of_card, make_card, read_experiment_card
-from sertk.experiments.pretrained import describe_pretrained, keep_pretrained, with_pretrained
+from sertk.experiments.encoders import describe_encoder, keep_recogniser, with_encoder
 from sertk.experiments.run import Run
 from sertk.experiments.storing import store
 from sertk.kaldi.datadir import read_lines
@@ -71,23 +73,23 @@ class Experiment:
         overlay: PathLike | None = None,
         corpus: str | None = None,
         subset: str | None = None,
-        pretrained: PathLike | None = None,
+        recogniser: PathLike | None = None,
     ) -> E:
         """Makes the experiment's folder, or finds that it holds this very experiment already.
 
         `config` is a model's YAML file, `overlay` one laid over it, and `settings` are texts KEY=VALUE laid over both
         (or all of them in one text).
         `data` is a data folder, `splits` the folder of a protocol's fold lists for it, `label_set` one of its label
-        sets. `corpus` (default: the data folder's name) and `subset` are names for the card. `pretrained` is the
-        experiment folder of a speech recogniser, for models that take its layers.
+        sets. `corpus` (default: the data folder's name) and `subset` are names for the card. `recogniser` is the
+        experiment folder of a speech recogniser, for models that take its layers; other encoders are in the cache.
         Raises SertkError for an impossible config, and where the folder holds an experiment with other settings.
         """
         settings = split_settings(settings) if isinstance(settings, str) else settings
-        parts = with_pretrained(load_parts(config, settings, overlay), pretrained)
+        parts = with_encoder(load_parts(config, settings, overlay), recogniser)
         names = {"model": Path(config).stem, "corpus": corpus or Path(data).absolute().name}
         if subset:
             names["subset"] = subset
-        return cls.make(path, parts, Inputs(Path(data), Path(splits), str(label_set)), names, pretrained)
+        return cls.make(path, parts, Inputs(Path(data), Path(splits), str(label_set)), names, recogniser)
 
     @classmethod
     def make(
@@ -96,26 +98,26 @@ class Experiment:
         parts: Mapping[str, Config],
         inputs: Inputs,
         names: Mapping[str, str],
-        pretrained: PathLike | None = None,
+        recogniser: PathLike | None = None,
     ) -> E:
         """Makes the folder of {part name: Config} on Inputs, or finds that it holds this very experiment already.
 
-        `names` (model, corpus, and the subset if it is not all) go onto the card. `pretrained` is the experiment of the
-        speech network whose layers the parts name; a copy of it is kept.
+        `names` (model, corpus, and the subset if it is not all) go onto the card. `recogniser` is the experiment of the
+        speech recogniser whose layers the parts name; a copy of it is kept.
         Raises SertkError with the keys that differ from what is stored.
         """
         path = Path(path)
         check_labels(path, inputs)
         card = make_card(parts, inputs.data, inputs.splits, inputs.label_set, names)
-        reused = pretrained if any(config.asr for config in parts.values()) else None
-        if reused:
-            card["asr"] = describe_pretrained(reused)
+        encoder = encoder_of(parts)
+        if encoder:
+            card["encoder"] = describe_encoder(encoder, recogniser)
         with locked(path / ".lock", patience=LEASE):
             store(path / layout.CONFIG, parts_mapping(parts), lambda stored: essence_of_config(stored, path))
             store(path / layout.CARD, card, essence_of_card)
             store(path / layout.DATA, describe_inputs(inputs, path), lambda stored: essence_of_data(stored, path))
-            if reused:
-                keep_pretrained(path, reused)
+            if recogniser and encoder and encoder.name == RECOGNISER:
+                keep_recogniser(path, recogniser)
         return cls(path)
 
     @classmethod
@@ -210,7 +212,8 @@ def require_trained(run: PathLike) -> None:
 
 def essence_of_config(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """What two config.yaml of an experiment are compared by: all settings, those not written having their defaults."""
-    return parts_mapping(parse_parts(stored, path / layout.CONFIG))
+    parts = parse_parts(current_config(stored), path / layout.CONFIG)
+    return parts_mapping({name: essence_of(config) for name, config in parts.items()})
 
 
 def check_labels(path: Path, inputs: Inputs) -> None:

@@ -1,10 +1,10 @@
 """Where things lie in an experiment's folder: the one place that knows.
 
 EXP/config.yaml card.yaml data.yaml      what is trained, under which protocol, on which data
-    asr/checkpoints/best.pt              the pretrained speech network whose layers it takes, where it does
+    asr/checkpoints/best.pt              the speech recogniser whose layers it takes, where it does
     results.json RESULTS.md *.png *.svg  the results
     foldF/seedS/                         a run: one fold trained from one seed
-        config.yaml command.txt environment.json train.log metrics.jsonl trained.json
+        config.yaml command.txt environment.json train.log metrics.jsonl chosen.yaml trained.json
         checkpoints/latest.pt best.pt
         steps/PART/                      the same of each part but the last
         feats/TYPE.scp                   what parts extract for those after them
@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sertk.config.former import current_config
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_yaml
 
@@ -123,7 +124,8 @@ def part_folders(run: PathLike) -> list[Path]:
 
 def read_config(folder: PathLike) -> dict[str, Any]:
     """The stored config of an experiment's or a run's folder, a mapping."""
-    return read_mapping(Path(folder) / CONFIG, remedy="put it back, or remove the folder, and run stage 3")
+    stored = read_mapping(Path(folder) / CONFIG, remedy="put it back, or remove the folder, and run stage 3")
+    return current_config(stored)
 
 
 def read_mapping(
@@ -137,6 +139,17 @@ def read_mapping(
         if key not in mapping:
             raise SertkError(f"{path}: damaged: {key} is missing; {remedy}")
     return mapping
+
+
+def chosen_path(folder: PathLike) -> Path:
+    """What a part's training chose by itself, such as the layer of an encoder."""
+    return Path(folder) / "chosen.yaml"
+
+
+def read_chosen(folder: PathLike) -> dict[str, Any]:
+    """{what: a number or a name} of a part's chosen.yaml; {} without the file."""
+    path = chosen_path(folder)
+    return read_mapping(path) if path.is_file() else {}
 
 
 def read_epochs(folder: PathLike) -> list[dict[str, Any]]:

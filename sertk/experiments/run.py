@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sertk.config.schema import Config, to_mapping
+from sertk.config.former import current_config
+from sertk.config.schema import Config, essence_of, to_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, write_json
 from sertk.core.locks import locked
@@ -157,7 +158,7 @@ def hold_folder(folder: PathLike) -> Iterator[None]:
 
 def config_of_run(stored: Mapping[str, Any], path: PathLike) -> Config:
     """The Config in what the config.yaml of a run, or of a speech recogniser, holds: all but its identity."""
-    return build(Config, {key: value for key, value in stored.items() if key != "run"}, path)
+    return build(Config, {key: value for key, value in current_config(stored).items() if key != "run"}, path)
 
 
 def essence_of_run(stored: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
@@ -165,5 +166,5 @@ def essence_of_run(stored: Mapping[str, Any], known: Mapping[str, Any]) -> dict[
 
     Of its identity it is what both know, the keys of `known`.
     """
-    config = config_of_run(stored, layout.CONFIG)
+    config = essence_of(config_of_run(stored, layout.CONFIG))
     return {**to_mapping(config), "run": {key: stored["run"].get(key) for key in known}}

@@ -12,12 +12,13 @@ from sertk.batches.streams import Dataset
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_yaml
 from sertk.experiments.layout import CARD, experiment_of, part_folders
+from sertk.features import audio
+from sertk.inference.encoding import load_encoder_of, write_layers
 from sertk.inference.inputs import Input
-from sertk.inference.trained import TrainedModel, load_pretrained
+from sertk.inference.trained import TrainedModel
 from sertk.inference.vectors import write_vectors
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
-from sertk.models.asr_streams import is_asr
 from sertk.models.base import known
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,8 @@ def read_other_corpus(
 ) -> tuple[Input, dict[str, Any]]:
     """The Input of a data folder of another corpus, and its card.
 
-    What earlier parts of the run extract is extracted from that folder too, and so is a speech recogniser's layer
-    of which it has no archives. Raises SertkError for the corpus that the model was trained on.
+    What earlier parts of the run extract is extracted from that folder too, and so are an encoder's layers of which it
+    has no archives. Raises SertkError for the corpus that the model was trained on.
     """
     labels, card = map_labels(data_dir, label_set, map_path, trained.classes)
     own = experiment_of(trained.run_dir) / CARD
@@ -96,22 +97,31 @@ def read_other_corpus(
         return model.normalise(load_dataset(model.config, data_dir, utterances, folder, seen), speakers)
 
     with tempfile.TemporaryDirectory() as folder:
-        for earlier, name in earlier_models(trained, data_dir):
+        encode_missing(trained, data_dir, folder)
+        for earlier, name in earlier_models(trained):
             wspecifier = f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp"
             write_vectors([(earlier, read(earlier, folder))], known(earlier.config.extract, "features"), wspecifier)
         dataset = read(trained, folder)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances]), card
 
 
-def earlier_models(trained: TrainedModel, data_dir: PathLike) -> Iterator[tuple[TrainedModel, str]]:
-    """Yields the models whose vectors a run takes and a data folder lacks, in order, with the archives' names."""
+def earlier_models(trained: TrainedModel) -> Iterator[tuple[TrainedModel, str]]:
+    """Yields the parts of a run whose vectors others take, in order, with the names of those."""
     for folder in part_folders(trained.run_dir):
         model = trained if folder == trained.folder else TrainedModel(trained.run_dir, trained.device, folder.name)
-        asr = model.config.asr
-        for name in filter(is_asr, model.config.features):
-            archive = model.config.archive_name(name)
-            there = model.config.computed_type(name) or DataDir(data_dir).feats_path(archive).exists()
-            if asr and not there:
-                yield load_pretrained(trained.run_dir, asr, trained.device), archive
         if model.config.extract:
             yield model, model.config.extract
+
+
+def encode_missing(trained: TrainedModel, data_dir: PathLike, folder: str) -> None:
+    """Writes the layers of an encoder that the model takes and a data folder lacks into `folder`."""
+    config = trained.config
+    encoder = config.encoder
+    if encoder is None or encoder.in_loop:
+        return
+    names = {layer: encoder.archive_name(layer) for layer in encoder.layers}
+    missing = [layer for layer, name in names.items() if not DataDir(data_dir).feats_path(name).exists()]
+    if missing:
+        wspecifiers = {layer: f"ark,scp:{folder}/{names[layer]}.ark,{folder}/{names[layer]}.scp" for layer in missing}
+        loaded = load_encoder_of(encoder, trained.run_dir, trained.device)
+        write_layers(loaded, audio.read_data_dir(data_dir), missing, wspecifiers, encoder.pool)

@@ -57,7 +57,7 @@ def read_labelled(trained: TrainedModel, data_dir: PathLike, utterances: Iterabl
 
 def read_data_dir(trained: TrainedModel, data_dir: PathLike, cmvn: Cmvn) -> Input:
     """All utterances of a data folder; raises SertkError where an earlier part has to extract their features."""
-    for name in trained.config.features:
+    for name in trained.config.streams:
         if is_own(name, trained.own_feats):
             raise SertkError(
                 f"{name} is what an earlier part of {trained.run_dir} extracts: let sertk-extract --part ... --layer "

@@ -65,6 +65,7 @@ class Correlation:
 
 def frame_loudness(waveform: np.ndarray, extractor: Framewise) -> np.ndarray:
     """The mean square (frames,) of each of an extractor's windows, in dB of full scale, -100 or more."""
+    waveform = np.pad(waveform, extractor.margin, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(waveform, extractor.shortest)[:: extractor.shift]
     power = np.einsum("fs,fs->f", frames, frames, dtype=np.float64) / extractor.shortest
     return 10 * np.log10(np.maximum(power, SILENCE))
@@ -95,7 +96,8 @@ def read_heard(
         else:
             centres = input_frame(np.arange(frames))
             loudness = frame_loudness(waveform, extractor)[centres]
-        times = (centres * extractor.shift + extractor.shortest / 2) / extractor.sample_frequency
+        middle = extractor.shortest / 2 - extractor.margin[0]
+        times = (centres * extractor.shift + middle) / extractor.sample_frequency
         yield Heard(utterance, samples, rate, activations, loudness, times)
 
 

@@ -1,6 +1,5 @@
 """Trained models, as decoding and extraction use them."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,12 @@ from torch import Tensor
 from sertk.batches.means import frame_rows, utterance_means, utterance_rows
 from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset
-from sertk.config.schema import Asr, Config
+from sertk.config.former import current_export
+from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.core.typed import build
 from sertk.experiments.layout import best_checkpoint, own_feats, part_folder
-from sertk.experiments.pretrained import kept_pretrained
 from sertk.models.build import build_model
 from sertk.training.checkpoint import read_checkpoint
 
@@ -26,7 +25,7 @@ class LoadedModel:
     """A trained model with its config, classes and normalisation, as a checkpoint holds them; `where` is for errors."""
 
     def __init__(self, checkpoint: Mapping[str, Any], where: PathLike, device: torch.device):
-        exported = checkpoint["task"]
+        exported = current_export(checkpoint["task"])
         self.config = build(Config, exported["config"], where)
         self.classes: list[str] = exported["classes"]
         self.device, self.where = device, where
@@ -41,7 +40,8 @@ class LoadedModel:
         self.model.to(device).eval()
 
     def needs_speakers(self) -> bool:
-        return any(transform.scope == "speaker" for transform in self.config.normalise)
+        scopes = [transform.scope for name in self.config.streams for transform in self.config.normalise_of(name)]
+        return "speaker" in scopes
 
     def normalise(
         self,
@@ -89,10 +89,3 @@ class TrainedModel(LoadedModel):
     def crossfit(self, number: int) -> "TrainedModel":
         """The model that the same part trained without some speakers of the training split; `number` counts from 1."""
         return TrainedModel(self.run_dir, self.device, f"{self.part}/crossfit{number}")
-
-
-def load_pretrained(run_dir: PathLike, asr: Asr, device: torch.device) -> TrainedModel:
-    """The TrainedModel of a run's recogniser, as an earlier part that extracts the layer."""
-    pretrained = TrainedModel(kept_pretrained(run_dir, asr), device)
-    pretrained.config = dataclasses.replace(pretrained.config, extract=pretrained.model.layers[asr.layer - 1])
-    return pretrained

@@ -1,6 +1,6 @@
 """What every emotion model takes and gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -67,6 +67,7 @@ class Shape:
     dims: dict[str, int]
     classes: int
     frames: int | None = None
+    choose: bool = False  # the model takes the one of its streams that suits it best
 
     def only_dims(self) -> int:
         return only(self.dims)
@@ -110,6 +111,10 @@ class EmotionModel(nn.Module):
     def needs_numbers(self) -> bool:
         """Whether it asks for the numbers of what is classified."""
         return self.config.needs_numbers
+
+    def chosen(self) -> dict[str, object]:
+        """What the training chose or weighed by itself, for people to read: {what: a number or a name}."""
+        return {}
 
     def forward(self, batch: Batch) -> Output:
         raise NotImplementedError
@@ -185,6 +190,9 @@ class Utterances(Protocol):
 
     @property
     def weights(self) -> Tensor | None: ...
+
+    @property
+    def speakers(self) -> Sequence[str] | None: ...
 
 
 class FittedModel(EmotionModel):

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
-from sertk.models.asr_streams import is_asr
+from sertk.encoders.base import Encoder
+from sertk.encoders.build import new_encoder
 from sertk.models.base import EmotionModel, Shape, known
 from sertk.models.deepspeech import as_deepspeech
+from sertk.models.encoder_streams import ENCODER, encoder_stream
+from sertk.models.recogniser import Recogniser
 from sertk.models.registry import MODELS, ModelConfig
 from sertk.models.transfer import Transfer
 
@@ -19,7 +22,16 @@ class Windows(Protocol):
 
 
 class Reused(Protocol):
-    """The Asr of a training's Config."""
+    """The EncoderLayers of a training's Config."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def layer(self) -> int | tuple[int, ...] | str: ...
+
+    @property
+    def layers(self) -> tuple[int, ...]: ...
 
     @property
     def in_loop(self) -> bool: ...
@@ -28,10 +40,13 @@ class Reused(Protocol):
     def unfreeze(self) -> tuple[int, ...]: ...
 
     @property
-    def tokens(self) -> int | None: ...
+    def weighted(self) -> bool: ...
 
     @property
-    def pretrained(self) -> "Described": ...
+    def source(self) -> dict[str, Any] | None: ...
+
+    @property
+    def tokens(self) -> int | None: ...
 
 
 class Described(Protocol):
@@ -47,7 +62,10 @@ class Described(Protocol):
     def segment(self) -> Windows | None: ...
 
     @property
-    def asr(self) -> Reused | None: ...
+    def encoder(self) -> Reused | None: ...
+
+    @property
+    def recogniser(self) -> "Described | None": ...
 
 
 def build_network(config: ModelConfig, shape: Shape) -> EmotionModel:
@@ -65,11 +83,28 @@ def build_model(config: Described, dims: Mapping[str, int], classes: int) -> Emo
     `classes` is a number: of emotions, or of a speech recogniser's tokens.
     """
     frames = config.segment.frames if config.segment else None
-    if not (config.asr and config.asr.in_loop):
+    encoder = config.encoder
+    if encoder is None:
         return build_network(config.model, Shape(dict(dims), classes, frames))
-    (stream,) = filter(is_asr, dims)
-    own = config.asr.pretrained
-    tokens = known(config.asr.tokens, "the recogniser's tokens")
-    pretrained = as_deepspeech(build_model(own, {own.features[0]: dims[stream]}, tokens))
-    model = build_network(config.model, Shape({**dims, stream: pretrained.width}, classes, frames))
-    return Transfer(model, pretrained, stream, config.asr.unfreeze)
+    pretrained, streams = None, dict(dims)
+    if encoder.in_loop:
+        pretrained = build_encoder(config, encoder, streams.pop(ENCODER))
+        streams |= {encoder_stream(layer): pretrained.dims for layer in encoder.layers}
+    weighted = encoder.weighted and not MODELS[config.model.name].several
+    if weighted:
+        (width,) = {streams.pop(encoder_stream(layer)) for layer in encoder.layers}
+        streams[ENCODER] = width
+    model = build_network(config.model, Shape(streams, classes, frames, encoder.layer == "auto"))
+    if not (weighted or pretrained):
+        return model
+    return Transfer(model, encoder.layers, pretrained, encoder.unfreeze, weighted)
+
+
+def build_encoder(config: Described, encoder: Reused, dims: int) -> Encoder:
+    """The network of an encoder in the loop with new weights; `dims` are those of what it takes."""
+    own = config.recogniser
+    if own is None:
+        return new_encoder(known(encoder.source, "the encoder's kind and sizes"))
+    tokens = known(encoder.tokens, "the recogniser's tokens")
+    (feature_type,) = own.features
+    return Recogniser(as_deepspeech(build_model(own, {feature_type: dims}, tokens)), feature_type)

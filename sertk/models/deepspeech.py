@@ -1,5 +1,6 @@
 """A speech recogniser in the style of DeepSpeech 2 (Amodei et al. 2016), with the sizes of Lakomkin et al. 2017."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -12,13 +13,13 @@ from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.layers.convolution import WideConv2d
 from sertk.layers.ctc import best_path, collapse
 from sertk.layers.recurrent import Bigru, length_mask
-from sertk.models.asr_streams import asr_stream
 from sertk.models.base import Batch, EmotionModel, Output, Padded, Shape, known
 from sertk.models.registry import DeepSpeechConfig
 
 # Of each convolution: kernel and stride, over frames and over bins
 CONVOLUTIONS = (((11, 41), (2, 2)), ((11, 21), (1, 2)))
 SHORTEST = 31  # frames of the input that give one frame of the output
+STRIDE = 2  # frames of the input from one frame of the output to the next
 
 Frames = TypeVar("Frames", int, Tensor, np.ndarray)
 
@@ -69,7 +70,7 @@ class DeepSpeech(EmotionModel):
 
     @property
     def layers(self) -> tuple[str, ...]:
-        return tuple(asr_stream(number + 1) for number in range(self.config.gru_layers))
+        return tuple(f"gru{number + 1}" for number in range(self.config.gru_layers))
 
     @property
     def framewise(self) -> tuple[str, ...]:
@@ -86,17 +87,24 @@ class DeepSpeech(EmotionModel):
             values = F.hardtanh(norm(values, mask), 0, 20)
         return values.transpose(1, 2).flatten(2), lengths
 
-    def hidden(self, stream: Padded, layers: int | None = None) -> tuple[Tensor, Tensor]:
-        """What the first `layers` GRUs (None: all) give for a Padded: (batch, frames, units), and lengths."""
+    def layers_of(self, stream: Padded, layers: Sequence[int]) -> tuple[list[Tensor], Tensor]:
+        """What some GRUs, from 1, give for a Padded: each (batch, frames, units), and lengths."""
         values, lengths = self.convolve(stream)
         mask = length_mask(lengths, values.shape[1], values.device)
-        for number, gru in enumerate(self.grus[:layers]):
-            if number:
-                values = self.normed(number - 1, values, mask)
+        found = {}
+        for number, gru in enumerate(self.grus[: max(layers)], 1):
+            if found:
+                values = self.normed(number - 2, values, mask)
             values = gru(values, lengths)
             if self.config.directions == "sum":
                 forward, backward = values.chunk(2, -1)
                 values = forward + backward
+            found[number] = values
+        return [found[layer] for layer in layers], lengths
+
+    def hidden(self, stream: Padded) -> tuple[Tensor, Tensor]:
+        """What the last GRU gives for a Padded: (batch, frames, units), and lengths."""
+        (values,), lengths = self.layers_of(stream, [self.config.gru_layers])
         return values, lengths
 
     def normed(self, number: int, values: Tensor, mask: Tensor) -> Tensor:
@@ -133,7 +141,8 @@ class DeepSpeech(EmotionModel):
         return [collapse(path, self.blank).tolist() for path in best_path(log_probs, lengths)]
 
     def frame_vectors(self, batch: Batch, layer: str) -> Padded:
-        return Padded(*self.hidden(batch.only_stream(), self.layers.index(layer) + 1))
+        (values,), lengths = self.layers_of(batch.only_stream(), [self.layers.index(layer) + 1])
+        return Padded(values, lengths)
 
     def posteriors(self, batch: Batch) -> Tensor:
         raise SertkError(f"{self.config.name} recognises words, not classes")

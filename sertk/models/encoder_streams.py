@@ -1,13 +1,13 @@
-"""The names of streams that are a layer of a speech recogniser."""
+"""The names of streams that are layers of a pretrained encoder."""
 
-ASR = "asr"  # in YAML, where the config says which layer it is; resolved to asr:LAYER
-
-
-def asr_stream(layer: int) -> str:
-    """The name of a recurrent layer, counted from 1."""
-    return f"{ASR}:{layer}"
+ENCODER = "encoder"  # in YAML, where the config says which layers; also the one stream that several become, weighted
 
 
-def is_asr(stream: str) -> bool:
-    """Whether a stream is a speech recogniser's layer."""
-    return stream.partition(":")[0] == ASR
+def encoder_stream(layer: int) -> str:
+    """The name of a layer's stream."""
+    return f"{ENCODER}:{layer}"
+
+
+def is_encoder(stream: str) -> bool:
+    """Whether a stream is of an encoder."""
+    return stream.partition(":")[0] == ENCODER

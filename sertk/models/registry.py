@@ -28,6 +28,11 @@ class ModelConfig:
         """Of what is classified."""
         return False
 
+    @property
+    def learns_from(self) -> tuple[str, ...]:
+        """The splits that weights are learnt from."""
+        return ("train",)
+
 
 def require_counts(config: ModelConfig, *keys: str) -> None:
     """Used by the dataclasses to refuse numbers below 1."""
@@ -88,6 +93,30 @@ class SvmConfig(ModelConfig):
         super().__post_init__()
         require(self.cost > 0, "cost", "above 0")
         require(self.gamma is None or self.gamma > 0, "gamma", "above 0, or null")
+
+
+@dataclass(frozen=True)
+class LinearConfig(ModelConfig):
+    classifier: Literal["lda", "logistic", "svm"] = "lda"
+    # How weakly it is regularised, by cross-validation or given: C of svm and logistic, as scikit-learn has it, and the
+    # shrinkage of lda's covariance, above 0 and up to 1
+    C: float | Literal["auto"] = "auto"
+    shrinkage: float | Literal["auto"] = "auto"
+    valid_too: bool = False  # learn from the validation split as well, by which nothing is chosen here
+
+    def __post_init__(self):
+        super().__post_init__()
+        require(self.C == "auto" or self.C > 0, "C", "above 0, or auto")
+        require(self.shrinkage == "auto" or 0 < self.shrinkage <= 1, "shrinkage", "above 0 and up to 1, or auto")
+
+    @property
+    def learns_from(self) -> tuple[str, ...]:
+        return ("train", "valid") if self.valid_too else ("train",)
+
+    @property
+    def strength(self) -> str:
+        """The key that says how the classifier is regularised."""
+        return "shrinkage" if self.classifier == "lda" else "C"
 
 
 @dataclass(frozen=True)
@@ -275,6 +304,7 @@ class Entry:
     network: str | type
     task: Literal["emotion", "autoencoder", "asr"] = "emotion"  # what the config's `task` has to be
     takes: Literal["windows", "utterances", "either"] = "either"
+    several: bool = False  # takes several layers of an encoder, each as it is; others take their weighted mean
     fitted: bool = False  # to all training data at once, without gradients; the network is a base.FittedModel
     layers: dict[str, str] = field(default_factory=OUTPUT.copy)
     reads: tuple[str, ...] = BY_GRADIENT  # sections of a config that it makes use of, wholly or single keys of them
@@ -306,10 +336,14 @@ MODELS: dict[str, Entry] = {
     ),
     "deepspeech": Entry(DeepSpeechConfig, "deepspeech:DeepSpeech", "asr", "utterances", layers={}),
     "gru": Entry(GruConfig, "pooled:Gru", takes="utterances", layers=POOLED),
+    "linear": Entry(LinearConfig, "linear:Linear", fitted=True, several=True, reads=(*AT_ONCE, "training.imbalance")),
     "lstm": Entry(LstmConfig, "pooled:Lstm", layers={"last": "last", "posteriors": "posteriors", **OUTPUT}),
     "mean_pool": Entry(PooledConfig, "pooled:MeanPool", takes="utterances", layers=POOLED),
     "most_frequent": Entry(ModelConfig, "chance:MostFrequent", fitted=True, reads=()),
     "progressive": Entry(GruConfig, "lakomkin:Progressive", takes="utterances", layers=POOLED),
+    "progressive_lateral": Entry(
+        GruConfig, "lakomkin:ProgressiveLateral", takes="utterances", several=True, layers=POOLED
+    ),
     "random": Entry(ModelConfig, "chance:Random", takes="utterances", fitted=True, reads=AT_ONCE),
     "svm": Entry(SvmConfig, "vectors:Svm", fitted=True, reads=(*AT_ONCE, "training.imbalance")),
     "vae": Entry(

@@ -1,29 +1,43 @@
-"""Emotion recognisers with the speech recogniser, whose layer they take, in the loop."""
+"""Emotion recognisers on the layers of an encoder: with the encoder in the loop, or on the layers' weighted mean."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
+from sertk.encoders.base import Encoder, encode
 from sertk.models.base import Batch, EmotionModel, Output, Padded
-from sertk.models.deepspeech import DeepSpeech
+from sertk.models.encoder_streams import ENCODER, encoder_stream
 
 
 class Transfer(EmotionModel):
-    """A model on a recogniser's layer, which it computes from the recogniser's own features.
+    """A model on layers of an encoder.
 
-    The layer's stream holds those features when a Batch comes in. The recogniser is as in its evaluation, also while
-    it trains: batch normalisation keeps its statistics, and only the recurrent layers `unfreeze`, from 1, learn.
+    With `pretrained` the encoder computes them from the stream `encoder` of a Batch, which holds what it takes; it is
+    as in its evaluation, also while the model trains, and only the blocks of the layers `unfreeze`, from 1, learn.
+    With `weighted` their mean is the model's stream `encoder`, by weights that are learnt, a softmax, as SUPERB has it
+    (Yang et al. 2021, Section 3).
     """
 
-    def __init__(self, model: EmotionModel, pretrained: DeepSpeech, stream: str, unfreeze: Iterable[int] = ()):
+    def __init__(
+        self,
+        model: EmotionModel,
+        layers: Sequence[int],
+        pretrained: Encoder | None = None,
+        unfreeze: Sequence[int] = (),
+        weighted: bool = False,
+    ):
         super().__init__(model.config, model.shape)
-        self.model, self.pretrained, self.stream = model, pretrained, stream
-        for parameter in pretrained.parameters():
-            parameter.requires_grad = False
-        for layer in unfreeze:
-            for parameter in pretrained.grus[layer - 1].parameters():
-                parameter.requires_grad = True
+        self.model, self.pretrained, self.taken, self.weighted = model, pretrained, layers, weighted
+        if weighted:
+            self.layer_scores = nn.Parameter(torch.zeros(len(layers)))
+        if pretrained is not None:
+            for parameter in pretrained.parameters():
+                parameter.requires_grad = False
+            for layer in unfreeze:
+                for parameter in pretrained.block(layer).parameters():
+                    parameter.requires_grad = True
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -37,17 +51,30 @@ class Transfer(EmotionModel):
     def framewise(self) -> tuple[str, ...]:
         return self.model.framewise
 
+    def chosen(self) -> dict[str, object]:
+        weights = self.layer_scores.softmax(0).tolist() if self.weighted else []
+        return {**self.model.chosen(), **{f"weight of layer {layer}": each for layer, each in zip(self.taken, weights)}}
+
     def train(self, mode: bool = True):
         super().train(mode)
-        self.pretrained.eval()
-        self.pretrained.grus.train(mode)  # the same without dropout, but cuDNN has no gradients in evaluation
+        if self.pretrained is not None:
+            self.pretrained.eval()
+            self.pretrained.allow_gradients(mode)
         return self
 
     def seen(self, batch: Batch) -> Batch:
         """The Batch as the model takes it."""
-        layer = self.pretrained.layers.index(self.stream) + 1
-        values = Padded(*self.pretrained.hidden(batch.streams[self.stream], layer))
-        return dataclasses.replace(batch, streams={**batch.streams, self.stream: values})
+        streams = dict(batch.streams)
+        if self.pretrained is not None:
+            own = streams.pop(ENCODER)
+            values, lengths = encode(self.pretrained, own.values, own.lengths, self.taken)
+            streams |= {encoder_stream(layer): Padded(each, lengths) for layer, each in zip(self.taken, values)}
+        if self.weighted:
+            layers = [streams.pop(encoder_stream(layer)) for layer in self.taken]
+            weights = self.layer_scores.softmax(0)
+            mean = torch.stack([weight * each.values for weight, each in zip(weights, layers)]).sum(0)
+            streams[ENCODER] = Padded(mean, layers[0].lengths)
+        return dataclasses.replace(batch, streams=streams)
 
     def forward(self, batch: Batch) -> Output:
         return self.model(self.seen(batch))

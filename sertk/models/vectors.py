@@ -62,18 +62,23 @@ class Svm(FittedModel):
     def forward(self, batch: Batch) -> Output:
         vectors = only_vectors(batch.only_stream()).double()
         pairs = torch.cat([self.pair_decisions(rows) for rows in vectors.split(ROWS)])
-        if self.classes == 2:
-            return Output(torch.cat([pairs, -pairs], 1))
-        wins = (pairs >= 0).to(pairs)
-        totals, won = pairs.new_zeros(2, len(pairs), self.classes)
-        totals.index_add_(1, self.first, pairs).index_add_(1, self.second, -pairs)
-        won.index_add_(1, self.first, wins).index_add_(1, self.second, 1 - wins)
-        return Output(won + totals / (3 * (totals.abs() + 1)))
+        return Output(votes(pairs, self.first, self.second, self.classes))
 
     def pair_decisions(self, vectors: Tensor) -> Tensor:
         """Vectors (batch, dims) to (batch, pairs), positive where the first class of a pair wins."""
         kernel = torch.exp(-self.gamma * torch.cdist(vectors, self.support).square())
         return kernel @ self.coefficients.T + self.intercept
+
+
+def votes(pairs: Tensor, first: Tensor, second: Tensor, classes: int) -> Tensor:
+    """Scores (batch, classes) of decisions (batch, pairs), above 0 for a pair's class in `first`, else in `second`."""
+    if classes == 2:
+        return torch.cat([pairs, -pairs], 1)
+    wins = (pairs >= 0).to(pairs)
+    totals, won = pairs.new_zeros(2, len(pairs), classes)
+    totals.index_add_(1, first, pairs).index_add_(1, second, -pairs)
+    won.index_add_(1, first, wins).index_add_(1, second, 1 - wins)
+    return won + totals / (3 * (totals.abs() + 1))
 
 
 def pair_coefficients(svc: Any) -> np.ndarray:

@@ -13,9 +13,11 @@ from sertk.config.schema import Segment
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.features.audio import resample
-from sertk.features.extractor import Extractor
+from sertk.features.extractor import Extractor, check_length
 from sertk.features.registry import make_extractor
 from sertk.inference.trained import LoadedModel
+from sertk.models.encoder_streams import ENCODER, encoder_stream, is_encoder
+from sertk.predicting.system import System, archived_encoder
 
 
 @dataclass(frozen=True)
@@ -28,22 +30,27 @@ class Piece:
 
 
 class Chain:
-    """The parts {name: LoadedModel} of a system in order; the last one classifies, the others make its features.
+    """The parts of a System in order; the last one classifies, the others and its encoder make its features.
 
     Raises SertkError for a system that cannot recognise what is not labelled or counted, and for feature types whose
     options are not known.
     """
 
-    def __init__(self, parts: dict[str, LoadedModel], where: PathLike):
-        self.parts = needed_parts(parts)
+    def __init__(self, system: System, where: PathLike):
+        self.parts, self.encoder, self.reused = (
+            needed_parts(system.parts),
+            system.encoder,
+            archived_encoder(system.parts),
+        )
         *earlier, self.final = self.parts.values()
         self.earlier = {model.config.extract: model for model in earlier if model.config.extract}
         self.classes: list[str] = self.final.classes
-        self.extractors: dict[str, Extractor] = {}
+        self.extractors: dict[str, Extractor] = {ENCODER: self.encoder.extractor} if self.encoder else {}
         self.channel: int | None = None
         for name, model in self.parts.items():
             check_needs(model, where)
-            for feature_type in sorted({*model.config.taken} - self.earlier.keys()):
+            archived = filter(is_encoder, model.config.taken) if self.encoder else ()
+            for feature_type in sorted({*model.config.taken} - self.earlier.keys() - {*archived}):
                 self.add_extractor(feature_type, model.feature_options.get(feature_type), f"{where}: {name}")
 
     def add_extractor(self, feature_type: str, options: Mapping[str, Any] | None, where: str) -> None:
@@ -70,6 +77,7 @@ class Chain:
         contexts = [extractor.context for extractor in self.extractors.values()]
         return (
             bool(config.segment)
+            and self.encoder is None
             and len(self.parts) == len(contexts) == 1
             and scopes <= {"global", "window"}
             and None not in contexts
@@ -106,11 +114,15 @@ class Chain:
         matrices = {name: [piece.features[name] for piece in pieces] for name in self.extractors}
 
         def seen_by(model):
-            streams = {name: Stream(matrices[name]) for name in model.config.features}
+            streams = {name: Stream(matrices[name]) for name in model.config.streams}
             conditions = model.config.conditions
             conditions = torch.from_numpy(np.concatenate(matrices[conditions])) if conditions else None
             return model.normalise(Dataset(names, streams, {}, conditions=conditions), [None] * len(pieces))
 
+        if self.encoder and self.reused:
+            rows = self.encoder.encode(matrices[ENCODER], self.reused.layers, self.reused.pool)
+            for layer, own in zip(self.reused.layers, zip(*rows)):
+                matrices[encoder_stream(layer)] = [matrix.cpu().numpy() for matrix in own]
         for feature_type, model in self.earlier.items():
             rows = model.vectors(seen_by(model), feature_type)
             matrices[feature_type] = [matrix.numpy().astype(np.float32) for matrix in rows]
@@ -118,7 +130,7 @@ class Chain:
 
     def times(self, dataset: Dataset, pieces: Sequence[Piece]) -> list[np.ndarray]:
         """Start and end in seconds of each window of each piece: a list of (windows, 2)."""
-        segment, feature_type = self.final.config.segment, self.final.config.features[0]
+        segment, feature_type = self.final.config.segment, self.final.config.streams[0]
         extractor = self.extractors.get(feature_type)
         if segment is None or extractor is None or extractor.shift is None:
             counts = window_counts(dataset, segment)
@@ -130,7 +142,7 @@ class Chain:
         starts, ends = np.array([(piece.start, piece.seconds) for piece in pieces]).T
         rate = extractor.sample_frequency
         times = window_times(places, segment, extractor.shift / rate, extractor.shortest / rate)
-        times = times.clip(0, ends[items, None]) + starts[items, None]
+        times = (times - extractor.margin[0] / rate).clip(0, ends[items, None]) + starts[items, None]
         return np.split(times, np.cumsum(np.bincount(items, minlength=len(pieces)))[:-1])
 
 
@@ -171,13 +183,4 @@ def check_needs(model: LoadedModel, where: PathLike) -> None:
         raise SertkError(
             f"{where}: {model.config.model.name} decides by the numbers of words or phonemes (decision likelihood), "
             "which a recording does not tell; model.decision=greedy needs none"
-        )
-
-
-def check_length(samples: int, extractor: Extractor) -> None:
-    """Raises SertkError for fewer samples, at the extractor's rate, than one of its windows has."""
-    if samples < extractor.shortest:
-        rate = extractor.sample_frequency
-        raise SertkError(
-            f"too short: {samples / rate:.4f} s, one window of its features is {extractor.shortest / rate:.4f} s"
         )

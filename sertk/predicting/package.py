@@ -2,7 +2,8 @@
 
 `model.json` has the format's number, name and card of the system, and of each part config, classes, dims and
 feature options; `model.pt` and, of earlier parts, `steps/PART.pt` have weights and normalisation statistics, for
-torch.load with weights_only.
+torch.load with weights_only. Our own recogniser, where it is the encoder, is the part `asr`. Of another encoder the
+config has the name and the digest; its weights are in the package, as `encoder.pt`, where that was asked for.
 """
 
 import contextlib
@@ -11,36 +12,54 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from sertk import __version__
 from sertk.batches.streams import Dataset, Stream
+from sertk.config.former import FORMER, current_export
 from sertk.config.schema import Config, to_mapping
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, write_aside
 from sertk.core.typed import build
+from sertk.encoders.build import new_encoder
+from sertk.inference.encoding import LoadedEncoder, as_encoder, load_cached
 from sertk.inference.trained import LoadedModel
 from sertk.models.build import build_model
+from sertk.predicting.system import System, archived_encoder
 from sertk.training.checkpoint import current_names
 
 FORMAT = 1
 MANIFEST = "model.json"
+RECOGNISER_PART, ENCODER_FILE = "asr", "encoder.pt"
 LARGEST_MANIFEST = 2**24  # bytes
 LARGEST_WINDOW = 2**26  # values
 
 
-def write_package(path: PathLike, parts: Mapping[str, LoadedModel], card: dict[str, Any]) -> None:
-    """Writes {part name: LoadedModel} and a card; the same content gives the same bytes."""
-    contents = {f"{name}.pt": weights_of(model) for name, model in parts.items()}
+def write_package(path: PathLike, system: System, with_encoder: bool = False) -> None:
+    """Writes a System, with the weights of its encoder if asked for; the same content gives the same bytes.
+
+    Raises SertkError for `with_encoder` where there is no encoder of the cache.
+    """
+    parts, encoder = dict(system.parts), system.encoder
+    if encoder and encoder.trained:
+        parts = {RECOGNISER_PART: encoder.trained, **parts}
+    contents = {f"{name}.pt": saved(weights_of(model)) for name, model in parts.items()}
+    kept = {}
+    if with_encoder:
+        if encoder is None or encoder.source is None:
+            raise SertkError(f"{path}: the system has no encoder of the cache: leave --with_encoder out")
+        contents[ENCODER_FILE] = saved(plain_state(encoder.network))
+        kept = {"encoder": encoder.source}
     manifest = {
         "format": FORMAT,
         "sertk": __version__,
-        "card": card,
+        "card": system.card,
         "steps": {name: description_of(model) for name, model in parts.items()},
+        **kept,
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
     }
     text = json.dumps(manifest, indent=1, ensure_ascii=False, allow_nan=False)
@@ -58,17 +77,24 @@ def description_of(model: LoadedModel) -> dict[str, Any]:
     }
 
 
-def weights_of(model: LoadedModel) -> bytes:
-    content = io.BytesIO()
-    # tensors in memory of their own, as those that share some would be written with all of it
-    weights = {name: value.cpu().clone() for name, value in model.model.state_dict().items()}
+def weights_of(model: LoadedModel) -> dict[str, Any]:
     normalisers = {name: normaliser.state() for name, normaliser in model.normalisers.items()}
-    torch.save({"model": weights, "normalisers": normalisers}, content)
+    return {"model": plain_state(model.model), "normalisers": normalisers}
+
+
+def plain_state(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights in memory of their own, as those that share some would be written with all of it."""
+    return {name: value.cpu().clone() for name, value in network.state_dict().items()}
+
+
+def saved(value: dict[str, Any]) -> bytes:
+    content = io.BytesIO()
+    torch.save(value, content)
     return content.getvalue()
 
 
-def read_package(path: PathLike, device: torch.device) -> tuple[dict[str, LoadedModel], dict[str, Any]]:
-    """({part name: LoadedModel}, card) of a packed model.
+def read_package(path: PathLike, device: torch.device) -> System:
+    """The System of a packed model; an encoder that is not in the package is taken from the cache.
 
     Raises SertkError for what is none, is damaged, of another format, holds other files, or whose parts do not fit
     each other.
@@ -89,7 +115,17 @@ def read_package(path: PathLike, device: torch.device) -> tuple[dict[str, Loaded
         name: load_part(f"{path}: {name}", description, contents[f"{name}.pt"], device)
         for name, description in manifest["steps"].items()
     }
-    return parts, manifest["card"]
+    recogniser = parts.pop(RECOGNISER_PART, None)
+    reused = archived_encoder(parts)
+    loaded = None
+    if recogniser is not None:
+        with refused(path):
+            loaded = as_encoder(recogniser, device)
+    elif reused and ENCODER_FILE in contents:
+        loaded = load_packed_encoder(path, manifest["encoder"], contents[ENCODER_FILE], device)
+    elif reused:
+        loaded = load_cached(reused, path, device)
+    return System(parts, manifest["card"], loaded)
 
 
 def check_entries(package: zipfile.ZipFile, path: PathLike) -> None:
@@ -123,7 +159,7 @@ def read_manifest(package: zipfile.ZipFile, path: PathLike) -> dict[str, Any]:
         or not isinstance(files, dict)
     ):
         raise SertkError(f"{path}: {MANIFEST} lacks card, parts or files")
-    expected = {f"{name}.pt" for name in parts}
+    expected = {f"{name}.pt" for name in parts} | ({ENCODER_FILE} if "encoder" in manifest else set())
     extra = sorted({*package.namelist()} - {MANIFEST} - expected)
     if extra or any(not re.fullmatch(r"(steps/)?\w[\w-]*\.pt", name) for name in expected):
         raise SertkError(f"{path}: {extra[0]!r} does not belong there" if extra else f"{path}: impossible part names")
@@ -137,19 +173,43 @@ def load_part(where: str, description: Any, content: bytes, device: torch.device
     if not isinstance(description, dict) or set(description) != {"config", "classes", "dims", "feature_options"}:
         raise SertkError(f"{where}: config, classes, dims and feature_options expected")
     check_description(where, description)
-    try:
-        weights = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise SertkError(f"{where}: not readable weights: {' '.join(str(error).split())[:200]}") from error
+    weights = read_weights(where, content)
     with refused(where):
+        task = {**description, "normalisers": weights["normalisers"]}
+        if where.endswith(f" {RECOGNISER_PART}"):  # before version 0.3 it said which layer it is for
+            task["config"] = {**task["config"], "extract": None}
         checkpoint = {
-            "model": current_names(weights["model"]),
-            "task": {**description, "normalisers": weights["normalisers"]},
+            "model": current_names(weights["model"], FORMER in description["config"]),
+            "task": current_export(task),
         }
         check_sizes(checkpoint, where)
         model = LoadedModel(checkpoint, where, device)
         try_out(model)
     return model
+
+
+def read_weights(where: str, content: bytes) -> Any:
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise SertkError(f"{where}: not readable weights: {' '.join(str(error).split())[:200]}") from error
+
+
+def load_packed_encoder(path: PathLike, source: Any, content: bytes, device: torch.device) -> LoadedEncoder:
+    """The encoder whose weights are in a package; raises SertkError where they do not fit its sizes."""
+    where = f"{path}: {ENCODER_FILE}"
+    weights = read_weights(where, content)
+    with refused(where):
+        if source["sizes"]["layers"] > len(weights):  # before so many are made
+            raise ValueError("fewer weights than layers")
+        with torch.device("meta"):
+            expected = {name: value.shape for name, value in new_encoder(source).state_dict().items()}
+        if expected != {name: value.shape for name, value in weights.items()}:
+            raise ValueError("the weights are not of the sizes that the manifest says")
+        check_finite(weights)
+        network = new_encoder(source)
+        network.load_state_dict(weights)
+        return LoadedEncoder(network, device, source=source)
 
 
 def check_description(where: str, description: dict[str, Any]) -> None:
@@ -166,9 +226,7 @@ def check_description(where: str, description: dict[str, Any]) -> None:
 def check_sizes(checkpoint: dict[str, Any], where: str) -> None:
     """Raises ValueError unless the weights are finite and, before memory is taken, of the config's sizes."""
     weights = checkpoint["model"]
-    for name, value in weights.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise ValueError(f"{name} is not finite")
+    check_finite(weights)
     with torch.device("meta"):
         task = checkpoint["task"]
         expected = build_model(build(Config, task["config"], where), task["dims"], len(task["classes"])).state_dict()
@@ -176,6 +234,12 @@ def check_sizes(checkpoint: dict[str, Any], where: str) -> None:
         name: value.shape for name, value in weights.items()
     }:
         raise ValueError("the weights are not of the sizes that the config says")
+
+
+def check_finite(weights: dict[str, torch.Tensor]) -> None:
+    for name, value in weights.items():
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} is not finite")
 
 
 def try_out(model: LoadedModel) -> None:
@@ -187,8 +251,9 @@ def try_out(model: LoadedModel) -> None:
     ones = torch.ones(1, dtype=torch.int64)
     silence = Dataset(["silence"], streams, {}, 0 * ones, None, ones, torch.zeros(1, len(model.classes)))
     model.normalise(silence, ["nobody"])
-    made = next(model.vectors(silence, extract)) if extract else model.posteriors(silence)
-    if not bool(torch.isfinite(made).all()) or not (extract or made.shape == (1, len(model.classes))):
+    layer = model.model.layers[-1] if model.config.task == "asr" else extract
+    made = next(model.vectors(silence, layer)) if layer else model.posteriors(silence)
+    if not bool(torch.isfinite(made).all()) or not (layer or made.shape == (1, len(model.classes))):
         raise ValueError("the model makes no posteriors of its classes")
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +15,13 @@ import torch
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike
 from sertk.features.audio import open_recording
-from sertk.inference.trained import LoadedModel
 from sertk.predicting.chain import Chain, Piece
 from sertk.predicting.live import PieceListener, SlidingListener
+from sertk.predicting.system import System
 
 LONGEST = 30.0  # seconds of a recording that is taken as one utterance, or read at once
 BLOCK = 10.0  # seconds of a longer one that are held at a time
-GROUP_FRAMES = {"cpu": 6_000, "cuda": 24_000}  # of recordings that are classified together, about
+GROUP_SECONDS = {"cpu": 60.0, "cuda": 240.0}  # of recordings that are classified together, about
 AHEAD = 4  # recordings for each thread whose features may wait
 WORKERS = 8  # threads that classify, at most, as each holds a batch
 
@@ -72,8 +72,8 @@ class Recognizer:
     seconds apart (default: `window`).
     """
 
-    def __init__(self, parts: dict[str, LoadedModel], card: dict[str, Any], where: PathLike):
-        self.chain, self.card = Chain(parts, where), card
+    def __init__(self, system: System, where: PathLike):
+        self.chain, self.card = Chain(system, where), system.card
         self.classes = self.chain.classes
 
     def __call__(
@@ -131,14 +131,14 @@ class Recognizer:
 
     def of_groups(self, paths, window, hop, channel):
         """Yields functions that each classify recordings together and return what `recognize` yields of them."""
-        group, frames, enough = [], 0, GROUP_FRAMES[self.chain.final.device.type]
+        group, seconds, enough = [], 0.0, GROUP_SECONDS[self.chain.final.device.type]
         for path, found in self.ahead(paths, window, channel):
             if found is not None:
                 group.append((path, found))
-                frames += frames_of(found)
-            if found is None or frames >= enough:
+                seconds += found.seconds if isinstance(found, Piece) else 0.0
+            if found is None or seconds >= enough:
                 yield functools.partial(self.of_pieces, group)
-                group, frames = [], 0
+                group, seconds = [], 0.0
             if found is None:
                 yield functools.partial(self.of_long_file, path, window, hop, channel)
         yield functools.partial(self.of_pieces, group)
@@ -257,10 +257,6 @@ def in_order(functions: Iterable[Callable[[], T]], threads: int, ahead: int) -> 
                 yield waiting.popleft().result()
     finally:
         torch.set_num_threads(every)  # of threads that begin later too
-
-
-def frames_of(found):
-    return max(map(len, found.features.values())) if isinstance(found, Piece) else 0
 
 
 def as_samples(samples: np.ndarray, rate: float) -> tuple[np.ndarray, int]:

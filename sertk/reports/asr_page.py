@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from sertk.core.files import PathLike, read_yaml, write_text
+from sertk.experiments.encoders import decoded_sets
 from sertk.experiments.layout import read_epochs
-from sertk.experiments.pretrained import decoded_sets
 from sertk.reports.blocks import Heading, Listing, Table
 from sertk.reports.formatting import percent
 from sertk.reports.markdown import markdown

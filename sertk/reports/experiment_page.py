@@ -101,6 +101,7 @@ def _metrics_section(results):
 def _runs_table(results):
     header = ["fold", "seed", "utterances", "UAR %", "accuracy %", "best epoch", "epochs", "training seconds"]
     emits_paths = any(run["empty_paths"] is not None for run in results["folds"])
+    chooses = any(run.get("chosen") for run in results["folds"])  # results before version 0.3 lack it
     rows = [
         [
             run["fold"],
@@ -113,9 +114,17 @@ def _runs_table(results):
             seconds(run["seconds"]),
         ]
         + [_or_nothing(run["empty_paths"])] * emits_paths
+        + [in_short(run.get("chosen", {}))] * chooses
         for run in results["folds"]
     ]
-    return Table(header + ["only blanks"] * emits_paths, rows, left=0)
+    return Table(header + ["only blanks"] * emits_paths + ["chosen"] * chooses, rows, left=0)
+
+
+def in_short(chosen: dict[str, Any]) -> str:
+    """What a training chose, in a line."""
+    return ", ".join(
+        f"{what} {f'{value:.3g}' if isinstance(value, float) else value}" for what, value in chosen.items()
+    )
 
 
 def _classes_section(results):

@@ -27,7 +27,8 @@ HEADER = ["system", "features", "normalisation", "tested", "UAR % [95 %]", "accu
 KEY_FACTS = {  # of a card: what it is called, and what it is where the card lacks it
     "speaker_disjoint": ("speaker-disjoint", None),
     "selection": ("selected by", None),
-    "asr": ("speech recogniser", "none"),
+    "learns_from": ("learns from", "train"),
+    "encoder": ("encoder", "none"),
     "rule": ("split rule", None),
     "source": ("split", None),
 }
@@ -47,16 +48,17 @@ def report_page(
     title: str = "Results",
     published: Sequence[PublishedFigure] = (),
     against: baseline.Baseline | None = None,
+    notes: Sequence[str] = (),
 ) -> list[Block]:
     """The page of scored experiments: a section per corpus, label set and protocol, in their order.
 
     `published` are shown beside the experiments they match, and by themselves where they match none; they order the
-    rows. `against` is what every other experiment is compared with.
+    rows. `against` is what every other experiment is compared with. `notes` are paragraphs below the heading.
     """
     groups: dict[Task, list[Scored]] = {}
     for experiment in experiments:
         groups.setdefault(card_task(experiment.card), []).append(experiment)
-    page: list[Block] = [Heading(title, 1)]
+    page: list[Block] = [Heading(title, 1), *map(Text, notes)]
     for task, group in groups.items():
         page += _section(group, [figure for figure in published if figure.task == task], against)
     page += dimensions_section(experiments, published)

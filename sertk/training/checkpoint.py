@@ -3,14 +3,18 @@
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from sertk.config.former import FORMER
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, write_aside
+from sertk.core.files import PathLike, write_aside, write_yaml
+from sertk.experiments.layout import chosen_path
+from sertk.models.base import EmotionModel
 
 if TYPE_CHECKING:
     from sertk.training.tasks.base import Task
@@ -50,8 +54,10 @@ def save_checkpoint(
     )
 
 
-def save_best(path: PathLike, task: "Task", model: nn.Module, epoch: int) -> None:
-    """Writes what decoding needs; `model` is the task's, or its mean."""
+def save_best(path: PathLike, task: "Task", model: EmotionModel, epoch: int) -> None:
+    """Writes what decoding needs, and chosen.yaml into the folder around; `model` is the task's, or its mean."""
+    if chosen := model.chosen():
+        write_yaml(chosen_path(Path(path).parents[1]), chosen)
     save(path, {"model": model.state_dict(), "task": task.export(), "epoch": epoch})
 
 
@@ -86,16 +92,21 @@ def read_checkpoint(path: PathLike) -> dict[str, Any]:
     """A checkpoint's content on the CPU; raises SertkError when it is damaged."""
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        return content | {key: current_names(content[key]) for key in ("model", "average") if content.get(key)}
+        former = FORMER in content.get("task", {}).get("config", {})
+        return content | {key: current_names(content[key], former) for key in ("model", "average") if content.get(key)}
     except FileNotFoundError as error:
         raise SertkError(f"{path}: no trained model; stage 3 trains it") from error
     except Exception as error:
         raise SertkError(f"{path}: not a readable checkpoint: {' '.join(str(error).split())[:200]}") from error
 
 
-def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """{name: weight} as networks call them now; a pretrained one in the loop was a `recogniser` before version 0.2."""
-    return {re.sub(r"^(module\.)?recogniser\.", r"\1pretrained.", name): value for name, value in weights.items()}
+def current_names(weights: Mapping[str, Tensor], former: bool) -> dict[str, Tensor]:
+    """{name: weight} as networks call them now.
+
+    A recogniser in the loop was a `recogniser` before version 0.2, and `pretrained`, with `former`, before 0.3.
+    """
+    pattern = r"^(module\.)?(?:recogniser|pretrained)\." if former else r"^(module\.)?recogniser\."
+    return {re.sub(pattern, r"\1pretrained.network.", name): value for name, value in weights.items()}
 
 
 def load_matching(model: nn.Module, path: PathLike) -> list[str]:

@@ -221,7 +221,7 @@ def test_recordings_below_a_frame_are_left_out_of_training_and_refused_in_decodi
     assert (asr / "fly/left_out_dev").read_text() == "tiny2 fewer than 31 frames\n"
     assert decode(asr, "dev", "fly") == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "sertk-decode-asr: tiny2: too short: 0.0100 s, below a frame of the features"
+        "sertk-decode-asr: tiny2: too short: 0.0100 s, a frame of its features needs 0.0200 s"
     )
 
 

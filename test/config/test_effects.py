@@ -12,7 +12,7 @@ MODELS = {
     "gmm": "features: [toy]\nmodel: {name: class_gmms}\n",
     "chance": "features: [toy]\nmodel: {name: most_frequent}\n",
     "draw": "features: [toy]\nmodel: {name: random}\n",
-    "layer": "features: [asr]\nasr: {layer: 2}\nmodel: {name: mean_pool}\n",
+    "layer": "features: [encoder]\nencoder: {layer: 2}\nmodel: {name: mean_pool}\n",
     "asr": "features: [toy]\ntask: asr\nmodel: {name: deepspeech}\ntraining: {select: valid_cer}\n",
     "ctc": "features: [toy]\nnumbers: utt2num_phones\nmodel: {name: blstm_ctc}\n",
     "cvae": "features: [toy]\ntask: autoencoder\nsegment: {frames: 9}\nmodel: {name: cvae}\n"
@@ -113,13 +113,13 @@ IDLE = [
     (
         "layer",
         ["normalise=speaker"],
-        "normalise is [{how: 'meanvar', scope: 'speaker', range: [0.0, 1.0]}], expected nothing, as a speech "
-        "recogniser's layer stays as it is",
+        "normalise is [{how: 'meanvar', scope: 'speaker', range: [0.0, 1.0]}], expected nothing, as "
+        "encoder.normalise is for an encoder's layers",
     ),
     (
         "layer",
         ["normalise=[]", "on_the_fly=true"],
-        "on_the_fly is true, expected false, as asr.in_loop=true computes a speech recogniser's layer",
+        "on_the_fly is true, expected false, as encoder.in_loop=true computes an encoder's layers",
     ),
     ("asr", ["training.imbalance=weights"], "training.imbalance is 'weights', expected nothing for speech recognition"),
     ("asr", ["extract=output"], "extract is 'output', expected nothing for speech recognition"),

@@ -120,19 +120,19 @@ def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree,
     assert "| dev | 6 |" in (recogniser / "RESULTS.md").read_text()
     exp = tree / "egs/mini/exp/mini_4_mini/progressive_small"
     card = read_yaml(exp / "card.yaml")
-    assert card["features"] == ["asr:2", "mfcc13_pitch"] and set(card["asr"]["cer"]) == {"dev", "test"}
+    assert card["features"] == ["mfcc13_pitch", "recogniser:2"] and set(card["encoder"]["cer"]) == {"dev", "test"}
     assert "experiment small_char_mini, train hours 0.01" in (exp / "RESULTS.md").read_text()
 
     drawn = run_mini(tree, "--stage", "6", "--stop_stage", "6", *options, "--num_threads", "1")
     assert drawn.returncode == 0, drawn.stdout + drawn.stderr
     layers = exp / "fold1/seed1/layers"
     assert {path.stem for path in layers.glob("*.png")} == {
-        f"tsne_{layer}" for layer in ("output", "asr1", "asr2", "asr3")
+        f"tsne_{layer}" for layer in ("output", "asr_gru1", "asr_gru2", "asr_gru3")
     }
     monkeypatch.chdir(tree / "egs/mini")  # where the tables' paths begin
-    means = dict(open_matrices(f"scp:{layers}/asr2_test.scp"))
+    means = dict(open_matrices(f"scp:{layers}/asr_gru2_test.scp"))
     assert list(means) == Path("data/mini/splits/mini/fold1/test").read_text().split()
-    (frames,) = Path("data/mini/feats").glob("asr2_*.scp")
+    (frames,) = Path("data/mini/feats").glob("recogniser_2_*.scp")
     for utterance, matrix in open_matrices(f"scp:{frames}"):
         if utterance in means:
             np.testing.assert_allclose(means[utterance], matrix.mean(0, keepdims=True), atol=1e-5)
@@ -141,7 +141,7 @@ def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree,
     assert given.returncode == 0, given.stdout + given.stderr
     other = tree / "egs/mini/exp/mini_4_mini/progressive_small_small_char_mini"
     assert (other / "results.json").exists()
-    assert len(list((tree / "egs/mini/data/mini/feats").glob("asr2_*.scp"))) == 1
+    assert len(list((tree / "egs/mini/data/mini/feats").glob("recogniser_2_*.scp"))) == 1
 
 
 def test_own_recordings_run_from_a_table_to_results(tree):

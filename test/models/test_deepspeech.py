@@ -139,11 +139,11 @@ def test_loss_and_gradients_are_those_of_packed_sequences(lengths, training):
 def test_layers_are_the_recurrent_ones():
     model = make_model(gru_layers=3).eval()
     batch = make_batch(torch.randn(1, 60, 81), torch.tensor([60]))
-    assert model.layers == ("asr:1", "asr:2", "asr:3")
+    assert model.layers == ("gru1", "gru2", "gru3")
     shapes = [model.frame_vectors(batch, layer).values.shape for layer in model.layers]
     assert shapes == [(1, output_lengths(60), 4)] * 3
     scores = model.output(
-        model.normed(-1, model.frame_vectors(batch, "asr:3").values, torch.ones(1, output_lengths(60)).bool())
+        model.normed(-1, model.frame_vectors(batch, "gru3").values, torch.ones(1, output_lengths(60)).bool())
     )
     torch.testing.assert_close(scores, model(batch).scores)
 

@@ -28,10 +28,12 @@ SMALL = {
     "cnn_gap": TINY_CNN,
     "cvae": {"hidden": [8, 6], "latent": 4},
     "gru": {"gru_units": 5},
+    "linear": {"classifier": "svm", "C": 100.0},
     "lstm": {"lstm_units": 5},
     "mean_pool": {"dropout": 0.0},
     "most_frequent": {},
     "progressive": {"gru_units": 5},
+    "progressive_lateral": {"gru_units": 5},
     "random": {},
     "svm": {},
     "vae": {"hidden": [8, 6], "latent": 4},
@@ -41,11 +43,12 @@ FITTED = sorted(name for name in SMALL if MODELS[name].fitted)
 BY_GRADIENT = sorted(set(SMALL) - set(FITTED))
 CLASSIFIERS = [name for name in SMALL if MODELS[name].task == "emotion"]
 DEAF = ("most_frequent", "random")  # what they say has nothing to do with what was said
-ONE_FRAME = ("svm", "vector_cnn")
+ONE_FRAME = ("linear", "svm", "vector_cnn")
+LAYERS = {"progressive": ("encoder:2",), "progressive_lateral": ("encoder:1", "encoder:4")}  # of an encoder
 FRAMES = 15
 # Frames per window; None: whole utterances
 SEGMENTS = {name: None if MODELS[name].takes == "utterances" else FRAMES for name in SMALL}
-DIMS = {name: {"toy": 6} for name in SMALL} | {"progressive": {"toy": 6, "asr:2": 4}}
+DIMS = {name: {"toy": 6, **dict.fromkeys(LAYERS.get(name, ()), 4)} for name in SMALL}
 
 
 def make_model(name, **options):
@@ -65,9 +68,9 @@ def window_batch(windows, frames=FRAMES):
 
 def batch_for(name, windows):
     batch = window_batch(windows, 1 if name in ONE_FRAME else FRAMES)
-    if name == "progressive":  # half as many frames of a recogniser's layer
-        values = batch.streams["toy"].values[:, ::2, :4]
-        batch.streams["asr:2"] = Padded(values, torch.full((windows,), values.shape[1]))
+    for number, layer in enumerate(LAYERS.get(name, ())):  # half as many frames
+        values = batch.streams["toy"].values[:, number::2, :4][:, :7]
+        batch.streams[layer] = Padded(values, torch.full((windows,), values.shape[1]))
     return batch
 
 
@@ -81,7 +84,9 @@ def trained_model(name):
 
 def fit(model, batch, weights=None):
     matrices = [matrix.numpy() for matrix in batch.only_stream().values]
-    model.fit(Dataset(list(map(str, batch.items)), {"toy": Stream(matrices)}, {}, batch.labels, weights), None, 1)
+    speakers = [f"speaker{int(item) // 3 % 4}" for item in batch.items]
+    streams, names = {"toy": Stream(matrices)}, list(map(str, batch.items))
+    model.fit(Dataset(names, streams, {}, batch.labels, weights, speakers=speakers), None, 1)
 
 
 def part_of(batch, rows):
@@ -213,7 +218,7 @@ def test_models_of_windows_refuse_what_is_none(name):
         make_model(name, frames=4)
 
 
-@pytest.mark.parametrize("name", sorted(set(SMALL) - set(FITTED) - {"progressive"}))
+@pytest.mark.parametrize("name", sorted(set(SMALL) - set(FITTED) - set(LAYERS)))
 def test_models_of_one_stream_refuse_two(name):
     config = build_model_config({"name": name, **SMALL[name]}, "test", "model.")
     with pytest.raises(SertkError, match="one feature type, not 2: toy, other"):

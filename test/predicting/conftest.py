@@ -1,5 +1,6 @@
 import pytest
 import soundfile
+from tiny_encoders import add_encoder
 from tone_systems import OWN_TYPE, RATE, Systems, tone
 from toy_corpus import CLASSES, SPEAKERS, write_splits
 
@@ -9,6 +10,13 @@ from sertk.kaldi.datadir import write_data_dir
 @pytest.fixture(scope="session")
 def systems(tmp_path_factory):
     folder = tmp_path_factory.mktemp("systems")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SERTK_ENCODERS", str(folder / "encoders"))
+        add_encoder()
+        yield make_systems(folder)
+
+
+def make_systems(folder):
     (folder / "wav").mkdir()
     utterances = {f"{speaker}-{label}": (speaker, label) for speaker in SPEAKERS for label in CLASSES}
     for number, utterance in enumerate(utterances):
@@ -19,6 +27,7 @@ def systems(tmp_path_factory):
         {
             "wav.scp": {utterance: f"{folder}/wav/{utterance}.wav" for utterance in utterances},
             "utt2spk": {utterance: speaker for utterance, (speaker, _) in utterances.items()},
+            "utt2dur": {name: str(soundfile.info(f"{folder}/wav/{name}.wav").duration) for name in utterances},
             "utt2num_words": dict.fromkeys(utterances, "2"),
             "labels/3": {utterance: label for utterance, (_, label) in utterances.items()},
         },

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from small_experiments import CPU, decode_run, make_experiment_of, train_run
 
 from sertk.bin import compute_feats, extract, train_asr
@@ -35,11 +34,24 @@ CONFIGS = {
     "    model: {name: vae, hidden: [8], latent: 3}, training: {select: last}}\n"
     "  lstm: {features: [vae_latents], model: {name: lstm, lstm_units: 4}}\n",
 }
-CONFIGS["mean_pool"] = "features: [asr]\nasr: {layer: 1}\nmodel: {name: mean_pool}\n" + QUICK
-CONFIGS["progressive"] = (
-    "features: [own, asr]\nasr: {layer: 2}\nnormalise: utterance\nmodel: {name: progressive, gru_units: 3}\n" + QUICK
-)
-CONFIGS["in_loop"] = CONFIGS["progressive"].replace("layer: 2", "layer: 2, in_loop: true, unfreeze: [2]")
+MEAN_POOL = "model: {name: mean_pool}\n" + QUICK
+PROGRESSIVE = "features: [own, encoder]\nnormalise: utterance\nmodel: {name: progressive, gru_units: 3}\n" + QUICK
+LATERAL = PROGRESSIVE.replace("progressive", "progressive_lateral")
+OF_RECOGNISER = {  # systems on layers of a speech recogniser
+    "mean_pool": "features: [encoder]\nencoder: {layer: 1}\n" + MEAN_POOL,
+    "progressive": "encoder: {layer: 2, normalise: []}\n" + PROGRESSIVE,
+    "in_loop": "encoder: {layer: 2, in_loop: true, unfreeze: [2]}\n" + PROGRESSIVE,
+}
+OF_WHISPER = {  # and on those of a tiny Whisper
+    "whisper_linear": "features: [encoder]\nencoder: {name: tiny, layer: auto, pool: meanstd}\nmodel: {name: linear}\n",
+    "whisper_speaker": "features: [encoder]\nencoder: {name: tiny, layer: [1, 3], pool: meanstd, normalise: speaker}\n"
+    "model: {name: linear, classifier: svm, C: 1.0}\n",
+    "whisper_weighted": "features: [encoder]\nencoder: {name: tiny, layer: all}\n" + MEAN_POOL,
+    "whisper_lateral": "encoder: {name: tiny, layer: [1, 3]}\n" + LATERAL,
+    "whisper_in_loop": "features: [encoder]\nencoder: {name: tiny, layer: 2, in_loop: true, unfreeze: [2]}\n"
+    + MEAN_POOL,
+}
+CONFIGS |= OF_RECOGNISER | OF_WHISPER
 RECOGNISER = (
     "task: asr\nfeatures: [spectrogram161]\nnormalise: utterance\n"
     "model: {name: deepspeech, gru_units: 5, gru_layers: 2, channels: 2}\n"
@@ -84,22 +96,27 @@ class Systems:
         if name not in self.runs:
             config, exp = self.folder / f"{name}.yaml", self.folder / "exp" / name
             config.write_text(content)
-            reused = self.make_with_recogniser(config, exp) if "asr:" in content else ()
+            reused = self.make_with_encoder(config, exp) if "encoder:" in content else ()
             self.runs[name] = train_run(self.data, config, exp, options=reused)
             decode_run(self.runs[name])
         return self.runs[name]
 
-    def make_with_recogniser(self, config, exp):
-        """The option that names the recogniser; of its layer there are archives then, unless it runs in the loop."""
-        option = ["--asr_exp", str(self.recogniser())]
-        assert make_experiment_of(self.data, config, exp, options=option) == 0
-        settings = load_parts(exp / "config.yaml")["train"]
-        if not settings.asr.in_loop:
-            (layer,) = (name for name in settings.features if name.startswith("asr"))
-            archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / settings.archive_name(layer))
-            options = ["--layer", layer, "--data", str(self.data), *CPU, str(self.recogniser()), archives]
-            assert extract.main(options) == 0
-        return option
+    def make_with_encoder(self, config, exp):
+        """The options that name the recogniser; of layers there are archives then, unless they run in the loop."""
+        ours = "name: tiny" not in config.read_text()
+        options = ["--asr_exp", str(self.recogniser())] if ours else []
+        assert make_experiment_of(self.data, config, exp, options=options) == 0
+        encoder = load_parts(exp / "config.yaml")["train"].encoder
+        if not encoder.in_loop:
+            self.extract(options[1] if ours else "tiny", encoder)
+        return options
+
+    def extract(self, source, encoder):
+        """Archives the layers that an EncoderLayers names of all recordings."""
+        archives = "ark,scp:{0}.ark,{0}.scp".format(self.data / "feats" / encoder.archive_name("{layer}"))
+        layers = ",".join(map(str, encoder.layers))
+        own = ["--encoder", source, "--layer", layers, "--pool", encoder.pool, "--uncompressed", *CPU]
+        assert extract.main([*own, f"scp:{self.data}/wav.scp", archives]) == 0
 
     def recogniser(self):
         """The experiment folder of a speech recogniser that was trained on the tones."""
@@ -107,8 +124,6 @@ class Systems:
         if not exp.exists():
             config.write_text(RECOGNISER)
             write_table(self.data / "text", dict.fromkeys(self.wavs, "a b"))
-            durations = {utterance: str(soundfile.info(path).duration) for utterance, path in self.wavs.items()}
-            write_table(self.data / "utt2dur", durations)
             make_tokens({}, ALPHABET, exp / "tokens.model")
             assert train_asr.main(["--config", str(config), "--train", data, "--dev", data, *CPU, str(exp)]) == 0
         return exp

@@ -19,6 +19,7 @@ from small_experiments import CPU, make_experiment_of, status_of_training, train
 from sertk.bin import train as train_command
 from sertk.config.schema import Training
 from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml
 from sertk.experiments.experiment import Experiment
 from sertk.experiments.run import hold_folder
 from sertk.training.checkpoint import Progress
@@ -147,7 +148,7 @@ def make_task(values, losses=(1.0,)):
     task.gather_all = lambda chunks: chunks
     model.loss = lambda batch: (model.weight.square().sum() * next(task.factors), {"batch": batch.sum()})
     task.validate = lambda kept: {"valid_uar": next(task.evaluations)}
-    task.export = dict
+    task.export, model.chosen = dict, dict
     return task
 
 
@@ -161,6 +162,15 @@ def test_training_stops_after_patience_and_keeps_the_first_best(tmp_path):
     history = run_loop(tmp_path, make_task([0.3, 0.5, 0.5, 0.4, 0.9]), max_epochs=9, patience=2)
     assert [line["valid_uar"] for line in history] == [0.3, 0.5, 0.5, 0.4]
     assert torch.load(tmp_path / "checkpoints" / "best.pt", weights_only=True)["epoch"] == 2
+
+
+def test_what_the_best_epoch_chose_is_kept_beside_it(tmp_path):
+    task = make_task([0.3, 0.5, 0.4])
+    task.model.chosen = lambda: {"weight of layer 1": round(float(task.model.weight.detach()) / first, 6)}
+    first = float(task.model.weight.detach())
+    run_loop(tmp_path, task, max_epochs=3)
+    # each of two updates an epoch takes 0.1 times the gradient 2 w off
+    assert read_yaml(tmp_path / "chosen.yaml") == {"weight of layer 1": pytest.approx(0.8**4)}
 
 
 def test_selecting_the_last_epoch_never_stops_early(tmp_path):

@@ -33,7 +33,7 @@ class Task:
         device: torch.device,
     ):
         self.config, self.train, self.valid, self.classes, self.device = config, train, valid, classes, device
-        self.normalisers = {name: Normaliser(config.normalise_of(name)) for name in config.features}
+        self.normalisers = {name: Normaliser(config.normalise_of(name)) for name in config.streams}
         for name, normaliser in self.normalisers.items():
             normaliser.fit_apply_(train.streams[name], [speakers[utt] for utt in train.utterances])
             normaliser.apply_(valid.streams[name], [speakers[utt] for utt in valid.utterances])

@@ -9,14 +9,13 @@ from sertk.batches.streams import Dataset, balanced_weights
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.experiments.layout import own_feats
-from sertk.experiments.pretrained import checkpoint, kept_pretrained
 from sertk.experiments.run import Run
 from sertk.kaldi.datadir import DataDir
 from sertk.kaldi.labels import Labels
 from sertk.models.base import known
 from sertk.models.transfer import Transfer
 from sertk.protocols.rules import Fold
-from sertk.training.checkpoint import read_checkpoint
+from sertk.training.pretrained import pretrained_weights
 from sertk.training.tasks.base import Task
 
 
@@ -44,8 +43,7 @@ class FoldTask(Task):
         check_classes(train, labels.classes)
         self.feature_options = feature_options(config, inputs.data, own)
         super().__init__(config, train, valid, DataDir(inputs.data).table("utt2spk"), labels.classes, device)
-        if config.asr and isinstance(self.model, Transfer):
-            weights = read_checkpoint(checkpoint(kept_pretrained(run.path, config.asr)))["model"]
-            self.model.pretrained.load_state_dict(weights)
+        if config.encoder and isinstance(self.model, Transfer) and self.model.pretrained is not None:
+            self.model.pretrained.load_state_dict(pretrained_weights(config.encoder, run.path))
         if config.training.imbalance == "weights":
             train.weights = balanced_weights(known(train.labels, "labels"))
