@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import scipy.linalg
+import scipy.optimize
+import scipy.special
 import torch
 from torch import Tensor
 
@@ -21,6 +23,7 @@ STRENGTHS = {  # what `auto` chooses from, for vectors of about 1,000 normalised
     "C": (1e-5, 1e-4, 1e-3, 1e-2, 1e-1),
     "shrinkage": (0.1, 0.3, 0.5, 0.7, 0.9),
 }
+SCALES = (-10.0, 5.0)  # natural logarithms of the factors of scores, between which one is sought
 SHARES = 5  # of the training speakers in cross-validation, at most
 
 
@@ -29,8 +32,9 @@ class Linear(FittedModel):
 
     Several streams are one vector, or, where the Shape says `choose`, the model takes the one that suits it best. That
     one, and then how strongly the classifier is regularised, are chosen by the UAR in cross-validation over the
-    training speakers, who are never in both parts of it. Scores are log odds, or those of `vectors.Svm`. Classes of
-    lda are as likely as each other beforehand.
+    training speakers, who are never in both parts of it. Scores are log odds, or those of `vectors.Svm`; posteriors
+    are their softmax, scaled by what makes those of cross-validation likeliest (Guo et al. 2017, On Calibration of
+    Modern Neural Networks). Classes of lda are as likely as each other beforehand.
     """
 
     config: LinearConfig
@@ -38,6 +42,7 @@ class Linear(FittedModel):
     intercept: Tensor
     stream: Tensor  # the place of the one that was chosen; -1: all
     strength: Tensor
+    scale: Tensor  # of the scores, for posteriors that are neither too sure nor too doubtful
 
     @property
     def names(self) -> list[str]:
@@ -53,42 +58,48 @@ class Linear(FittedModel):
         candidates = dict(enumerate(vectors)) if self.shape.choose else {-1: np.concatenate(vectors, 1)}
         given = getattr(self.config, self.config.strength)
         strengths = STRENGTHS[self.config.strength] if given == "auto" else (given,)
+        several = len(candidates) * len(strengths) > 1
+        shares = speaker_shares(speakers, needed=several)
+
+        def held_out(stream: int, strength: float) -> np.ndarray:
+            return self.held_out(candidates[stream], labels, weights, shares, strength)
+
+        def uar(choice: tuple[int, float]) -> float:
+            right = held_out(*choice).argmax(1) == labels
+            value = float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
+            log.info("stream %d, %g: cross-validation UAR %.4f", *choice, value)
+            return value
+
         with torch_threads():
             stream, strength = next(iter(candidates)), strengths[len(strengths) // 2]
-            if len(candidates) * len(strengths) > 1:
-                shares = speaker_shares(speakers)
-
-                def uar(choice: tuple[int, float]) -> float:
-                    return self.validated(candidates[choice[0]], labels, weights, shares, choice)
-
+            if several:
                 stream, _ = max(((each, strength) for each in candidates), key=uar)
                 _, strength = max(((stream, each) for each in strengths), key=uar)
+            scale = fit_scale(held_out(stream, strength), labels) if len({*shares}) > 1 else 1.0
             matrix, intercept = self.fitted(candidates[stream], labels, weights, strength)
-        self.learn(weights=matrix, intercept=intercept, stream=np.int64(stream), strength=np.float64(strength))
+        self.learn(weights=matrix, intercept=intercept)
+        self.learn(stream=np.int64(stream), strength=np.float64(strength), scale=np.float64(scale))
 
-    def validated(
-        self,
-        vectors: np.ndarray,
-        labels: np.ndarray,
-        weights: np.ndarray | None,
-        shares: np.ndarray,
-        choice: tuple[int, float],
-    ) -> float:
-        """UAR of a choice of stream and strength, each share of the utterances recognised by what the others taught."""
-        right = np.zeros(len(labels), bool)
+    def held_out(
+        self, vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, shares: np.ndarray, strength: float
+    ) -> np.ndarray:
+        """Scores (utterances, classes) of each share of the utterances by what the others taught.
+
+        They are -inf for a class that the others do not have, as some speaker may be the only one of it.
+        """
+        found = np.full((len(labels), self.classes), -np.inf)
         for share in np.unique(shares):
             own, rest = shares == share, shares != share
-            there, numbers = np.unique(labels[rest], return_inverse=True)  # some speaker may be the only one of a class
-            found = np.zeros(own.sum(), np.int64)
-            if len(there) > 1:
-                weights_of_rest = None if weights is None else weights[rest]
-                matrix, intercept = self.fitted(vectors[rest], numbers, weights_of_rest, choice[1])
-                scores = self.scored(torch.from_numpy(vectors[own] @ matrix.T + intercept), len(there))
-                found = scores.argmax(1).numpy()
-            right[own] = there[found] == labels[own]
-        uar = float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
-        log.info("stream %d, %g: cross-validation UAR %.4f", *choice, uar)
-        return uar
+            there, numbers = np.unique(labels[rest], return_inverse=True)
+            if len(there) == 1:
+                found[np.ix_(own, there)] = 0
+                continue
+            matrix, intercept = self.fitted(
+                vectors[rest], numbers, None if weights is None else weights[rest], strength
+            )
+            scores = self.scored(torch.from_numpy(vectors[own] @ matrix.T + intercept), len(there))
+            found[np.ix_(own, there)] = scores.numpy()
+        return found
 
     def fitted(
         self, vectors: np.ndarray, labels: np.ndarray, weights: np.ndarray | None, strength: float
@@ -120,6 +131,9 @@ class Linear(FittedModel):
         names = self.names if place < 0 else [self.names[place]]
         vectors = torch.cat([only_vectors(batch.streams[name]) for name in names], 1).double()
         return Output(self.scored(vectors @ self.weights.T + self.intercept, self.classes))
+
+    def posteriors(self, batch: Batch) -> Tensor:
+        return torch.softmax(self(batch).scores * self.scale, -1).float()
 
     def chosen(self) -> dict[str, object]:
         layer = {"layer": self.names[int(self.stream)].partition(":")[2]} if self.shape.choose else {}
@@ -157,20 +171,35 @@ def discriminants(vectors: np.ndarray, labels: np.ndarray, shrinkage: float) -> 
     return weights, -0.5 * (weights * means).sum(1)
 
 
-def speaker_shares(speakers: Sequence[str]) -> np.ndarray:
+def fit_scale(scores: np.ndarray, labels: np.ndarray) -> float:
+    """The factor of scores (utterances, classes) by which the softmax gives the labels the highest likelihood."""
+    own = scores[np.arange(len(labels)), labels]
+    scores, own = scores[np.isfinite(own)], own[np.isfinite(own)]
+    if not len(own):
+        return 1.0
+
+    def loss(log_scale: float) -> float:
+        scaled = np.exp(log_scale) * (scores - own[:, None])
+        return float(np.mean(scipy.special.logsumexp(scaled, axis=1)))
+
+    return float(np.exp(scipy.optimize.minimize_scalar(loss, bounds=SCALES, method="bounded").x))
+
+
+def speaker_shares(speakers: Sequence[str], needed: bool = True) -> np.ndarray:
     """The share (utterances,) of cross-validation that each utterance is in, all of a speaker in one.
 
-    Raises SertkError for a single speaker.
+    Raises SertkError for a single speaker where cross-validation is `needed`.
     """
     from sklearn.model_selection import GroupKFold
 
     number = min(SHARES, len({*speakers}))
-    if number < 2:
+    if number < 2 and needed:
         raise SertkError(
-            "one training speaker: nothing can be chosen by cross-validation; give model.C and encoder.layer"
+            "one training speaker: nothing can be chosen by cross-validation; give encoder.layer and model.shrinkage"
         )
-    shares = np.empty(len(speakers), np.int64)
-    placeholder: Any = np.zeros(len(speakers))
-    for share, (_, own) in enumerate(GroupKFold(number).split(placeholder, groups=list(speakers))):
-        shares[own] = share
+    shares = np.zeros(len(speakers), np.int64)
+    if number > 1:
+        placeholder: Any = np.zeros(len(speakers))
+        for share, (_, own) in enumerate(GroupKFold(number).split(placeholder, groups=list(speakers))):
+            shares[own] = share
     return shares

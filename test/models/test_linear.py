@@ -12,7 +12,7 @@ from sertk.config.schema import build_model_config
 from sertk.core.errors import SertkError
 from sertk.models.base import Batch, Padded, Shape
 from sertk.models.build import build_network
-from sertk.models.linear import STRENGTHS, speaker_shares
+from sertk.models.linear import STRENGTHS, fit_scale, speaker_shares
 
 STREAMS = {"encoder:1": 5, "encoder:10": 4, "encoder:2": 6}
 ORDER = ("encoder:1", "encoder:10", "encoder:2")  # in which they make one vector; any would do
@@ -57,6 +57,11 @@ def fitted(model, *data, **more):
     return model
 
 
+def unscaled(model, vectors):
+    """Posteriors before they are scaled."""
+    return model(batch(vectors)).scores.softmax(1)
+
+
 @pytest.mark.parametrize("C", [0.01, 1.0])
 @pytest.mark.parametrize("classes", [2, 4])
 def test_support_vector_machines_are_scikit_learns(classes, C):
@@ -78,7 +83,7 @@ def test_logistic_regression_is_scikit_learns(classes, C):
     test, _ = clouds(classes, seed=1)
     reference = LogisticRegression(C=C, max_iter=1000).fit(joined(train), labels)
     model = fitted(make_model(classes, "logistic", C=C), train, labels)
-    np.testing.assert_allclose(model.posteriors(batch(test)), reference.predict_proba(joined(test)), atol=1e-5)
+    np.testing.assert_allclose(unscaled(model, test), reference.predict_proba(joined(test)), atol=1e-5)
 
 
 @pytest.mark.parametrize("shrinkage", [0.2, 0.9, 1.0])
@@ -94,14 +99,36 @@ def test_linear_discriminants_are_scikit_learns(classes, shrinkage):
     shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
     logs = np.array([[-0.5 * (x - mean) @ np.linalg.inv(shrunk) @ (x - mean) for mean in means] for x in others])
     densities = np.exp(logs - logs.max(1, keepdims=True))
-    np.testing.assert_allclose(model.posteriors(batch(test)), densities / densities.sum(1, keepdims=True), atol=1e-5)
+    np.testing.assert_allclose(unscaled(model, test), densities / densities.sum(1, keepdims=True), atol=1e-5)
     if shrinkage < 1:
         unit = vectors / np.sqrt(np.diag(covariance))
         own = {"encoder:1": unit.astype(np.float32)}
         reference = LinearDiscriminantAnalysis("lsqr", shrinkage=shrinkage, priors=np.full(classes, 1 / classes))
         expected = reference.fit(own["encoder:1"].astype(np.float64), labels).predict_proba(own["encoder:1"])
         model = fitted(make_model(classes, "lda", {"encoder:1": 15}, shrinkage=shrinkage), own, labels)
-        np.testing.assert_allclose(model.posteriors(batch(own)), expected, atol=1e-4)
+        np.testing.assert_allclose(unscaled(model, own), expected, atol=1e-4)
+
+
+def test_posteriors_are_scaled_by_what_makes_those_of_others_likeliest():
+    random = np.random.default_rng(0)
+    labels = random.integers(3, size=200)
+    scores = 20 * (np.eye(3)[labels] + random.normal(size=(200, 3)))  # far too sure
+
+    def likelihood(scale):
+        scaled = np.exp(scale * (scores - scores.max(1, keepdims=True)))
+        return np.log(scaled[np.arange(200), labels] / scaled.sum(1)).mean()
+
+    grid = np.exp(np.linspace(-5, 1, 2000))
+    assert fit_scale(scores, labels) == pytest.approx(max(grid, key=likelihood), rel=0.01) != pytest.approx(1, rel=0.5)
+    lost = scores.copy()
+    lost[:50, 0] = np.where(labels[:50] == 0, -np.inf, lost[:50, 0])  # of a class that the others did not have
+    kept = np.isfinite(lost[np.arange(200), labels])
+    assert 0 < kept.sum() < 200 and fit_scale(lost, labels) == fit_scale(scores[kept], labels[kept])
+    train, labels = clouds(3, signal=0.3)
+    model = fitted(make_model(3, "lda", shrinkage=0.1), train, labels)
+    expected = (model(batch(train)).scores * model.scale).softmax(1)
+    torch.testing.assert_close(model.posteriors(batch(train)), expected.float())
+    assert 0 < float(model.scale) < 0.5
 
 
 @pytest.mark.parametrize("classifier", ["svm", "logistic"])
