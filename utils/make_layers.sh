@@ -18,7 +18,7 @@ example: utils/make_layers.sh --encoder whisper_base --layers 2,3 --type whisper
   --encoder NAME     an encoder in the cache (sertk-get-encoder), or the experiment folder of a speech recogniser
   --layers LIST      numbers with commas between them
   --type TYPE        the feature types' name, with {layer} where the number belongs
-  --pool meanstd     mean and standard deviation over time take the place of the frames
+  --pool meanstd     mean and standard deviation over time take the place of the frames; mean: the mean alone
   --nj N             jobs at a time (default: 4)
   --cmd COMMAND      how to run them (default: run.pl)
   --piece N          utterances that a job encodes, at most (default: 500)

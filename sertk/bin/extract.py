@@ -41,7 +41,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--encoder", metavar="NAME", help="an encoder, in the place of a trained model")
     parser.add_argument(
-        "--pool", choices=("none", "meanstd"), help="meanstd: of an encoder, mean and standard deviation over time"
+        "--pool", choices=("none", "mean", "meanstd"), help="of an encoder: the mean over time, and standard deviation"
     )
     parser.add_argument("--segments", metavar="FILE", help="with --encoder: cut the recordings, as sertk-compute-feats")
     parser.add_argument("--channel", type=int, metavar="N", help="with --encoder: take this channel, not their mean")

@@ -29,8 +29,8 @@ class EncoderLayers:
 
     name: str = RECOGNISER
     layer: Layers = field(default=1, metadata={"convert": convert_layer})
-    # meanstd: the mean over time and the standard deviation, one vector for each utterance, take the frames' place
-    pool: Literal["none", "meanstd"] = "none"
+    # One vector for each utterance in the frames' place: the mean over time, or that and the standard deviation
+    pool: Literal["none", "mean", "meanstd"] = "none"
     normalise: tuple[Normalise, ...] = field(default=(Normalise(),), metadata={"convert": convert_normalise})
     in_loop: bool = False  # it runs whenever its layers are needed, from waveforms; there are no archives
     unfreeze: tuple[int, ...] = ()  # layers, from 1, whose blocks learn along

@@ -26,7 +26,7 @@ from sertk.kaldi.archives import MatrixWriter
 from sertk.models.deepspeech import as_deepspeech
 from sertk.models.recogniser import Recogniser
 
-Pool = Literal["none", "meanstd"]
+Pool = Literal["none", "mean", "meanstd"]
 TWO_BYTES = 3  # Kaldi's compression to 16 bits, by the smallest and largest value of a matrix
 BATCH_SECONDS = {"cpu": 16.0, "cuda": 400.0}  # of audio, padding included, that the network sees at once
 HELD_SECONDS = {"cpu": 128.0, "cuda": 1200.0}  # of recordings that are held, sorted by length
@@ -63,7 +63,7 @@ class LoadedEncoder:
 
     @torch.inference_mode()
     def encode(self, matrices: Sequence[np.ndarray], layers: Sequence[int], pool: Pool = "none") -> list[list[Tensor]]:
-        """Of each matrix of `features` the layers, each (frames, dims), or pooled (1, 2 * dims), on the CPU."""
+        """Of each matrix of `features` the layers, each (frames, dims), or pooled (1, dims or 2 * dims), on the CPU."""
         if self.trained is not None:
             stream = Stream(matrices)
             names = list(map(str, range(len(matrices))))
@@ -91,9 +91,9 @@ class LoadedEncoder:
 
     def of_batch(self, rows: Sequence[Tensor], layers: Sequence[int], pool: Pool) -> Iterator[list[Tensor]]:
         """Yields the layers of each of `rows`, a list of (frames, dims)."""
-        if len(rows) == 1 and pool == "meanstd":  # a long one is never held whole
+        if len(rows) == 1 and pool != "none":  # a long one is never held whole
             windows = windows_of(self.network, rows[0].to(self.device), layers)
-            yield [statistics.pooled() for statistics in Statistics.over(windows)]
+            yield [statistics.pooled(pool) for statistics in Statistics.over(windows)]
             return
         lengths = torch.tensor([len(matrix) for matrix in rows])
         values = pad_sequence(list(rows), batch_first=True).to(self.device)
@@ -102,7 +102,7 @@ class LoadedEncoder:
             found = [layer.cpu() for layer in found]
         for item, length in enumerate(lengths.tolist()):
             own = [layer[item, :length] for layer in found]
-            yield [Statistics().add(layer).pooled() for layer in own] if pool == "meanstd" else own
+            yield own if pool == "none" else [Statistics().add(layer).pooled(pool) for layer in own]
 
 
 class Statistics:
@@ -128,9 +128,11 @@ class Statistics:
                 statistics.add(frames)
         return found
 
-    def pooled(self) -> Tensor:
-        """Mean and standard deviation (1, 2 * dims)."""
+    def pooled(self, pool: Pool) -> Tensor:
+        """The mean (1, dims), or mean and standard deviation (1, 2 * dims)."""
         mean = self.sums / self.count
+        if pool == "mean":
+            return mean[None].float()
         deviation = (self.squares / self.count - mean.square()).clamp(min=0).sqrt()
         return torch.cat([mean, deviation])[None].float()
 

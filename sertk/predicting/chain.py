@@ -37,11 +37,8 @@ class Chain:
     """
 
     def __init__(self, system: System, where: PathLike):
-        self.parts, self.encoder, self.reused = (
-            needed_parts(system.parts),
-            system.encoder,
-            archived_encoder(system.parts),
-        )
+        self.parts = needed_parts(system.parts)
+        self.encoder, self.reused = system.encoder, archived_encoder(system.parts)
         *earlier, self.final = self.parts.values()
         self.earlier = {model.config.extract: model for model in earlier if model.config.extract}
         self.classes: list[str] = self.final.classes
