@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from sertk.batches.streams import Dataset, Stream
 from sertk.config.encoder import RECOGNISER, EncoderLayers
+from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.encoders import cache
@@ -206,7 +207,8 @@ def write_layers(
         writers = [files.enter_context(MatrixWriter(wspecifiers[layer], compression)) for layer in layers]
         threads = files.enter_context(ThreadPoolExecutor(WRITERS))  # that write while the next ones are encoded
         writing: list[Future[None]] = []
-        for held in groups(taken_ahead(loaded, recordings), HELD_SECONDS[loaded.device.type], loaded):
+        taken = taken_ahead(loaded, progress(recordings, "encoding"))
+        for held in groups(taken, HELD_SECONDS[loaded.device.type], loaded):
             found = loaded.encode([features for _, features in held], layers, pool)
             for each in writing:
                 each.result()

@@ -130,7 +130,7 @@ LOOP = {"name": "tiny", "layer": 2, "in_loop": True}
         ({"layer": [2, 0]}, "linear", "encoder.layer is [2, 0], expected 1 or more, of a recogniser"),
         ({"name": ""}, "linear", "encoder.name is '', expected the name of an encoder"),
         ({"name": 3}, "linear", "encoder.name is 3, expected text"),
-        ({"pool": "max"}, "linear", "encoder.pool is 'max', expected one of none, meanstd"),
+        ({"pool": "max"}, "linear", "encoder.pool is 'max', expected one of none, mean, meanstd"),
         ({"colour": 1}, "linear", "unknown key encoder.colour"),
         ({"normalise": [{"scope": "corpus"}]}, "linear", "encoder.normalise.scope is 'corpus', expected one of"),
         ({"layer": "auto"}, "mean_pool", "encoder.layer is 'auto', expected no auto, for mean_pool"),
