@@ -101,7 +101,7 @@ def extract_encoder(args: Namespace) -> None:
     wspecifiers = {layer: args.wspecifier.replace("{layer}", str(layer)) for layer in layers}
     recordings = audio.read_specified(args.exp, args.segments, args.channel)
     count = write_layers(loaded, recordings, layers, wspecifiers, args.pool or "none", not args.uncompressed)
-    log.info("%d layers of %d utterances", len(layers), count)
+    log.info("of %d utterances: layers %s of %s", count, ", ".join(map(str, layers)), args.encoder)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

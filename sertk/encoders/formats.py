@@ -155,9 +155,8 @@ def load_pytorch(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except OSError:
         raise
-    except Exception as error:
-        what = " ".join(str(error).split())[:200]
-        raise SertkError(f"{path}: not weights in a format that is known, or a damaged file: {what}") from error
+    except Exception as error:  # PyTorch's own words advise what is not safe
+        raise SertkError(f"{path}: not weights in a format that is known, or a damaged file") from error
 
 
 def tensors(content: object, path: Path) -> dict[str, Tensor]:
