@@ -92,9 +92,12 @@ class LoadedEncoder:
 
     def of_batch(self, rows: Sequence[Tensor], layers: Sequence[int], pool: Pool) -> Iterator[list[Tensor]]:
         """Yields the layers of each of `rows`, a list of (frames, dims)."""
-        if len(rows) == 1 and pool != "none":  # a long one is never held whole
+        if len(rows) == 1:  # a long one is seen window by window, and pooled without being held whole
             windows = windows_of(self.network, rows[0].to(self.device), layers)
-            yield [statistics.pooled(pool) for statistics in Statistics.over(windows)]
+            if pool == "none":
+                yield [torch.cat(pieces) for pieces in zip(*([layer.cpu() for layer in each] for each in windows))]
+            else:
+                yield [statistics.pooled(pool) for statistics in Statistics.over(windows)]
             return
         lengths = torch.tensor([len(matrix) for matrix in rows])
         values = pad_sequence(list(rows), batch_first=True).to(self.device)
