@@ -29,7 +29,7 @@ class WhisperSizes:
 
 @dataclass(frozen=True)
 class Wav2vec2Sizes:
-    """Of wav2vec 2.0, HuBERT and data2vec."""
+    """Of wav2vec 2.0 and HuBERT."""
 
     dims: int
     layers: int  # blocks
