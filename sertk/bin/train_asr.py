@@ -36,14 +36,17 @@ def execute(args: Namespace) -> int:
     if len(parts) > 1 or config.task != "asr":
         raise SertkError(f"{args.config}: expected one part, with the task asr")
     from sertk.asr.training import train_asr
+    from sertk.core.distributed import leave
     from sertk.training.loop import Interrupted
 
+    status = 0
     try:
         train_asr(config, args.train, args.dev, args.exp_dir, args.seed, choose_device(args))
     except Interrupted:
         log.info("stopped by SIGTERM after writing a checkpoint")
-        return PREEMPTED
-    return 0
+        status = PREEMPTED
+    leave()
+    return status
 
 
 def main(argv: Sequence[str] | None = None) -> int:

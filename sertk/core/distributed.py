@@ -35,6 +35,13 @@ def wait_for_all() -> None:
         dist.barrier()
 
 
+def leave() -> None:
+    """Leaves the processes once all are done: PyTorch's threads may otherwise still run when Python ends, and abort."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
+
+
 def any_is(flag: bool) -> bool:
     """Whether `flag` is true in any of the processes, so that all of them stop at the same update."""
     if not dist.is_initialized():
