@@ -27,6 +27,12 @@ KINDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Other weights in every run would now and then be ones that make much of rounding."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(params=KINDS)
 def encoder(request):
     return perturbed(Wav2vec2Encoder(KINDS[request.param]))
