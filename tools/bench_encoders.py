@@ -35,8 +35,7 @@ def main():
     torch.manual_seed(0)
     device = torch.device(args.device)
     spec = shipped_spec(args.encoder)
-    source = {"kind": spec.kind, "sizes": spec.sizes}
-    loaded = LoadedEncoder(new_encoder(source), device, source=source)
+    loaded = LoadedEncoder(new_encoder(spec.network), device, source=spec.network)
     with tempfile.TemporaryDirectory() as folder:
         paths = sorted(args.wav_dir.rglob("*.*"))[: args.number] if args.wav_dir else made_up(args.number, Path(folder))
         waves = [resample(*load_audio(str(path)), RATE) for path in paths]

@@ -215,12 +215,13 @@ class Config:
             return self.normalise
         if not self.encoder.in_loop:
             return self.encoder.normalise
-        return self.recogniser.normalise if self.recogniser else ()
+        own = self.recogniser
+        return own.normalise if own else ()
 
     def input_type(self, encoder: EncoderLayers) -> str:
         """The feature type that an encoder in the loop takes."""
-        if self.recogniser:
-            return self.recogniser.features[0]
+        if own := self.recogniser:
+            return own.features[0]
         source = encoder.source or {}
         return input_type(source["kind"], source["sizes"])
 

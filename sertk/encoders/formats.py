@@ -59,7 +59,7 @@ Convert = Callable[[Mapping[str, Tensor]], dict[str, Tensor]]
 
 def build_encoder(spec: Spec) -> Encoder:
     """The network of a Spec, its weights random."""
-    return new_encoder({"kind": spec.kind, "sizes": spec.sizes})
+    return new_encoder(spec.network)
 
 
 def read_weights(spec: Spec, path: PathLike) -> dict[str, Tensor]:

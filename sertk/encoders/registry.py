@@ -105,6 +105,11 @@ class Spec:
         """The last layer; the first one is 0."""
         return self.sizes["layers"]
 
+    @property
+    def network(self) -> dict[str, Any]:
+        """What build.new_encoder makes the network from."""
+        return {"kind": self.kind, "sizes": self.sizes}
+
 
 def names() -> list[str]:
     """Those that are shipped, sorted."""

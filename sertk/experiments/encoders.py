@@ -63,7 +63,7 @@ def filled(encoder: EncoderLayers, asr_exp: PathLike | None) -> EncoderLayers:
         cached = cache.find(encoder.name)
         known, where = {"digest": cached.digest[:DIGITS], "count": cached.spec.layers}, encoder.name
         if encoder.in_loop:
-            known["source"] = {"kind": cached.spec.kind, "sizes": cached.spec.sizes}
+            known["source"] = cached.spec.network
     for layer in (*encoder.given, *encoder.unfreeze):
         if layer > known["count"]:
             raise SertkError(f"{where}: its last layer is {known['count']}: no encoder.layer {layer}")

@@ -18,7 +18,7 @@ from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.encoders import cache
-from sertk.encoders.base import Encoder, encode, windows_of
+from sertk.encoders.base import Encoder, encode, inputs_of, windows_of
 from sertk.experiments.encoders import cached_encoder, kept_recogniser
 from sertk.features.audio import resample
 from sertk.features.extractor import check_length
@@ -80,8 +80,7 @@ class LoadedEncoder:
 
     def batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Yields the places of utterances of such lengths (frames), like ones together, so that little is padded."""
-        rate = self.extractor.sample_frequency / (self.extractor.shift or 1)
-        most = BATCH_SECONDS[self.device.type] * rate
+        most = inputs_of(self.network, BATCH_SECONDS[self.device.type])
         items: list[int] = []
         for item in sorted(range(len(lengths)), key=lengths.__getitem__):
             if items and (len(items) + 1) * lengths[item] > most:
@@ -149,8 +148,7 @@ def load_encoder(name: str, device: torch.device) -> LoadedEncoder:
 
 
 def of_cache(cached: cache.Cached, device: torch.device) -> LoadedEncoder:
-    source = {"kind": cached.spec.kind, "sizes": cached.spec.sizes}
-    return LoadedEncoder(cache.load(cached, device), device, source=source)
+    return LoadedEncoder(cache.load(cached, device), device, source=cached.spec.network)
 
 
 def load_recogniser(folder: PathLike, device: torch.device) -> LoadedEncoder:
@@ -211,7 +209,7 @@ def write_layers(
         threads = files.enter_context(ThreadPoolExecutor(WRITERS))  # that write while the next ones are encoded
         writing: list[Future[None]] = []
         taken = taken_ahead(loaded, progress(recordings, "encoding"))
-        for held in groups(taken, HELD_SECONDS[loaded.device.type], loaded):
+        for held in groups(taken, inputs_of(loaded.network, HELD_SECONDS[loaded.device.type])):
             found = loaded.encode([features for _, features in held], layers, pool)
             for each in writing:
                 each.result()
@@ -243,16 +241,13 @@ def taken_ahead(
             waiting += [pool.submit(take, *recording) for recording in islice(recordings, 1)]
 
 
-def groups(
-    taken: Iterable[tuple[str, np.ndarray]], seconds: float, loaded: LoadedEncoder
-) -> Iterator[list[tuple[str, np.ndarray]]]:
-    """Yields utterances in lists of about so many seconds."""
-    rate = loaded.extractor.sample_frequency / (loaded.extractor.shift or 1)
+def groups(taken: Iterable[tuple[str, np.ndarray]], enough: int) -> Iterator[list[tuple[str, np.ndarray]]]:
+    """Yields utterances in lists of `enough` frames or a little more."""
     held, frames = [], 0
     for each in taken:
         held.append(each)
         frames += len(each[1])
-        if frames >= seconds * rate:
+        if frames >= enough:
             yield held
             held, frames = [], 0
     if held:

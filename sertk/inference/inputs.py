@@ -14,6 +14,7 @@ from sertk.inference.trained import LoadedModel, TrainedModel
 from sertk.kaldi.archives import open_matrices, read_scp
 from sertk.kaldi.datadir import SPLITS, DataDir, require_all
 from sertk.kaldi.labels import Labels
+from sertk.models.base import known
 from sertk.protocols import read_fold
 
 Cmvn = Mapping[str, Mapping[str, np.ndarray]]  # {feature type: {speaker: Kaldi CMVN statistics (2, dims + 1)}}
@@ -48,10 +49,10 @@ def read_labelled(trained: TrainedModel, data_dir: PathLike, utterances: Iterabl
             f"{trained.folder}: trained for the classes {trained.classes}, {label_set} has {labels.classes}"
         )
     utterances = labels.labelled(utterances)
-    utt2spk = DataDir(data_dir).table("utt2spk")
-    speakers = [utt2spk[utterance] for utterance in utterances]
     seen = labels if trained.model.needs_labels else None
-    dataset = trained.normalise(load_dataset(trained.config, data_dir, utterances, trained.own_feats, seen), speakers)
+    dataset = load_dataset(trained.config, data_dir, utterances, trained.own_feats, seen)
+    speakers = known(dataset.speakers, "speakers")
+    trained.normalise(dataset, speakers)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances])
 
 
