@@ -13,8 +13,9 @@ from sertk.config.schema import Config, to_mapping
 from sertk.core.distributed import is_first, start
 from sertk.core.files import PathLike, file_digest, write_json, write_yaml
 from sertk.experiments.environment import environment, write_command
-from sertk.experiments.layout import CARD, CONFIG
-from sertk.experiments.run import hold_folder
+from sertk.experiments.inputs import data_digests
+from sertk.experiments.layout import CARD, CONFIG, read_config
+from sertk.experiments.run import hold_folder, warn_of_former
 from sertk.experiments.storing import store
 from sertk.kaldi.datadir import DataDir, write_table
 from sertk.text.tokens import Tokens
@@ -46,10 +47,18 @@ def train_asr(
 def describe_training(
     exp_dir: Path, config: Config, train_dir: PathLike, dev_dir: PathLike, seed: int, device: torch.device
 ) -> None:
-    """Notes what is trained; raises SertkError where the folder holds a training with other settings or texts."""
-    texts = {"train": Path(train_dir) / "text", "dev": Path(dev_dir) / "text"}
-    digests = {name: file_digest(path, "sha256") for name, path in texts.items()}
-    store(exp_dir / CONFIG, {**to_mapping(config), "run": {"seed": seed, "texts": digests}})
+    """Notes what is trained; raises SertkError where the folder holds a training with other settings or data."""
+    folders = {"train": Path(train_dir), "dev": Path(dev_dir)}
+    run = {
+        "seed": seed,
+        "texts": {name: file_digest(folder / "text", "sha256") for name, folder in folders.items()},
+        "data": {name: data_digests(folder, config, DataDir(folder).utterances) for name, folder in folders.items()},
+    }
+    path = exp_dir / CONFIG
+    if path.exists() and "data" not in read_config(exp_dir).get("run", run):
+        warn_of_former(path)
+        del run["data"]
+    store(path, {**to_mapping(config), "run": run})
     write_command(exp_dir)
     write_json(exp_dir / "environment.json", environment(device))
 

@@ -12,7 +12,8 @@ from sertk.batches.waves import load_waves, locate_waves
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
-from sertk.features.registry import describe_extractor, load_extractor, noted_options
+from sertk.features.notes import noted_options
+from sertk.features.registry import describe_extractor, load_extractor
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import DataDir, read_counts
 from sertk.kaldi.labels import Labels

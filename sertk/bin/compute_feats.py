@@ -11,6 +11,7 @@ import numpy as np
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import SertkError, UsageError
 from sertk.features import audio
+from sertk.features.notes import note_options
 from sertk.kaldi import archives
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def execute(args: Namespace) -> None:
 
     from sertk.core.device import keep_freed_memory
     from sertk.features.functionals import OpenSmile
-    from sertk.features.registry import load_extractor, note_options
+    from sertk.features.registry import describe_extractor, load_extractor
 
     if not args.type and not args.config:
         raise UsageError("give a feature type as --type, or one of your own as --config")
@@ -77,7 +78,7 @@ def execute(args: Namespace) -> None:
                 f"{args.max_bad}: {', '.join(bad)}"
             )
     if writer.path and writer.path.is_file():
-        note_options(writer.path, extractor, args.channel)
+        note_options(writer.path, describe_extractor(extractor, args.channel))
     log.info("features of %d utterances, %d left out", written, len(bad))
 
 

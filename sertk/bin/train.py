@@ -45,8 +45,7 @@ def execute(args: Namespace) -> int:
     exp, fold, seed = run_of(args)
     stored = Experiment(exp).run(fold, seed)
     if stored.state in ("trained", "decoded"):
-        for part in stored.part_names:
-            stored.check_part(part)
+        stored.check()
         log.info("%s is trained already", stored.path)
         return 0
     from sertk.pipeline import Experiment as Pipeline

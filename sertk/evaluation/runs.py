@@ -12,6 +12,7 @@ from sertk.core.files import PathLike
 from sertk.experiments.layout import (
     CONFIG,
     DECODED,
+    is_outdated,
     part_folders,
     predictions_path,
     read_chosen,
@@ -65,6 +66,8 @@ def read_runs(experiment: PathLike, classes: list[str], decoded: str = DECODED) 
         if not path.is_file():
             continue
         _check_place(folder, fold, seed)
+        if is_outdated(folder, decoded):
+            raise SertkError(f"{path}: decoded before the run was trained anew; decode again (stage 4)")
         epochs = [line for line in read_epochs(folder) if line["epoch"] > 0]  # 0: fitted at once
         best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)

@@ -3,7 +3,6 @@
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,11 +12,12 @@ from sertk.config.former import current_config
 from sertk.config.loading import encoder_of, load_parts, parse_parts, parts_mapping
 from sertk.config.schema import Config, essence_of
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, file_digest, write_yaml
+from sertk.core.files import PathLike, write_yaml
 from sertk.core.locks import LEASE, locked
 from sertk.experiments import layout
 from sertk.experiments.card import essence_of_card, make_card, read_experiment_card
 from sertk.experiments.encoders import describe_encoder, keep_recogniser, with_encoder
+from sertk.experiments.inputs import Inputs
 from sertk.experiments.run import Run
 from sertk.experiments.storing import store
 from sertk.kaldi.datadir import read_lines
@@ -28,24 +28,6 @@ E = TypeVar("E", bound="Experiment")
 SEEDS = 2**32  # as many as scikit-learn takes
 DATA_KEYS = ("data", "splits", "label_set")  # of data.yaml, which has a digest of the labels besides
 OPTIONS = ("--data", "--splits", "--labels")  # of the commands of runs before version 0.2
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What an experiment is trained and tested on: data folder, folder of fold lists, and label set."""
-
-    data: Path
-    splits: Path
-    label_set: str
-
-    @property
-    def labels(self) -> Path:
-        return self.data / "labels" / self.label_set
-
-    @property
-    def labels_digest(self) -> str:
-        """The SHA-256 of the table of labels."""
-        return file_digest(self.labels, "sha256")
 
 
 class Experiment:
@@ -104,7 +86,7 @@ class Experiment:
 
         `names` (model, corpus, and the subset if it is not all) go onto the card. `recogniser` is the experiment of the
         speech recogniser whose layers the parts name; a copy of it is kept.
-        Raises SertkError with the keys that differ from what is stored.
+        Raises SertkError with the keys that differ from what is stored, and where a run was trained on other data.
         """
         path = Path(path)
         check_labels(path, inputs)
@@ -118,7 +100,9 @@ class Experiment:
             store(path / layout.DATA, describe_inputs(inputs, path), lambda stored: essence_of_data(stored, path))
             if recogniser and encoder and encoder.name == RECOGNISER:
                 keep_recogniser(path, recogniser)
-        return cls(path)
+        made = cls(path)
+        made.check_runs()
+        return made
 
     @classmethod
     def of(cls: type[E], run: PathLike) -> E:
@@ -161,6 +145,15 @@ class Experiment:
     def check_labels(self) -> None:
         """Raises SertkError where the labels are no longer those that the experiment was made with."""
         check_labels(self.path, self.inputs)
+
+    def check_runs(self) -> None:
+        """Raises SertkError where a run was trained on other lists, labels or data than are there now.
+
+        Nothing is known of that where the experiment was moved away from its data.
+        """
+        if any(self.path.glob("fold*/seed*")) and self.inputs.data.is_dir() and self.inputs.splits.is_dir():
+            for fold, seed, _ in layout.run_folders(self.path):
+                Run(self, fold, seed).check()
 
     def run(self, fold: int, seed: int = 1) -> Run:
         """The run of a fold and seed; raises SertkError for a fold that the protocol lacks, and an impossible seed."""

@@ -76,6 +76,23 @@ def predictions_path(run: PathLike, decoded: str = DECODED) -> Path:
     return Path(run) / decoded / "predictions.tsv"
 
 
+def trained_path(folder: PathLike) -> Path:
+    """What says that a part is trained to its end, and its weights' digest."""
+    return Path(folder) / "trained.json"
+
+
+def decoded_by(folder: PathLike) -> Path:
+    """What says, in the folder of a decoded split, with which weights it was decoded."""
+    return Path(folder) / "decoded.json"
+
+
+def is_outdated(run: PathLike, decoded: str = DECODED) -> bool:
+    """Whether a run was trained anew after it was decoded; before version 0.4 nothing tells."""
+    paths = trained_path(run), decoded_by(Path(run) / decoded)
+    trained, used = (read_mapping(path).get("weights_sha256") if path.is_file() else None for path in paths)
+    return None not in (trained, used) and trained != used
+
+
 def run_folders(experiment: PathLike) -> list[tuple[int, int, Path]]:
     """(fold, seed, folder) of every run of an experiment, in order; SertkError if there is none."""
     experiment = Path(experiment)

@@ -2,6 +2,8 @@
 
 import contextlib
 import dataclasses
+import functools
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from sertk.config.former import current_config
 from sertk.config.schema import Config, essence_of, to_mapping
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, write_json
+from sertk.core.files import PathLike, file_digest, write_json
 from sertk.core.locks import locked
 from sertk.core.typed import build
 from sertk.experiments import layout
 from sertk.experiments.environment import environment, write_command
+from sertk.experiments.inputs import data_digests
 from sertk.experiments.storing import store
 from sertk.protocols import list_digests, read_fold
 from sertk.protocols.rules import Fold
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     import torch
 
     from sertk.experiments.experiment import Experiment
+
+log = logging.getLogger(__name__)
 
 State = Literal["new", "training", "trained", "decoded"]
 LEFT_BY_KILLED = (".*.tmp", "checkpoints/.*.tmp", "feats/.*.tmp", "steps/**/.*.tmp")
@@ -60,14 +65,18 @@ class Run:
     def state(self) -> State:
         """`new`: nothing is there; `training`: begun, or cut off; `trained`; `decoded`: the test split, too."""
         if all(map(self.is_trained, self.part_names)):
-            return "decoded" if layout.predictions_path(self.path).is_file() else "trained"
+            decoded = layout.predictions_path(self.path).is_file() and not layout.is_outdated(self.path)
+            return "decoded" if decoded else "trained"
         return "training" if self.path.is_dir() and any(self.path.iterdir()) else "new"
 
     def is_trained(self, part: str | None = None) -> bool:
         """Whether a part is trained to its end, and its features extracted."""
-        folder, name = self.part_folder(part), part or list(self.experiment.parts)[-1]
-        ended = (folder / "trained.json", self.path / f".done_{name}")  # the second one before version 0.2
-        return layout.best_checkpoint(folder).is_file() and any(path.is_file() for path in ended)
+        return layout.best_checkpoint(self.part_folder(part)).is_file() and any(map(Path.is_file, self.ends(part)))
+
+    def ends(self, part: str | None) -> tuple[Path, Path]:
+        """The files that say that a part is trained to its end, now and before version 0.2."""
+        name = part or list(self.experiment.parts)[-1]
+        return layout.trained_path(self.part_folder(part)), self.path / f".done_{name}"
 
     def require_trained(self) -> None:
         """Raises SertkError unless the run is trained to its end."""
@@ -92,33 +101,43 @@ class Run:
         names = self.part_names
         for earlier in names[: names.index(part)]:
             self.check_part(earlier)
-        if (self.part_folder(part) / layout.CONFIG).is_file():
-            self.check_part(part)
-        folder, identity = self.part_folder(part), self.identity()
+        folder, identity = self.part_folder(part), self.identity(part)
         path = folder / layout.CONFIG
-        known = self.stored_identity(part) if path.exists() else identity
-        store(path, {**to_mapping(self.config(part)), "run": identity}, lambda stored: essence_of_run(stored, known))
+        if path.is_file():
+            self.check_part(part)
+            # What a former version did not note when the training began is not known now.
+            identity = {key: value for key, value in identity.items() if key in self.stored_identity(part)}
+        store(path, {**to_mapping(self.config(part)), "run": identity}, essence_of_run)
+        for end in self.ends(part):  # of a training whose checkpoints were removed
+            end.unlink(missing_ok=True)
         write_command(folder)
         write_json(folder / "environment.json", environment(device))
         return read_fold(self.experiment.inputs.splits, self.fold)
 
     def finish(self, part: str | None) -> None:
-        """Notes that a part is trained to its end."""
-        write_json(self.part_folder(part) / "trained.json", {"ended": time.strftime("%Y-%m-%d %H:%M:%S %z")})
+        """Notes that a part is trained to its end; raises SertkError where the data have changed under the training."""
+        self.check_part(part)
+        folder = self.part_folder(part)
+        weights = file_digest(layout.best_checkpoint(folder), "sha256")
+        ended = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        write_json(layout.trained_path(folder), {"ended": ended, "weights_sha256": weights})
 
-    def identity(self) -> dict[str, Any]:
-        """What a run's config.yaml tells beside the config: fold, seed, and digests of the lists and the labels."""
+    def identity(self, part: str | None = None) -> dict[str, Any]:
+        """What a part's config.yaml tells beside the config: fold, seed, and digests of lists, labels and data."""
         self.experiment.require_inputs()
-        inputs = self.experiment.inputs
+        inputs, names = self.experiment.inputs, self.part_names
+        own = {self.config(earlier).extract for earlier in names[: names.index(part)]}
+        utterances = [utt for split in read_fold(inputs.splits, self.fold) for utt in split]
         return {
             "fold": self.fold,
             "seed": self.seed,
             "lists": list_digests(inputs.splits, self.fold),
             "labels": {"set": inputs.label_set, "sha256": inputs.labels_digest},
+            "data": data_digests(inputs.data, self.config(part), utterances, own),
         }
 
     def stored_identity(self, part: str | None = None) -> dict[str, Any]:
-        """What a part's config.yaml holds of `identity`; before version 0.2 it did without the labels."""
+        """What a part's config.yaml holds of `identity`: before version 0.2 without the labels, before 0.4 the data."""
         folder = self.part_folder(part)
         run = layout.read_config(folder).get("run")
         if not isinstance(run, dict) or not {"fold", "seed", "lists"} <= run.keys():
@@ -126,23 +145,40 @@ class Run:
             raise SertkError(f"{where}: damaged: fold, seed or lists of its run are missing; remove the folder")
         return run
 
+    def check(self) -> None:
+        """`check_part` of all parts whose training has begun."""
+        for part in self.part_names:
+            if (self.part_folder(part) / layout.CONFIG).is_file():
+                self.check_part(part)
+
     def check_part(self, part: str | None = None) -> None:
-        """Raises SertkError unless a part was trained on the very lists and labels that the experiment has now."""
-        path = self.part_folder(part) / layout.CONFIG
-        trained, now = self.stored_identity(part), self.identity()
-        remedy = "remove the folder to train it anew"
+        """Raises SertkError unless a part was trained on the very lists, labels and data that the experiment has now.
+
+        Of a run that does not tell its data there is a warning.
+        """
+        path, inputs = self.part_folder(part) / layout.CONFIG, self.experiment.inputs
+        trained, now = self.stored_identity(part), self.identity(part)
+        remedy = "put those back, or remove the run's folder to train it anew, or give another --tag"
         if trained["seed"] != self.seed:
-            raise SertkError(f"{path}: trained with the seed {trained['seed']}, not {self.seed}; {remedy}")
+            raise SertkError(f"{path}: trained with the seed {trained['seed']}, not {self.seed}; remove the folder")
         if (trained["fold"], trained["lists"]) != (self.fold, now["lists"]):
             raise SertkError(
                 f"{path}: trained on other lists (of fold {trained['fold']}) than those of fold {self.fold} in "
-                f"{self.experiment.inputs.splits}; decoding them would test on what was trained on; {remedy}"
+                f"{inputs.splits}; decoding them would test on what was trained on; {remedy}"
             )
         if trained.get("labels", now["labels"]) != now["labels"]:
             was = trained["labels"]["set"]
-            raise SertkError(
-                f"{path}: trained on other labels ({was}) than {self.experiment.inputs.labels} has now; {remedy}"
-            )
+            raise SertkError(f"{path}: trained on other labels ({was}) than {inputs.labels} has now; {remedy}")
+        if "data" not in trained:
+            warn_of_former(path)
+        known = trained.get("data", {})
+        if changed := [what for what, digest in now["data"].items() if known.get(what, digest) != digest]:
+            raise SertkError(f"{path}: trained on other {', '.join(changed)} than {inputs.data} has now; {remedy}")
+
+
+@functools.cache
+def warn_of_former(path: Path) -> None:
+    log.warning("%s: warning: trained before version 0.4: whether the data are still the same is not known", path)
 
 
 @contextlib.contextmanager
@@ -161,10 +197,9 @@ def config_of_run(stored: Mapping[str, Any], path: PathLike) -> Config:
     return build(Config, {key: value for key, value in current_config(stored).items() if key != "run"}, path)
 
 
-def essence_of_run(stored: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+def essence_of_run(stored: Mapping[str, Any]) -> dict[str, Any]:
     """What two config.yaml of a run are compared by: all settings, those not written having their defaults.
 
-    Of its identity it is what both know, the keys of `known`.
+    `Run.check_part` compares what they tell of the run beside them.
     """
-    config = essence_of(config_of_run(stored, layout.CONFIG))
-    return {**to_mapping(config), "run": {key: stored["run"].get(key) for key in known}}
+    return to_mapping(essence_of(config_of_run(stored, layout.CONFIG)))

@@ -1,12 +1,11 @@
 """Feature types: small YAML files over the extractors."""
 
 import dataclasses
-import os
 from pathlib import Path
 from typing import Any
 
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, read_yaml, write_yaml
+from sertk.core.files import PathLike, read_yaml
 from sertk.core.typed import build
 from sertk.features.extractor import Extractor
 from sertk.features.functionals import OpenSmile
@@ -14,7 +13,6 @@ from sertk.features.kaldi import Fbank, Mfcc
 from sertk.features.log_mel import LogMel, Waveform
 from sertk.features.pitch import MfccPitch
 from sertk.features.spectrogram import Spectrogram
-from sertk.kaldi.archives import read_locations, split_location
 
 EXTRACTORS: dict[str, type[Extractor]] = {
     "fbank": Fbank,
@@ -57,23 +55,7 @@ def make_extractor(options: object, where: PathLike) -> Extractor:
     return build(EXTRACTORS[options["extractor"]], own, where, "")
 
 
-def describe_extractor(extractor: Extractor) -> dict[str, Any]:
-    """The mapping with all options from which `make_extractor` makes the extractor again."""
+def describe_extractor(extractor: Extractor, channel: int | None = None) -> dict[str, Any]:
+    """The mapping with all options from which `make_extractor` makes the extractor again, and the channel if chosen."""
     name = next(name for name, kind in EXTRACTORS.items() if kind is type(extractor))
-    return {"extractor": name, **dataclasses.asdict(extractor)}
-
-
-def note_options(archive: PathLike, extractor: Extractor, channel: int | None = None) -> None:
-    """Writes how the features in an archive were made into ARCHIVE.yaml beside it."""
-    write_yaml(
-        f"{archive}.yaml", {**describe_extractor(extractor), **({} if channel is None else {"channel": channel})}
-    )
-
-
-def noted_options(scp: PathLike) -> dict[str, Any] | None:
-    """How the features in a table's archives were made, a mapping, or None where that is not noted or not one way."""
-    notes = {f"{split_location(location)[0]}.yaml" for location in read_locations(scp).values()}
-    if not all(map(os.path.isfile, notes)):
-        return None
-    first, *others = (read_yaml(note) for note in sorted(notes))
-    return first if all(other == first for other in others) else None
+    return {"extractor": name, **dataclasses.asdict(extractor), **({} if channel is None else {"channel": channel})}

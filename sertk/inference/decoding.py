@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from sertk.core.files import PathLike, folder_aside, write_text, write_yaml
+from sertk.core.files import PathLike, folder_aside, write_json, write_text, write_yaml
 from sertk.core.locks import locked_folder
 from sertk.experiments.environment import write_command
+from sertk.experiments.layout import decoded_by
 from sertk.inference.frames import FrameClassifier, write_frames
 from sertk.inference.inputs import Input
-from sertk.inference.trained import LoadedModel
+from sertk.inference.trained import LoadedModel, TrainedModel
 from sertk.kaldi.archives import MatrixWriter
 from sertk.models.base import known
 
 
-def write_decoded(trained: LoadedModel, seen: Input, out_dir: PathLike, card: Mapping[str, Any] | None = None) -> None:
+def write_decoded(trained: TrainedModel, seen: Input, out_dir: PathLike, card: Mapping[str, Any] | None = None) -> None:
     """Decodes an Input, of a split or of another corpus with its `card`, into the folder `out_dir`.
 
     It appears whole or not at all.
@@ -24,6 +25,7 @@ def write_decoded(trained: LoadedModel, seen: Input, out_dir: PathLike, card: Ma
     posteriors = trained.posteriors(seen.dataset).numpy()
     with locked_folder(out_dir), folder_aside(out_dir) as aside:
         _write_decoded(trained, seen, posteriors, aside, out_dir)
+        write_json(decoded_by(aside), {"weights_sha256": trained.weights_digest})
         if card:
             write_yaml(aside / "card.yaml", card)
         write_command(aside)

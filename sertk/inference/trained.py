@@ -14,7 +14,7 @@ from sertk.batches.streams import Dataset
 from sertk.config.former import current_export
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike
+from sertk.core.files import PathLike, file_digest
 from sertk.core.typed import build
 from sertk.experiments.layout import best_checkpoint, own_feats, part_folder
 from sertk.models.build import build_model
@@ -85,6 +85,11 @@ class TrainedModel(LoadedModel):
         self.own_feats = own_feats(run_dir)
         path = best_checkpoint(self.folder)
         super().__init__(read_checkpoint(path), path, device)
+
+    @property
+    def weights_digest(self) -> str:
+        """The SHA-256 of the checkpoint, by which trained.json names it."""
+        return file_digest(best_checkpoint(self.folder), "sha256")
 
     def crossfit(self, number: int) -> "TrainedModel":
         """The model that the same part trained without some speakers of the training split; `number` counts from 1."""

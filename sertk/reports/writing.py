@@ -6,7 +6,8 @@ from typing import Any
 from sertk.core.files import PathLike, write_json, write_text
 from sertk.evaluation.results import score
 from sertk.evaluation.runs import read_runs
-from sertk.experiments.layout import DECODED
+from sertk.experiments.experiment import Experiment
+from sertk.experiments.layout import DATA, DECODED
 from sertk.reports.experiment_page import experiment_page, read_commands
 from sertk.reports.figures import page_figures
 from sertk.reports.markdown import markdown
@@ -20,11 +21,14 @@ def write_results(experiment: PathLike, draws: int = 2000, seed: int = 0, decode
 
     These are confusion, recall and, for systems with epochs, curves, each as .png and .svg. Returns the
     results. Those of another corpus go to a folder named as that in the runs, `decoded`, and have no curves.
-    Raises SertkError, and writes nothing, where a run is not decoded, or not well.
+    Raises SertkError, and writes nothing, where a run is not decoded, or not well, or was trained on other data than
+    are there now.
     """
     experiment = Path(experiment)
     own = decoded == DECODED
     results = score(experiment, draws, seed, decoded)
+    if (experiment / DATA).is_file():  # else of a version before 0.2
+        Experiment(experiment).check_runs()
     curves = own and any(run["epochs"] for run in results["folds"])
     page = experiment_page(results, read_commands(experiment, decoded), curves)
     folder = experiment if own else experiment / decoded

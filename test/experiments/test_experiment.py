@@ -17,7 +17,8 @@ from sertk.core.files import file_digest, read_yaml, write_text, write_yaml
 from sertk.core.locks import locked
 from sertk.experiments import layout
 from sertk.experiments.card import describe_normalisation, describe_numbers
-from sertk.experiments.experiment import Experiment, Inputs
+from sertk.experiments.experiment import Experiment
+from sertk.experiments.inputs import Inputs
 
 
 def make(corpus, config, exp, *options):

@@ -5,7 +5,8 @@ import soundfile
 from sertk.bin import compute_feats
 from sertk.core.errors import SertkError
 from sertk.features.extractor import Extractor
-from sertk.features.registry import describe_extractor, feature_types, load_extractor, make_extractor, noted_options
+from sertk.features.notes import noted_options
+from sertk.features.registry import describe_extractor, feature_types, load_extractor, make_extractor
 
 DIMS = {
     "egemaps": 88,

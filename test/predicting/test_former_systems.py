@@ -15,7 +15,7 @@ from tone_systems import OF_RECOGNISER
 
 from sertk import load_recognizer
 from sertk.bin import pack, score, train
-from sertk.core.files import file_digest, read_yaml, write_yaml
+from sertk.core.files import file_digest, read_yaml, write_json, write_yaml
 from sertk.kaldi.archives import open_matrices
 
 KINDS = ["progressive", "in_loop"]
@@ -43,7 +43,9 @@ def former(systems, kind, tmp_path):
     for path in (exp / "config.yaml", exp / "fold1/seed1/config.yaml"):
         config = former_config(read_yaml(path))
         config["asr"]["network"] = digest
+        config.get("run", {}).pop("data", None)
         write_yaml(path, config)
+    write_json(exp / "fold1/seed1/trained.json", {"ended": "2026-11-01 12:00:00 +0000"})
     write_yaml(exp / "card.yaml", former_card(read_yaml(exp / "card.yaml")))
     stored = read_yaml(exp / "data.yaml")
     write_yaml(exp / "data.yaml", {**stored, "data": str(data), "splits": str(data / "splits/toy")})
