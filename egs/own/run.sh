@@ -8,19 +8,22 @@
 set -euo pipefail
 . ./path.sh
 
-corpus=
+corpus=           # names the data folder and the experiments; empty: the file's name without suffix
 protocol=
 labels=emotion
 label_sets="emotion (the column label), NAME (a column label:NAME)"
-csv=              # the file; its name without suffix names the data folder and the experiments
+csv=              # the file
 partial=false     # true leaves out recordings that are missing or unreadable
-own_options="--csv FILE [--partial true]"
+own_options="--csv FILE [--corpus NAME] [--partial true]"
 . ../common/options.sh
 
 [ -n "$csv" ] || { echo "$0: --csv FILE is needed: which recordings?" >&2; exit 1; }
 [ -z "$db_root" ] || { echo "$0: --db_root: recordings of one's own are named by --csv alone" >&2; exit 1; }
-corpus=$(basename "${csv%.*}")
-corpus=${corpus//[^A-Za-z0-9._-]/_}
+check_names corpus
+if [ -z "$corpus" ]; then
+  corpus=$(basename "${csv%.*}")
+  corpus=${corpus//[^A-Za-z0-9._-]/_}
+fi
 whole=data/$corpus data=$whole
 
 if run_stage 0 "corpus"; then

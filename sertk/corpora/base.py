@@ -15,6 +15,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.features.audio import Cut, audio_hash, cut_segment, load_audio
 from sertk.kaldi.datadir import DataDir, Tables, write_data_dir
+from sertk.kaldi.stale import drop_stale
 from sertk.text.phones import PHONES, WORDS
 
 log = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ def check_counts(found: Mapping[str, int], published: Mapping[str, int], root: P
 def write_corpus(utterances: Iterable[Utterance], datadir: PathLike, threads: int | None = None) -> None:
     """Reads the audio of all utterances, checks it, and writes the data folder `datadir`.
 
-    Counts of words and phonemes that were made there of other utterances go away, to be made anew.
+    What that folder has of other utterances or recordings goes away, such as their features, to be made anew.
     Raises SertkError for unreadable audio, odd sampling rates and the same audio under two names.
     """
     utterances = sorted(utterances, key=lambda utterance: utterance.utt.encode())
@@ -170,12 +171,14 @@ def write_corpus(utterances: Iterable[Utterance], datadir: PathLike, threads: in
 
 
 def write_tables(tables: Tables, datadir: PathLike) -> None:
-    """Writes the tables of a prepared corpus; counts of words and phonemes of other utterances go away."""
+    """Writes the tables of a prepared corpus; what the folder has of other utterances or recordings goes away."""
+    if Path(datadir).is_dir():
+        folder = DataDir(datadir)
+        for name in (WORDS, PHONES):  # in parts they would count as made by somebody else
+            if name not in tables and folder.has(name) and folder.table(name).keys() != tables["utt2spk"].keys():
+                (folder.path / name).unlink()
+        drop_stale(datadir, tables)
     write_data_dir(datadir, tables)
-    folder = DataDir(datadir)
-    for name in (WORDS, PHONES):
-        if folder.has(name) and folder.table(name).keys() != tables["utt2spk"].keys():
-            (folder.path / name).unlink()
 
 
 def tables_of(utterances: Collection[Utterance], audio: Mapping[str, Audio]) -> dict[str, dict[str, Any]]:

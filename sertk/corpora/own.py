@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.corpora.base import Audio, Utterance, listed, probe_audio, tables_of, write_tables
-from sertk.kaldi.datadir import DataDir, read_text
+from sertk.kaldi.datadir import DataDir, read_table, read_text
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 # In ids: what sorts before the `-` between their fields would order utterances in another way than speakers.
 ODD = re.compile(r"[^\w.]")
 SLACK = 0.05  # seconds that a rounded `end` may lie behind the recording's
+SOURCE = ".source"  # in a data folder: the file that it was made from
 MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
 
 T = TypeVar("T")
@@ -38,8 +39,10 @@ def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: i
 
     The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker,
     text, start, end (seconds) and group what is known. Raises SertkError with a line for each line that is
-    wrong; those whose recording is missing or unreadable are left out if `partial`.
+    wrong; those whose recording is missing or unreadable are left out if `partial`. A data folder of another file
+    that is still there is refused, too.
     """
+    check_source(root, datadir)
     table = Lines(Path(root))
     audio, errors = probe_audio(table.utterances, threads)
     table.check_audio(audio, errors)
@@ -53,11 +56,22 @@ def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: i
     if not utterances:
         raise SertkError(f"{root}: no utterance in it; each line after the header names a recording and its label")
     tables = tables_of(utterances, audio)
-    write_tables(tables, datadir)
+    write_tables({**tables, SOURCE: {"csv": os.path.abspath(root)}}, datadir)
     for name in DataDir(datadir).table_names():
         if name not in tables and MAY_BE_STALE.fullmatch(name):
             (Path(datadir) / name).unlink()
     describe(root, utterances, audio, table.filled)
+
+
+def check_source(root: PathLike, datadir: PathLike) -> None:
+    """Raises SertkError where a data folder was made from another file than `root`, which is still there."""
+    noted = Path(datadir) / SOURCE
+    former = read_table(noted).get("csv", "") if noted.is_file() else ""
+    if os.path.isfile(former) and os.path.isfile(root) and not os.path.samefile(former, root):
+        raise SertkError(
+            f"{datadir}: holds the recordings of {former}; name another data folder for those of {root} "
+            "(egs/own/run.sh does so with --corpus NAME)"
+        )
 
 
 def in_order(messages: Mapping[int, str]) -> str:

@@ -1,5 +1,6 @@
 """Folders of fold lists, foldF/{train,valid,test}, and the card beside them."""
 
+import logging
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,10 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, file_digest, read_yaml, replace_folder, scratch_folder, write_text, write_yaml
 from sertk.kaldi.datadir import SPLITS, by_bytes, read_lines
 from sertk.protocols.rules import Corpus, Fold
+
+PROTOCOL_KEYS = ("protocol", "rule", "options", "source", "seed")  # of a card, which no data folder changes
+
+log = logging.getLogger(__name__)
 
 
 def write_splits(outdir: Path, folds: Iterable[Fold], corpus: Corpus, card: Mapping[str, Any]) -> None:
@@ -37,15 +42,18 @@ def write_splits(outdir: Path, folds: Iterable[Fold], corpus: Corpus, card: Mapp
 
 
 def check_replaceable(outdir: Path, there: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    """Raises SertkError if lists with the card `new` would take away those with the card `there`."""
+    """Raises SertkError if lists with the card `new` would take away those of another protocol with the card `there`.
+
+    Lists of the same protocol for other utterances may go: each run knows those that it was trained on.
+    """
     if there["folds"] == new["folds"] or holds_folds(new, there):
         return
-    keys = differing_keys(there, new)
-    causes = [key for key in keys if key != "folds"] or keys
-    raise SertkError(
-        f"{outdir}: holds other fold lists (differs in: {', '.join(causes)}); models trained on them would "
-        "be tested wrongly: remove the folder, and the experiments that used it, to make them anew"
-    )
+    if keys := [key for key in differing_keys(there, new) if key.partition(".")[0] in PROTOCOL_KEYS]:
+        raise SertkError(
+            f"{outdir}: holds other fold lists (differs in: {', '.join(keys)}); models trained on them would "
+            "be tested wrongly: remove the folder, and the experiments that used it, to make them anew"
+        )
+    log.warning("%s: warning: made anew for other utterances, speakers or labels than before", outdir)
 
 
 def holds_folds(there: Mapping[str, Any], card: Mapping[str, Any]) -> bool:

@@ -118,7 +118,11 @@ def counted_from(path: PathLike) -> str | None:
 
 def stamp_of(folder: DataDir, source: str) -> dict[str, str]:
     """The source and the digests of the tables that are read and written for it."""
-    names = [WORDS, "text"] + [PHONES] * (source != "another source") + ["wav.scp", "segments"] * (source == "F0")
+    names = (
+        [WORDS, "text"]
+        + [PHONES] * (source != "another source")
+        + ["wav.scp", "segments", "utt2hash"] * (source == "F0")
+    )
     digests = {name: file_digest(folder.path / name, "sha256") for name in names if folder.has(name)}
     return {"source": source, **digests}
 

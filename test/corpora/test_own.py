@@ -1,4 +1,5 @@
 import csv
+import os
 
 import numpy as np
 import pytest
@@ -182,6 +183,19 @@ def test_a_changed_table_leaves_nothing_of_the_old_one(folder):
     prepare(folder, "path,label,label:x,text,start,group\na.wav,happy,1,t,0.1,g\nb.wav,sad,2,t,,g\n")
     data = prepare(folder, "path,label\na.wav,happy\nb.wav,sad\n")
     assert data.table_names() == ["labels/emotion", "spk2utt", "utt2dur", "utt2hash", "utt2spk", "wav.scp"]
+
+
+def test_a_folder_of_another_table_is_refused(folder):
+    (folder / "other").mkdir()
+    other = folder / "other" / "my.csv"
+    other.write_text("path,label\n../b.wav,sad\n")
+    data = prepare(folder, "path,label\na.wav,happy\n")
+    with pytest.raises(SertkError, match=f"data: holds the recordings of {folder}/my.csv; name another data folder"):
+        CORPORA["csv"](other, data.path, threads=1)
+    assert data.utterances == ["a.wav"]
+    (folder / "my.csv").rename(folder / "moved.csv")  # as when both were moved
+    CORPORA["csv"](folder / "moved.csv", data.path, threads=1)
+    CORPORA["csv"](os.path.relpath(folder / "moved.csv"), data.path, threads=1)
 
 
 def test_different_rates_are_told(folder, caplog):

@@ -71,16 +71,18 @@ def test_other_lists_are_not_replaced(ravdess, tmp_path, first, protocol, option
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "ravdess"]
 
 
-def test_lists_of_other_data_are_not_replaced(tmp_path):
+def test_lists_of_the_same_protocol_follow_the_data(tmp_path, caplog):
     data = write_corpus(tmp_path / "d", actors(8), 2)
     make_splits(data, tmp_path / "out", COMMON, "si")
-    write_corpus(data, actors(9), 2)
-    with pytest.raises(SertkError, match=r"differs in: speakers, utterances\)"):
-        make_splits(data, tmp_path / "out", COMMON, "si")
-    # A renamed speaker leaves all counts as they were.
-    write_corpus(data, {**actors(7), "actor99": "f"}, 2)
-    with pytest.raises(SertkError, match=r"differs in: folds\)"):
-        make_splits(data, tmp_path / "out", COMMON, "si")
+    # Of the second, a renamed speaker, all counts stay as they were.
+    for speakers in (actors(9), {**actors(8), "actor99": "f"}):
+        caplog.clear()
+        write_corpus(data, speakers, 2)
+        card = make_splits(data, tmp_path / "out", COMMON, "si")
+        assert {name for fold in card["folds"] for name in fold["test_speakers"]} == set(speakers)
+        assert f"{tmp_path}/out: warning: made anew for other utterances" in caplog.text
+        assert make_splits(data, tmp_path / "out", COMMON, "si") == card
+        assert len(caplog.records) == 1
 
 
 def test_the_same_lists_get_a_new_card(ravdess, tmp_path):
