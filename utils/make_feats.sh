@@ -54,6 +54,9 @@ fingerprint() {  # changes when the features would
     } | sha256sum | cut -d ' ' -f 1
 }
 
+recordings=   # in the place of utt2hash; empty where they are gone, of which features stay
+[ -f "$dir/utt2hash" ] || recordings=$(sertk-data-dir digest "$dir")
+
 logs=$dir/log
 feats=$dir/feats
 source=$feats/.$type.source
@@ -70,7 +73,8 @@ if [ -w "$feats" ] && command -v flock > /dev/null; then
     echo "$holder" > "$lock"
     rm -f "$feats/.$type".[0-9]*.ark.*.tmp "$feats/.$type".scp.*.tmp   # what killed runs were writing
 fi
-if [ -e "$source" ] && { read -r _ && read -r made_compress && read -r made_channel && read -r made_config; } < "$source"; then
+if [ -e "$source" ] && { read -r _ && read -r made_compress && read -r made_channel && read -r made_config &&
+        { read -r made_recordings || true; }; } < "$source"; then
     compress=${compress:-$made_compress} channel=${channel:-$made_channel} feats_config=${feats_config:-$made_config}
 fi
 compress=${compress:-false}
@@ -81,7 +85,8 @@ wanted=$(fingerprint)
 if [ -e "$feats/$type.scp" ] && [ ! -e "$source" ]; then
     echo "make_feats.sh: $feats/$type.scp was made by other means and is left as it is"
     exit 0
-elif [ -e "$feats/$type.scp" ] && [ "$wanted" = "$(head -n 1 "$source")" ]; then
+elif [ -e "$feats/$type.scp" ] && [ "$wanted" = "$(head -n 1 "$source")" ] &&
+    [ "${recordings:-${made_recordings:-}}" = "${made_recordings:-$recordings}" ]; then
     echo "make_feats.sh: $feats/$type.scp is up to date"
     exit 0
 fi
@@ -128,7 +133,7 @@ bad=$((total - made))
     fail "$bad of $total utterances have no features, more than --max_bad $max_bad:" \
         "see $logs/make_$type.*.log"
 # The source first: a table without one counts as somebody's own.
-printf '%s\n' "$wanted" "$compress" "$channel" "$feats_config" > "$source.$$.tmp"
+printf '%s\n' "$wanted" "$compress" "$channel" "$feats_config" "$recordings" > "$source.$$.tmp"
 mv "$source.$$.tmp" "$source"
 mv "$merged" "$feats/$type.scp"
 rm -f "${parts[@]}" "${made_parts[@]}"

@@ -69,10 +69,17 @@ wanted=$({
         [ ! -f "$dir/$table" ] || { echo "$table" && sha256sum < "$dir/$table"; }
     done
 } | sha256sum | cut -d ' ' -f 1)
+recordings=   # in the place of utt2hash; empty where they are gone, of which layers stay
+[ -f "$dir/utt2hash" ] || recordings=$(sertk-data-dir digest "$dir")
+is_made() {  # NAME
+    local made_of made_recordings
+    [ -e "$feats/$1.scp" ] && { read -r made_of; read -r made_recordings || true; } 2> /dev/null < "$feats/.$1.source" &&
+        [ "$wanted" = "$made_of" ] && [ "${recordings:-$made_recordings}" = "${made_recordings:-$recordings}" ]
+}
 missing=()
 for layer in ${layers//,/ }; do
     name=${type/\{layer\}/$layer}
-    if [ ! -e "$feats/$name.scp" ] || [ "$wanted" != "$(cat "$feats/.$name.source" 2> /dev/null)" ]; then
+    if ! is_made "$name"; then
         missing+=("$layer")
         rm -f "$feats/$name.scp" "$feats/.$name.source"
     fi
@@ -89,7 +96,7 @@ pieces=$(((pieces + nj - 1) / nj * nj))   # as many for every job
 [ "$pieces" -le "$total" ] || pieces=$total
 missing_list=$(IFS=,; echo "${missing[*]}")
 # Pieces of an earlier run count where it made the same ones.
-making="$wanted $missing_list $pieces"
+making="$wanted $recordings $missing_list $pieces"
 if [ "$making" != "$(cat "$state.making" 2> /dev/null)" ]; then
     for layer in "${missing[@]}"; do rm -f "$feats/.${type/\{layer\}/$layer}".*.scp; done
     echo "$making" > "$state.making"
@@ -118,7 +125,7 @@ for layer in "${missing[@]}"; do
     LC_ALL=C sort "${made[@]}" > "$feats/.$name.scp.$$.tmp"
     count=$(wc -l < "$feats/.$name.scp.$$.tmp")
     [ "$count" -eq "$total" ] || fail "$count of $total utterances in layer $layer: see $logs"
-    echo "$wanted" > "$feats/.$name.source"
+    printf '%s\n' "$wanted" "$recordings" > "$feats/.$name.source"
     mv "$feats/.$name.scp.$$.tmp" "$feats/$name.scp"
     rm -f "${made[@]}"
 done

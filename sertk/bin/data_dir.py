@@ -8,6 +8,8 @@ from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 from sertk.kaldi import checks as datadir_checks
 from sertk.kaldi import tools as datadir_tools
+from sertk.kaldi.datadir import DataDir
+from sertk.kaldi.digests import recordings_digest
 
 CHOICES = ("first", "last", "shortest", "per-spk", "speakers")
 
@@ -60,6 +62,9 @@ def build_parser() -> argparse.ArgumentParser:
     combine.add_argument("--skip-fix", metavar="BOOL", help="as in Kaldi; nothing needs fixing here")
     combine.add_argument("destination", metavar="DEST")
     combine.add_argument("sources", nargs="+", metavar="SRC")
+
+    digest = add("digest", "one number for all recordings, which changes when one of them does")
+    digest.add_argument("folder", metavar="DIR")
 
     copy = add("copy", "a copy, renamed or with one feature type for Kaldi")
     copy.add_argument("--utt-prefix", default="", metavar="P")
@@ -119,6 +124,11 @@ def _copy(args):
     print(f"{args.destination}: {total} utterances of {args.source}")
 
 
+def _digest(args):
+    folder = DataDir(args.folder)
+    print(recordings_digest(folder.path, list(folder.table("segments" if folder.has("segments") else "wav.scp"))) or "")
+
+
 ACTIONS = {
     "validate": _validate,
     "fix": _fix,
@@ -126,6 +136,7 @@ ACTIONS = {
     "split": _split,
     "combine": _combine,
     "copy": _copy,
+    "digest": _digest,
 }
 
 

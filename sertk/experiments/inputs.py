@@ -8,8 +8,9 @@ from pathlib import Path
 from sertk.config.schema import Config
 from sertk.core.files import PathLike, file_digest
 from sertk.features.notes import noted_options
+from sertk.kaldi.archives import archives_digest
 from sertk.kaldi.datadir import DataDir
-from sertk.kaldi.digests import archives_digest, lines_digest, recordings_digest, table_digest
+from sertk.kaldi.digests import lines_digest, recordings_digest, table_digest
 from sertk.models.encoder_streams import is_encoder
 
 

@@ -6,7 +6,7 @@ import itertools
 import re
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike, to_disk
+from sertk.kaldi.digests import samples_digest
 from sertk.kaldi.pipes import is_special, name_of, open_input, open_output
 
 # Options that only tell Kaldi how to search a table; reading in order needs none of them.
@@ -97,6 +98,16 @@ def read_locations(location: PathLike) -> dict[str, str]:
         except SertkError as error:
             raise SertkError(f"{name_of(location)}: {key}: {error}") from error
     return table
+
+
+def archives_digest(scp: PathLike, utterances: Iterable[str]) -> str | None:
+    """One SHA-256 of the first 4096 bytes of each utterance's matrix; None: the table or an archive is not there."""
+    if not Path(scp).is_file():
+        return None
+    located = {utt: split_location(where) for utt, where in read_locations(scp).items()}
+    there = [utt for utt in utterances if utt in located]
+    places = {utt: (located[utt][0], located[utt][1] or 0) for utt in there}
+    return samples_digest(places, {utt: located[utt][2] or "" for utt in there})
 
 
 def read_archive(location: PathLike, read_object: Callable[[io.BufferedReader, str], T]) -> Iterator[tuple[str, T]]:

@@ -3,11 +3,9 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from sertk.core.files import PathLike
-from sertk.kaldi.archives import read_locations, split_location
-from sertk.kaldi.datadir import DataDir, read_table
+from sertk.kaldi.datadir import DataDir, read_table, require_all
 
 SAMPLE = 4096  # bytes of a matrix or a recording that are looked at
 
@@ -28,19 +26,10 @@ def recordings_digest(data_dir: PathLike, utterances: Sequence[str]) -> str | No
     if folder.has("utt2hash"):
         return table_digest(folder.path / "utt2hash", utterances)
     segments = folder.table("segments") if folder.has("segments") else {}
-    recordings = folder.table("wav.scp")
-    places = {utt: (recordings[segments.get(utt, utt).split()[0]], None) for utt in utterances}
+    recordings, needed = folder.table("wav.scp"), {utt: segments.get(utt, utt).split()[0] for utt in utterances}
+    require_all(folder.path / "wav.scp", recordings, [*needed.values()], "add their lines", "recordings")
+    places = {utt: (recordings[recording], None) for utt, recording in needed.items()}
     return samples_digest(places, segments)
-
-
-def archives_digest(scp: PathLike, utterances: Iterable[str]) -> str | None:
-    """One SHA-256 of the first 4096 bytes of each utterance's matrix; None: the table or an archive is not there."""
-    if not Path(scp).is_file():
-        return None
-    located = {utt: split_location(where) for utt, where in read_locations(scp).items()}
-    there = [utt for utt in utterances if utt in located]
-    places = {utt: (located[utt][0], located[utt][1] or 0) for utt in there}
-    return samples_digest(places, {utt: located[utt][2] or "" for utt in there})
 
 
 def samples_digest(places: Mapping[str, tuple[str, int | None]], cuts: Mapping[str, str]) -> str | None:

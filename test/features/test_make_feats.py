@@ -34,7 +34,8 @@ def data(tmp_path):
     (folder / "spk2utt").write_text("s1 s1-u0 s1-u1 s1-u2\ns2 s2-u3 s2-u4\n")
     commands = tmp_path / "bin"
     commands.mkdir()
-    for name, target in {"python3": "", "sertk-compute-feats": "-m sertk.bin.compute_feats"}.items():
+    modules = {"sertk-compute-feats": "compute_feats", "sertk-data-dir": "data_dir"}
+    for name, target in {"python3": "", **{name: f"-m sertk.bin.{module}" for name, module in modules.items()}}.items():
         (commands / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {target} "$@"\n')
         (commands / name).chmod(0o755)
     return folder
@@ -161,6 +162,13 @@ def test_made_anew_only_when_something_changed(data):
 
     assert is_made()
     assert not is_made("--max_bad", "1", "--nj", "2")
+    recording = data.parent / "s1-u0 x.wav"
+    soundfile.write(recording, np.zeros(8000), 16000)
+    assert is_made()
+    recording.rename(data.parent / "away.wav")
+    assert not is_made()
+    (data.parent / "away.wav").rename(recording)
+    assert not is_made()
     (data / "utt2hash").write_text((data / "utt2spk").read_text())
     assert is_made()
     config.write_text("extractor: fbank\nnum_mel_bins: 12\n")

@@ -6,9 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from sertk.kaldi.archives import MatrixWriter
+from sertk.kaldi.archives import MatrixWriter, archives_digest
 from sertk.kaldi.datadir import write_data_dir
-from sertk.kaldi.digests import archives_digest, recordings_digest, table_digest
+from sertk.kaldi.digests import recordings_digest, table_digest
 
 
 @pytest.fixture
