@@ -16,6 +16,7 @@ from sertk.asr.task import load_transcribed
 from sertk.bin import decode_asr, train_asr
 from sertk.config.loading import load_parts
 from sertk.core.errors import SertkError
+from sertk.core.files import read_yaml, write_yaml
 from sertk.kaldi.archives import MatrixWriter
 from sertk.kaldi.datadir import write_data_dir
 from sertk.text.tokens import ALPHABET, Tokens, make_tokens
@@ -101,6 +102,21 @@ def test_cut_off_in_an_epoch_it_ends_with_the_same_weights(asr, cut_off_at):
     assert train_asr.main(command(asr, "other", *often)) == 0
     one, other = weights(asr / "exp"), weights(asr / "other")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_training_does_not_go_on_with_other_data(asr, capsys, caplog):
+    assert train_asr.main(command(asr)) == 0
+    texts = {f"train{number}": WORDS[number % 3] for number in range(10)}
+    write_folder(asr / "train", texts, [60] * 10)
+    capsys.readouterr()
+    assert train_asr.main(command(asr)) == 1
+    assert "config.yaml: this experiment has other settings (run.data.train.toy features)" in capsys.readouterr().err
+    stored = read_yaml(asr / "exp/config.yaml")
+    del stored["run"]["data"]  # as before version 0.4
+    write_yaml(asr / "exp/config.yaml", stored)
+    assert train_asr.main(command(asr)) == 0
+    assert "warning: trained before version 0.4" in caplog.text
+    assert "data" not in read_yaml(asr / "exp/config.yaml")["run"]
 
 
 def test_two_processes_do_what_one_does(asr):
