@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from sertk.pipeline import Experiment
     from sertk.predicting.load import load_recognizer
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = ["Experiment", "load_recognizer"]
 
 # GNU OpenMP, PyTorch's, reads this when it is loaded. Its threads wait for each other thousands of times in a recurrent

@@ -1,5 +1,6 @@
 """Is one system better than another? Both decoded under the same protocol."""
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from sertk.core.files import PathLike
 from sertk.evaluation.intervals import FEW_SPEAKERS, paired_bootstrap, z_test
 from sertk.evaluation.metrics import scores
 from sertk.evaluation.results import speaker_confusions
-from sertk.evaluation.runs import DecodedRun, read_runs
+from sertk.evaluation.runs import DecodedRun, other_inputs, read_runs
 from sertk.experiments.card import read_experiment_card
 
 
@@ -35,6 +36,9 @@ def compare(better: PathLike, worse: PathLike, draws: int = 2000, seed: int = 0)
     if tests[0] != tests[1]:
         odd = min(tests[0] ^ tests[1])
         raise SertkError(f"{better} and {worse} decoded other utterances: fold {odd[0]}, {odd[1]}")
+    for one, other in itertools.product(*runs):
+        if one.fold == other.fold and (different := other_inputs(one.inputs, other.inputs)):
+            raise SertkError(f"{one.path} and {other.path} have other {', '.join(different)}; train one of them anew")
 
     confusions = [speaker_confusions(system, len(classes)) for system in runs]
     points = [{name: float(value) for name, value in scores(each.sum(0)).items()} for each in confusions]

@@ -127,6 +127,7 @@ def _run_facts(run):
         "seconds": run.seconds,
         "empty_paths": run.empty_paths,
         "chosen": run.chosen,
+        "inputs": run.inputs,
     }
 
 

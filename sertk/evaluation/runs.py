@@ -1,5 +1,6 @@
 """The runs of an experiment as they are scored: predictions and epochs, read and checked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class DecodedRun:
     seconds: float | None  # of training, as metrics.jsonl tells
     chosen: dict[str, Any]  # by the training itself, such as the layer of an encoder
     empty_paths: int | None  # utterances without any label, of systems that emit sequences of them
+    inputs: dict[str, str]  # digests of what it was trained and tested on, as far as they are known
 
 
 def read_runs(experiment: PathLike, classes: list[str], decoded: str = DECODED) -> list[DecodedRun]:
@@ -65,14 +67,16 @@ def read_runs(experiment: PathLike, classes: list[str], decoded: str = DECODED) 
         path = predictions_path(folder, decoded)
         if not path.is_file():
             continue
-        _check_place(folder, fold, seed)
+        identity = (read_config(folder) if (folder / CONFIG).is_file() else {}).get("run", {})
+        _check_place(folder, fold, seed, identity)
         if is_outdated(folder, decoded):
             raise SertkError(f"{path}: decoded before the run was trained anew; decode again (stage 4)")
         epochs = [line for line in read_epochs(folder) if line["epoch"] > 0]  # 0: fitted at once
         best = _best_epoch(folder, epochs)
         predictions = read_predictions(path, classes)
         seconds, empty = _seconds(folder), _empty_paths(path.parent)
-        runs.append(DecodedRun(fold, seed, folder, predictions, epochs, best, seconds, read_chosen(folder), empty))
+        chosen, inputs = read_chosen(folder), _inputs(identity)
+        runs.append(DecodedRun(fold, seed, folder, predictions, epochs, best, seconds, chosen, empty, inputs))
     if not runs:
         if decoded != DECODED:
             raise SertkError(f"{experiment}: no foldF/seedS/{decoded} yet; run sertk-decode --label_map on each")
@@ -111,12 +115,26 @@ def read_predictions(path: PathLike, classes: list[str]) -> Predictions:
     return Predictions(list(speakers), list(speakers.values()), *arrays)
 
 
-def _check_place(folder, fold, seed):
+def _check_place(folder, fold, seed, identity):
     """Refuses a folder that was copied or renamed to one of another fold or seed than was trained in it."""
-    run = (read_config(folder) if (folder / CONFIG).is_file() else {}).get("run", {})
-    trained = run.get("fold", fold), run.get("seed", seed)
+    trained = identity.get("fold", fold), identity.get("seed", seed)
     if trained != (fold, seed):
         raise SertkError(f"{folder}: what was trained in it is fold {trained[0]}, seed {trained[1]}; rename the folder")
+
+
+def _inputs(identity):
+    """{recordings, labels, test list: digest} of a run's identity, of what it tells."""
+    found = {
+        "recordings": identity.get("data", {}).get("recordings"),
+        "labels": identity.get("labels", {}).get("sha256"),
+        "test list": identity.get("lists", {}).get("test"),
+    }
+    return {what: digest for what, digest in found.items() if digest}
+
+
+def other_inputs(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    """What two runs' `inputs` differ in, of what both tell."""
+    return [what for what in one if what in other and one[what] != other[what]]
 
 
 def _seconds(folder):

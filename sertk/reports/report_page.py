@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from sertk.evaluation.results import is_random
+from sertk.evaluation.runs import other_inputs
 from sertk.reports import baseline
 from sertk.reports.blocks import Block, Heading, Listing, Table, Text, listed
 from sertk.reports.cross import cross_section
@@ -180,7 +181,17 @@ def _shared(group, values):
 
 
 def _warnings(group):
-    return [f"{experiment.name}: {warning}." for experiment in group for warning in experiment.results["warnings"]]
+    own = [f"{experiment.name}: {warning}." for experiment in group for warning in experiment.results["warnings"]]
+    return own + [warning for experiment in group[1:] for warning in _other_inputs(experiment, group[0])]
+
+
+def _other_inputs(experiment, first):
+    """A warning of a system whose runs were made with another state of the data than those of the first system."""
+    runs = [{run["fold"]: run.get("inputs", {}) for run in each.results["folds"]} for each in (experiment, first)]
+    pairs = [(runs[0][fold], runs[1][fold]) for fold in runs[0].keys() & runs[1].keys()]
+    if different := sorted({what for pair in pairs for what in other_inputs(*pair)}):
+        what = ", ".join(different)
+        yield f"{experiment.name}: other {what} than {first.name}; train one of the two anew to compare them."
 
 
 def _measured(experiment):

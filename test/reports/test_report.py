@@ -5,6 +5,7 @@ import yaml
 from decoded_experiments import CLASSES, make_experiment, write_card, write_run
 
 from sertk.bin import report
+from sertk.core.errors import SertkError
 from sertk.core.files import write_json
 from sertk.evaluation.comparison import compare
 from sertk.evaluation.results import score
@@ -56,6 +57,34 @@ def tables(page, task):
             found.append([dict(zip(header, row, strict=True)) for row in cells])
             rows = []
     return found
+
+
+def note_inputs(experiment, recordings):
+    """Notes in all runs what they were trained on, as training does."""
+    for path in experiment.glob("fold*/seed*/config.yaml"):
+        config = yaml.safe_load(path.read_text())
+        config["run"] = {
+            "lists": {"test": "l"},
+            "labels": {"set": "8", "sha256": "8"},
+            "data": {"recordings": recordings},
+        }
+        path.write_text(yaml.safe_dump(config))
+    write_json(experiment / "results.json", score(experiment, draws=100))
+
+
+def test_systems_of_other_data_are_told_and_not_compared(tmp_path, capsys):
+    one, other, older = (scored(tmp_path / name, name) for name in ("one", "other", "older"))
+    note_inputs(one, "a")
+    note_inputs(other, "b")
+    page = page_of(capsys, one, other, older)
+    assert "- other: other recordings than one; train one of the two anew to compare them.\n" in page
+    assert page.count("train one of the two anew") == 1
+    with pytest.raises(SertkError, match="fold1/seed1 and .*fold1/seed1 have other recordings; train one of them anew"):
+        compare(one, other, draws=100)
+    compare(one, older, draws=100)
+    note_inputs(other, "a")
+    assert "train one of the two anew" not in page_of(capsys, one, other)
+    compare(one, other, draws=100)
 
 
 def test_one_section_for_each_task(tmp_path, capsys):
