@@ -1,6 +1,7 @@
 """sertk-prepare-corpus: a corpus release on disk -> a data folder."""
 
 import inspect
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from sertk.core.errors import UsageError
 from sertk.corpora import CORPORA
 
 # Options of single corpora: each goes to the functions in CORPORA that have such an argument.
-OWN_OPTIONS = ("transcriptions", "subset", "min_seconds", "max_seconds")
+OWN_OPTIONS = ("transcriptions", "subset", "min_seconds", "max_seconds", "columns")
 
 
 def build_parser() -> ArgumentParser:
@@ -27,6 +28,12 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--subset", help="folder of the release, such as train-clean-100 (librispeech, tedlium)")
     parser.add_argument("--min_seconds", type=float, metavar="S", help="drop what is shorter (ASR corpora; default: 1)")
     parser.add_argument("--max_seconds", type=float, metavar="S", help="drop what is longer (ASR corpora; default: 15)")
+    parser.add_argument(
+        "--columns",
+        type=shlex.split,
+        metavar="'ROLE=COLUMN ...'",
+        help="columns of other names, such as 'speaker=spk_id label=emotion' (csv)",
+    )
     parser.add_argument("--nj", type=int, default=None, help="threads that read audio (default: the CPUs)")
     return parser
 

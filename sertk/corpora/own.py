@@ -6,44 +6,49 @@ import logging
 import math
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from sertk.core.errors import SertkError
+from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike
+from sertk.core.names import MAY_BE_CLASSES, MISSING, compared_form, difference, find_path, is_missing, seen_form
 from sertk.corpora.base import Audio, Utterance, listed, probe_audio, tables_of, write_tables
 from sertk.kaldi.datadir import DataDir, read_table, read_text
 
 log = logging.getLogger(__name__)
 
 SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
-COLUMNS = ("path", "label", "speaker", "text", "start", "end", "group")
+# A column is known by its role: `label:NAME` is the role of further labels.
+ROLES = ("path", "label", "speaker", "text", "start", "end", "group")
 HEADER = "path,label[,speaker][,text][,start][,end][,group]"
-MAIN_SET = "emotion"  # the label set of the column `label`; that of a column `label:NAME` is NAME
+MAIN_SET = "emotion"  # the label set of the role `label`; that of `label:NAME` is NAME
 OTHER_SET = re.compile(r"label:([A-Za-z0-9_][A-Za-z0-9_-]*)")
-ALL_OR_NONE = ("speaker", "group")  # columns that are filled in on all lines or on none
+ALL_OR_NONE = ("speaker", "group")  # are filled in on all lines or on none; words for "missing" are empty fields
 WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
-# In ids: what sorts before the `-` between their fields would order utterances in another way than speakers.
-ODD = re.compile(r"[^\w.]")
 SLACK = 0.05  # seconds that a rounded `end` may lie behind the recording's
 SOURCE = ".source"  # in a data folder: the file that it was made from
 MAY_BE_STALE = re.compile(r"segments|text|utt2group|labels/.*")
 
-T = TypeVar("T")
 
-
-def prepare(root: PathLike, datadir: PathLike, partial: bool = False, threads: int | None = None) -> None:
+def prepare(
+    root: PathLike,
+    datadir: PathLike,
+    partial: bool = False,
+    threads: int | None = None,
+    columns: Iterable[str] = (),
+) -> None:
     """Writes the data folder of the recordings that the CSV or TSV file `root` describes.
 
     The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker,
-    text, start, end (seconds) and group what is known. Raises SertkError with a line for each line that is
-    wrong; those whose recording is missing or unreadable are left out if `partial`. A data folder of another file
-    that is still there is refused, too.
+    text, start, end (seconds) and group what is known; `columns` ROLE=COLUMN take columns of other names for these.
+    Raises SertkError with a line for each line that is wrong; those whose recording is missing or unreadable are
+    left out if `partial`. A data folder of another file that is still there is refused, too.
     """
     check_source(root, datadir)
-    table = Lines(Path(root))
+    table = Lines(Path(root), parse_columns(columns))
     audio, errors = probe_audio(table.utterances, threads)
     table.check_audio(audio, errors)
     if wrong := table.faults | ({} if partial else table.gaps):
@@ -87,6 +92,10 @@ def describe(
     speakers = f"{number} speakers" if "speaker" in filled else "no speakers"
     hours = sum(audio[utterance.utt].duration for utterance in utterances) / 3600
     log.info("%s: %d utterances, %s, %.2f h", root, len(utterances), speakers, hours)
+    for label in MAY_BE_CLASSES:
+        if times := sum(label in utterance.labels.values() for utterance in utterances):
+            what = "counts as a class of its own; leave out lines that have no label"
+            log.warning("%s: warning: the label '%s' (%d lines) %s", root, label, times, what)
     rates = Counter(audio[utterance.utt].rate for utterance in utterances)
     if len(rates) > 1:
         counts = ", ".join(f"{number} at {rate} Hz" for rate, number in sorted(rates.items()))
@@ -102,15 +111,16 @@ def describe(
 class Lines:
     """The utterances of the file; `faults` and `gaps` (in recordings) have a message for each line without one."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, chosen: Mapping[str, str]):
         self.path = path
+        self.chosen = chosen  # {role: the column that it is taken from}
         self.faults: dict[int, str] = {}
         self.gaps: dict[int, str] = {}
         self.utterances: list[Utterance] = []
         self.number: dict[str, int] = {}  # the line of each utterance
         self.taken: dict[tuple[str, Any], tuple[Any, int]] = {}  # (kind, what must be told apart): (of what, line)
         rows = self._read()
-        self.filled = {column for cells in rows.values() for column, cell in cells.items() if cell}
+        self.filled = {role for cells in rows.values() for role, cell in cells.items() if is_filled(role, cell)}
         for number, cells in rows.items():
             try:
                 utterance = self._utterance(number, cells)
@@ -141,18 +151,18 @@ class Lines:
                 self.faults[number] = f"{where}: {fault}"
 
     def _read(self) -> dict[int, dict[str, str]]:
-        """{line number: {column: cell}} of all lines that are not blank."""
+        """{line number: {role: cell}} of all lines that are not blank."""
         text = read_text(self.path).removeprefix("\ufeff")
         if not text.strip():
             raise SertkError(f"{self.path}: the file is empty; its header is {HEADER}")
-        separator = separator_of(self.path, text.splitlines()[0])
+        separator = separator_of(self.path, text.splitlines()[0], self.chosen.get("path", "path"))
         lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        header, rows, number = None, {}, 1
+        header, roles, rows, number = None, {}, {}, 1
         try:
             for fields in lines:
                 if header is None:
-                    header = [field.strip() for field in fields]
-                    check_header(self.path, header)
+                    header = fields
+                    roles = places_of_roles(self.path, [seen_form(field) for field in fields], self.chosen)
                 elif not any(field.strip() for field in fields):
                     pass
                 elif len(fields) != len(header):
@@ -162,8 +172,8 @@ class Lines:
                     )
                 else:
                     rows[number] = {
-                        column: field.strip() if column == "path" else " ".join(field.split())
-                        for column, field in zip(header, fields)
+                        role: fields[place].strip() if role == "path" else " ".join(fields[place].split())
+                        for role, place in roles.items()
                     }
                 number = lines.line_num + 1
         except csv.Error as error:
@@ -173,13 +183,14 @@ class Lines:
         return rows
 
     def _utterance(self, number: int, cells: dict[str, str]) -> Utterance:
-        for column in ALL_OR_NONE:
-            if column in self.filled and not cells[column]:
-                raise SertkError(f"the {column} is empty; it is given on all lines or on none")
+        for role in ALL_OR_NONE:
+            if role in self.filled and not is_filled(role, cells[role]):
+                what = f"is '{cells[role]}', which says that there is none" if cells[role] else "is empty"
+                raise SertkError(f"the {role} {what}; it is given on all lines or on none")
         labels = {
-            name: self._label(number, cells[column], column)
-            for column, name in label_columns(cells)
-            if cells[column] or column == "label"
+            name: self._label(number, cells[role], role)
+            for role, name in label_sets(cells).items()
+            if cells[role] not in MISSING or role == "label"
         }
         start, end = seconds(cells, "start", 0.0), seconds(cells, "end", -1)
         if end != -1 and start >= end:
@@ -187,81 +198,144 @@ class Lines:
         path = find_recording(cells["path"], self.path.parent)
         self._tell_apart(number, "utterance", (path, start, end), None, "the same recording and times as")
         folders = Path(os.path.relpath(path, self.path.parent.absolute())).parts
-        recording = "_".join(name for name in folders if name != "..")
-        recording = self._tell_apart(number, "recording", ODD.sub("_", recording), path, "its name becomes that of")
+        recording = id_of("_".join(name for name in folders if name != ".."))
+        self._tell_apart(number, "recording", recording, path, "its name becomes that of")
         speaker, names = recording, [recording]
         if "speaker" in self.filled:
-            clean, problem = ODD.sub("_", cells["speaker"]), "its speaker's name becomes that of"
-            speaker = self._tell_apart(number, "speaker", clean, cells["speaker"], problem)
+            speaker = id_of(cells["speaker"])
+            self._one_spelling(number, "speaker", cells["speaker"], speaker)
             names = [speaker, recording]
+        group = cells["group"] if "group" in self.filled else None
+        if group:
+            self._one_spelling(number, "group", group)
         segment = None
         if self.filled & {"start", "end"}:
             segment = (recording, start, end)
             names += [f"{round(1000 * start):08}", "end" if end == -1 else f"{round(1000 * end):08}"]
-        return Utterance(
-            utt="-".join(names),
-            speaker=speaker,
-            path=path,
-            labels=labels,
-            segment=segment,
-            text=cells["text"] if "text" in self.filled else None,
-            group=cells["group"] if "group" in self.filled else None,
-        )
+        text = cells["text"] if "text" in self.filled else None
+        return Utterance("-".join(names), speaker, path, labels, segment=segment, text=text, group=group)
 
-    def _label(self, number: int, label: str, column: str) -> str:
+    def _label(self, number: int, label: str, role: str) -> str:
         if not label:
             raise SertkError("the label is empty")
+        if label in MISSING:
+            what = "leave the line out, or call the class something else"
+            raise SertkError(f"the label is '{label}', which says that there is none; {what}")
         if " " in label:
-            raise SertkError(f"the {column} '{label}' has a space in it; write {label.replace(' ', '_')}")
-        self._tell_apart(number, column, label.casefold(), label, f"'{label}' differs in capitals alone from")
+            raise SertkError(f"the {role} '{label}' has a space in it; write {label.replace(' ', '_')}")
+        self._one_spelling(number, role, label)
         return label
 
-    def _tell_apart(self, number: int, kind: str, key: T, of: object, problem: str) -> T:
-        """`key`; raises SertkError if something else than `of` has it, or with None anything."""
+    def _one_spelling(self, number: int, kind: str, name: str, as_id: str | None = None) -> None:
+        """Raises SertkError if an earlier line has a `name` of a `kind` in another spelling, or another for its id."""
+        other, line = self.taken.setdefault((kind, compared_form(as_id or name)), (name, number))
+        if other == name:
+            return
+        if compared_form(other) == compared_form(name):
+            problem = f"the {kind} '{name}' differs in {difference(name, other)} alone from"
+        else:
+            problem = f"its {kind}'s name becomes that of"
+        raise SertkError(f"{problem} line {line} ({other}); change one of them")
+
+    def _tell_apart(self, number: int, kind: str, key: object, of: object, problem: str) -> None:
+        """Raises SertkError if something else than `of` has the `key` of a `kind`, or with None anything."""
         other, line = self.taken.setdefault((kind, key), (of, number))
         if line != number and (of is None or other != of):
             raise SertkError(f"{problem} line {line}{f' ({other})' if other else ''}; change one of them")
-        return key
 
 
 class Gap(SertkError):
     """A recording that is not there."""
 
 
-def separator_of(path: Path, header: str) -> str:
-    """Which of SEPARATORS a header has; raises SertkError for one without a column `path`."""
-    for separator in SEPARATORS:
-        if "path" in [cell.strip() for cell in next(csv.reader([header], delimiter=separator))]:
-            return separator
-    raise SertkError(
-        f"{path}:1: no column 'path' in the header '{header[:80]}'; it is {HEADER}, with one of these between: "
-        f"{', '.join(SEPARATORS.values())}"
+def id_of(name: str) -> str:
+    """A name as a part of ids: other signs than letters, with their accents, digits, `_` and `.` become `_`.
+
+    What sorts before the `-` between the parts would order utterances in another way than speakers.
+    """
+    return "".join(
+        sign if sign.isalnum() or sign in "_." or unicodedata.category(sign).startswith("M") else "_"
+        for sign in seen_form(name)
     )
 
 
-def check_header(path: Path, header: Sequence[str]) -> None:
-    """Raises SertkError for unknown columns, columns that are there twice, and a header without labels."""
-    for place, column in enumerate(header, 1):
-        if column not in COLUMNS and not OTHER_SET.fullmatch(column):
-            known = ", ".join(COLUMNS)
-            what = f"unknown column '{column}'" if column else f"column {place} has no name"
-            more = "label:NAME of further label sets (letters, digits, _ -)"
-            raise SertkError(f"{path}:1: {what}; there are {known}, and {more}")
-    named = [name for _, name in label_columns(header)]
-    named += [column for column in header if not column.startswith("label")]
-    if twice := [column for column, times in Counter(named).items() if times > 1]:
-        raise SertkError(f"{path}:1: the column of '{twice[0]}' is there twice; keep one")
-    if not label_columns(header):
-        raise SertkError(f"{path}:1: no column 'label'")
+def is_filled(role: str, cell: str) -> bool:
+    """Whether a cell says something, and not that it is missing."""
+    return not is_missing(cell) if role in ALL_OR_NONE else bool(cell)
 
 
-def label_columns(header: Iterable[str]) -> list[tuple[str, str]]:
-    """(column, label set) of the columns with labels."""
-    return [
-        (column, MAIN_SET if column == "label" else column.removeprefix("label:"))
-        for column in header
-        if column.startswith("label")
-    ]
+def parse_columns(columns: Iterable[str]) -> dict[str, str]:
+    """{role: column} of texts ROLE=COLUMN; raises UsageError for a role that there is not, or that is given twice."""
+    chosen = {}
+    for text in columns:
+        role, equals, column = text.partition("=")
+        if not (equals and column) or role not in ROLES and not OTHER_SET.fullmatch(role):
+            raise UsageError(f"--columns {text}: expected ROLE=COLUMN; the roles are {', '.join(ROLES)}, label:NAME")
+        if role in chosen:
+            raise UsageError(f"--columns {text}: {role} is given twice")
+        chosen[role] = column
+    return chosen
+
+
+def separator_of(path: Path, header: str, column: str) -> str:
+    """Which of SEPARATORS a header has; raises SertkError for one without `column`, that of the paths."""
+    for separator in SEPARATORS:
+        if compared_form(column) in map(compared_form, next(csv.reader([header], delimiter=separator))):
+            return separator
+    raise SertkError(
+        f"{path}:1: no column '{column}' in the header '{header[:80]}'; it is {HEADER}, with one of these between: "
+        f"{', '.join(SEPARATORS.values())} (--columns path=NAME takes another column)"
+    )
+
+
+def places_of_roles(path: Path, header: Sequence[str], chosen: Mapping[str, str]) -> dict[str, int]:
+    """{role: the place of its column}; `chosen` columns go before those that are called as their role.
+
+    Warns of columns without a role. Raises SertkError for roles that two columns have, and without labels.
+    """
+    found = [(role, find_column(path, header, column)) for role, column in chosen.items()]
+    called = [(role_of(path, column), place) for place, column in enumerate(header)]
+    found += [(role, place) for role, place in called if role and role not in chosen]
+    times = Counter(compared_form(f"label:{MAIN_SET}" if role == "label" else role) for role, _ in found)
+    for role, number in times.items():
+        if number > 1:
+            raise SertkError(f"{path}:1: the column of '{role.removeprefix('label:')}' is there twice; keep one")
+    roles = dict(found)
+    if not label_sets(roles):
+        raise SertkError(f"{path}:1: no column 'label' (--columns label=NAME takes another column)")
+    if unused := [place for place in range(len(header)) if place not in roles.values()]:
+        names = ", ".join(header[place] or f"column {place + 1} (no name)" for place in unused)
+        known = f"{', '.join(ROLES)} and label:NAME"
+        what = f"not used: {names}; known are {known} (--columns speaker=NAME takes a column for one)"
+        log.warning("%s:1: warning: %s", path, what)
+    return roles
+
+
+def role_of(path: Path, column: str) -> str | None:
+    """The role that a column's name is, or None; raises SertkError for `label:` with a name that no set can have."""
+    word, colon, name = column.partition(":")
+    if colon and compared_form(word) == "label":
+        if not OTHER_SET.fullmatch(f"label:{name}"):
+            raise SertkError(f"{path}:1: no label set can have the name '{name}': letters, digits, _ and - alone")
+        return f"label:{name}"
+    role = compared_form(column)
+    return role if role in ROLES else None
+
+
+def find_column(path: Path, header: Sequence[str], column: str) -> int:
+    """The place of the column that `--columns` names; raises SertkError unless there is one."""
+    places = [place for place, name in enumerate(header) if compared_form(name) == compared_form(column)]
+    if len(places) != 1:
+        problem = f"{len(places)} columns" if places else "no column"
+        raise SertkError(f"{path}:1: {problem} '{column}', which --columns names; there are {', '.join(header)}")
+    return places[0]
+
+
+def label_sets(roles: Iterable[str]) -> dict[str, str]:
+    """{role: label set} of the roles of labels."""
+    return {
+        role: MAIN_SET if role == "label" else role.removeprefix("label:") for role in roles if role.startswith("label")
+    }
 
 
 def seconds(cells: Mapping[str, str], column: str, default: float) -> float:
@@ -286,8 +360,9 @@ def find_recording(cell: str, folder: Path) -> Path:
         raise SertkError(f"'{cell}' is a command; give the path of a recording")
     plain = cell.replace("\\", "/")
     for name in dict.fromkeys((cell, plain)):
-        if (folder / name).is_file():
-            return Path(os.path.abspath(folder / name))
+        found = find_path(folder / name)
+        if found.is_file():
+            return Path(os.path.abspath(found))
     if WINDOWS_PATH.match(cell):
         raise Gap(f"'{cell}' is a path of a Windows machine; give paths relative to {folder.absolute()}")
     raise Gap(f"no such file: {folder / plain}")

@@ -87,18 +87,18 @@ def test_absolute_paths_and_folders_above(folder):
 @pytest.mark.parametrize(
     "header, message",
     [
-        ("path,label,speker", "unknown column 'speker'; there are path, label"),
-        ("path,label,", "column 3 has no name"),
         ("path,label,label", "the column of 'emotion' is there twice"),
         ("path,label,label:emotion", "the column of 'emotion' is there twice"),
-        ("path,label:../x", "unknown column 'label:../x'"),
+        ("path,label,label:A,label:a", "the column of 'a' is there twice"),
+        ("path,label,speaker,SPEAKER", "the column of 'speaker' is there twice"),
+        ("path,label:../x", "no label set can have the name '../x': letters, digits, _ and - alone"),
         ("path,speaker", "no column 'label'"),
         ("path|label", "no column 'path' in the header 'path|label'; it is path,label"),
         ("a.wav,happy", "no column 'path' in the header"),
     ],
 )
 def test_headers_that_are_wrong(folder, header, message):
-    with pytest.raises(SertkError, match="no|unknown|twice") as caught:
+    with pytest.raises(SertkError, match="no|twice") as caught:
         prepare(folder, f"{header}\na.wav,happy\n")
     assert str(caught.value).startswith(f"{folder}/my.csv:1: ") and message in str(caught.value)
     assert not (folder / "data").exists()
@@ -111,9 +111,12 @@ BAD_LINES = [
     ("rm -r x |,sad,s,,", "'rm -r x |' is a command"),
     ("b.wav,,s,,", "the label is empty"),
     ("b.wav,very sad,s,,", "the label 'very sad' has a space in it; write very_sad"),
-    ("b.wav,Happy,s,,", "'Happy' differs in capitals alone from line 2 (happy)"),
+    ("b.wav,Happy,s,,", "the label 'Happy' differs in capitals alone from line 2 (happy)"),
     ("b.wav,sad,,,", "the speaker is empty; it is given on all lines or on none"),
     ("b.wav,sad,s,0.5,0.5", "start 0.5 is not before end 0.5"),
+    ("b.wav,NaN,s,,", "the label is 'NaN', which says that there is none; leave the line out"),
+    ("b.wav,sad,N/A,,", "the speaker is 'N/A', which says that there is none; it is given on all lines or on none"),
+    ("b.wav,sad,S_1,,", "the speaker 'S_1' differs in capitals alone from line 2 (s_1); change one of them"),
     ("b.wav,sad,s,one,", "start 'one': expected seconds from 0"),
     ('b.wav,sad,s,"0,5",', "start '0,5': expected seconds from 0"),
     ("b.wav,sad,s,,nan", "end 'nan': expected seconds from 0"),
@@ -134,7 +137,7 @@ def test_every_line_that_is_wrong_is_named(folder):
     soundfile.write(folder / "sub_c d.wav", np.random.default_rng(9).uniform(-0.5, 0.5, 800), RATE)
     (folder / "broken.wav").write_bytes(b"RIFF....")
     start = "path,label,speaker,start,end\na.wav,happy,s_1,0,0.25\nsub/c d.wav,happy,s_1,,\n"
-    for chunk in (BAD_LINES[:11], BAD_LINES[11:]):  # as many as a message lists
+    for chunk in (BAD_LINES[:12], BAD_LINES[12:]):  # as many as a message lists
         with pytest.raises(SertkError, match=f"my.csv: {len(chunk)} lines are wrong, correct them") as caught:
             prepare(folder, start + "\n".join(line for line, _ in chunk))
         messages = str(caught.value).splitlines()[1:]
@@ -211,3 +214,93 @@ def test_the_command(folder, capsys):
     assert prepare_corpus.main(["--nj", "1", "csv", str(folder / "my.csv"), str(folder / "data")]) == 0
     assert prepare_corpus.main(["csv", str(folder / "no.csv"), str(folder / "data")]) == 1
     assert capsys.readouterr().err == f"sertk-prepare-corpus: {folder}/no.csv: No such file or directory\n"
+
+
+HEAD = "path,label,label:arousal,speaker,group\na.wav,happy,high,Jürgen,Köln\n"
+SPELLINGS = [
+    ("b.wav,happy,high,jürgen,Köln", "the speaker 'jürgen' differs in capitals alone from line 2 (Jürgen)"),
+    ("b.wav,happy,high,Ju\u0308rgen,Köln", "differs in how its letters are encoded (Unicode's NFC or NFD) alone from"),
+    ("b.wav,happy,high,Jür\u200bgen,Köln", "differs in the invisible character U+200B alone from line 2 (Jürgen)"),
+    ("b.wav,happy,high,\ufeffJürgen,Köln", "differs in the invisible character U+FEFF alone from line 2 (Jürgen)"),
+    ("b.wav,happy,high,Jürgen,KÖLN", "the group 'KÖLN' differs in capitals alone from line 2 (Köln)"),
+    ("b.wav,happy,high,Jürgen,Ko\u0308ln", "the group 'Ko\u0308ln' differs in how its letters are encoded"),
+    ("b.wav,hap\u00adpy,high,Jürgen,Köln", "differs in the invisible character U+00AD alone from line 2 (happy)"),
+    ("b.wav,happy,HIGH,Jürgen,Köln", "the label:arousal 'HIGH' differs in capitals alone from line 2 (high)"),
+]
+
+
+@pytest.mark.parametrize("line, message", SPELLINGS)
+def test_one_name_in_two_spellings_is_refused(folder, line, message):
+    with pytest.raises(SertkError) as caught:
+        prepare(folder, f"{HEAD}{line}\n")
+    assert "my.csv:3: " in str(caught.value) and message in str(caught.value)
+    assert not (folder / "data").exists()
+
+
+def test_blanks_and_marks_of_an_id_are_no_other_name(folder):
+    data = prepare(folder, "path,label,speaker\na.wav,happy,Ju\u0308rgen\u00a0X \nb.wav,sad,सीमा\n")
+    assert list(data.table("utt2spk").values()) == ["Jürgen_X", "सीमा"]
+
+
+def test_recordings_whose_names_differ_in_capitals_are_two(folder):
+    (folder / "A.wav").write_bytes((folder / "sub/c d.wav").read_bytes())
+    assert prepare(folder, "path,label\na.wav,happy\nA.wav,sad\n").utterances == ["A.wav", "a.wav"]
+
+
+@pytest.mark.parametrize("there, written", [("é/ü.wav", "e\u0301/u\u0308.wav"), ("e\u0301/ü.wav", "é/u\u0308.wav")])
+def test_recordings_are_found_in_another_unicode_form(folder, there, written):
+    (folder / there).parent.mkdir()
+    (folder / "a.wav").rename(folder / there)
+    data = prepare(folder, f"path,label\n{written},happy\nb.wav,sad\n")
+    assert data.table("wav.scp") == {"b.wav": str(folder / "b.wav"), "é_ü.wav": str(folder / there)}
+
+
+def test_words_for_missing_are_empty_fields(folder):
+    data = prepare(folder, "path,label,label:x,speaker,group\na.wav,sad,NA,nan,None\nb.wav,sad,y,?,\n")
+    assert data.labels("x") == {"b.wav": "y"}
+    assert data.table("utt2spk") == {"a.wav": "a.wav", "b.wav": "b.wav"}
+    assert not data.has("utt2group")
+
+
+def test_names_that_look_like_words_for_missing_are_names(folder, caplog):
+    data = prepare(folder, "path,label,speaker\na.wav,none,Nan\nb.wav,sad,Na\n")
+    assert data.labels("emotion") == {"Nan-a.wav": "none", "Na-b.wav": "sad"}
+    assert "warning: the label 'none' (1 lines) counts as a class of its own" in caplog.text
+
+
+def test_columns_without_a_role_are_named_once(folder, caplog):
+    data = prepare(folder, ",path,label,speker,age\n0,a.wav,happy,x,7\n1,b.wav,sad,y,8\n")
+    assert data.utterances == ["a.wav", "b.wav"]
+    warning = "my.csv:1: warning: not used: column 1 (no name), speker, age; known are path, label, speaker"
+    assert caplog.text.count(warning) == 1
+
+
+def test_a_header_is_read_whatever_its_capitals(folder, caplog):
+    data = prepare(folder, " Path,\u200bLABEL,Label:Arousal,Speaker\na.wav,happy,high,s\nb.wav,sad,low,t\n")
+    assert data.table_names("labels/") == ["labels/Arousal", "labels/emotion"]
+    assert sorted(data.table("utt2spk").values()) == ["s", "t"] and "not used" not in caplog.text
+
+
+def test_roles_can_be_taken_from_other_columns(folder, caplog):
+    columns = ["path=file", "label=Emotion Name", "label:sex=sex", "speaker=spk_id"]
+    table = "file,emotion name,sex,spk_id,speaker\na.wav,happy,f,s,x\nb.wav,sad,m,t,y\n"
+    data = prepare(folder, table, columns=columns)
+    assert data.table("utt2spk") == {"s-a.wav": "s", "t-b.wav": "t"}
+    assert data.labels("emotion") == {"s-a.wav": "happy", "t-b.wav": "sad"}
+    assert data.labels("sex") == {"s-a.wav": "f", "t-b.wav": "m"}
+    assert "not used: speaker;" in caplog.text
+    with pytest.raises(SertkError, match="my.csv:1: no column 'spk', which --columns names; there are file, emotion"):
+        prepare(folder, table, columns=["path=file", "label=sex", "speaker=spk"])
+
+
+@pytest.mark.parametrize(
+    "columns, message",
+    [
+        ("speaker", "--columns speaker: expected ROLE=COLUMN; the roles are path, label, speaker"),
+        ("spk=speaker", "--columns spk=speaker: expected ROLE=COLUMN"),
+        ("text=a text=b", "--columns text=b: text is given twice"),
+    ],
+)
+def test_columns_that_make_no_sense(folder, capsys, columns, message):
+    assert prepare_corpus.main(["--columns", columns, "csv", str(folder / "my.csv"), str(folder / "data")]) == 2
+    assert capsys.readouterr().err.startswith(f"sertk-prepare-corpus: {message}")

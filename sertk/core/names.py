@@ -1,0 +1,89 @@
+"""One name in several spellings: the forms that names are compared by, and how two of them differ."""
+
+import os
+import unicodedata
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from sertk.core.files import PathLike
+
+# How programs write that a value is missing: pandas, R, Excel, YAML and people. Names of people, such as Nan and Na,
+# are none of these.
+MISSING = {"", "-", "--", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL"}
+MAY_BE_CLASSES = {"None", "none", "NONE"}  # say the same of a person, but of an emotion that there is none
+# Without a glyph, although Unicode counts them among letters and marks
+FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
+SELECTORS = range(0xFE00, 0xFE10)  # variants of the letter before
+
+
+def seen_form(name: str) -> str:
+    """What one sees of a name: composed letters (NFC), nothing invisible, one space for blanks, none at the ends.
+
+    Names that differ in this are two; those that are the same in it cannot be told apart by looking.
+    """
+    if name.isascii() and name.isprintable():
+        return " ".join(name.split())
+    return " ".join("".join(sign for sign in unicodedata.normalize("NFC", name) if not is_invisible(sign)).split())
+
+
+def compared_form(name: str) -> str:
+    """The form that names of people, groups and classes are compared by: as they are seen, capitals aside."""
+    return unicodedata.normalize("NFC", seen_form(name).casefold())
+
+
+def is_invisible(sign: str) -> bool:
+    """Whether a character shows as nothing: zero-width spaces, soft hyphens, marks of order, control characters."""
+    hidden = unicodedata.category(sign) in ("Cf", "Cc") and not sign.isspace()
+    return hidden or sign in FILLERS or ord(sign) in SELECTORS
+
+
+def is_missing(name: str) -> bool:
+    """Whether a person's or a group's name says that there is none."""
+    return name in MISSING or name in MAY_BE_CLASSES
+
+
+def difference(one: str, other: str) -> str:
+    """In what two spellings of one name differ, for `differs in ... alone`."""
+    if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
+        return "how its letters are encoded (Unicode's NFC or NFD)"
+    if seen_form(one) != seen_form(other):
+        return "capitals"
+    hidden = [sign for sign in (*one, *other) if is_invisible(sign) or sign.isspace() and sign != " "]
+    return f"the invisible character U+{ord(hidden[0]):04X}" if hidden else "blanks"
+
+
+def same_name(name: str, names: Iterable[str]) -> str | None:
+    """The first of `names` that is `name` in another spelling, or None."""
+    key = compared_form(name)
+    return next((other for other in names if other != name and compared_form(other) == key), None)
+
+
+def two_spellings(names: Iterable[str]) -> tuple[str, str] | None:
+    """The first two of `names` that are one in two spellings, or None."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(compared_form(name), name)
+        if other != name:
+            return other, name
+    return None
+
+
+def find_path(path: PathLike) -> Path:
+    """`path`, or where nothing is there, what has the same name in another Unicode form (NFC, NFD) in any folder of it.
+
+    File systems of Macs, archives and tables that come from them write `ü` as two characters.
+    """
+    path = Path(path)
+    if os.path.exists(path):
+        return path
+    found = Path(path.anchor)
+    for part in path.parts[len(found.parts) :]:
+        found = next((found / form for form in unicode_forms(part) if os.path.exists(found / form)), found / part)
+    return found if os.path.exists(found) else path
+
+
+def unicode_forms(name: str) -> Iterator[str]:
+    """Yields a name as it is written, composed and decomposed."""
+    yield name
+    yield unicodedata.normalize("NFC", name)
+    yield unicodedata.normalize("NFD", name)
