@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 
 # How programs write that a value is missing: pandas, R, Excel, YAML and people. Names of people, such as Nan and Na,
@@ -58,14 +59,20 @@ def same_name(name: str, names: Iterable[str]) -> str | None:
     return next((other for other in names if other != name and compared_form(other) == key), None)
 
 
-def two_spellings(names: Iterable[str]) -> tuple[str, str] | None:
-    """The first two of `names` that are one in two spellings, or None."""
+def in_other_spelling(name: str, names: Iterable[str]) -> str:
+    """For errors about a name that is none of `names`: which of them is the same in another spelling; else nothing."""
+    other = same_name(name, names)
+    return f", which has '{other}' (they differ in {difference(name, other)} alone)" if other else ""
+
+
+def require_one_spelling(names: Iterable[str], where: PathLike, kind: str) -> None:
+    """Raises SertkError where two of `names`, of a `kind`, in the file `where` are one in two spellings."""
     first: dict[str, str] = {}
     for name in names:
         other = first.setdefault(compared_form(name), name)
         if other != name:
-            return other, name
-    return None
+            how = f"differ in {difference(other, name)} alone"
+            raise SertkError(f"{where}: the {kind} '{other}' and '{name}' {how}; change one of them")
 
 
 def find_path(path: PathLike) -> Path:

@@ -12,6 +12,7 @@ from sertk.config.schema import Config
 from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_yaml
+from sertk.core.names import require_one_spelling
 from sertk.experiments.layout import CARD
 from sertk.kaldi.labels import Labels
 from sertk.models.encoder_streams import is_encoder
@@ -29,6 +30,7 @@ def make_card(
     final = list(parts.values())[-1]
     fitted = MODELS[final.model.name].fitted
     labels = Labels.read(data_dir, label_set)
+    require_one_spelling(labels.classes, f"{data_dir}/labels/{label_set}", "classes")
     numbers = sorted({config.numbers for config in parts.values() if config.numbers})
     told = any(config.model.needs_labels for config in parts.values())
     return {

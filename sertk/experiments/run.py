@@ -19,6 +19,7 @@ from sertk.experiments import layout
 from sertk.experiments.environment import environment, write_command
 from sertk.experiments.inputs import data_digests
 from sertk.experiments.storing import store
+from sertk.kaldi.datadir import DataDir
 from sertk.protocols import list_digests, read_fold
 from sertk.protocols.rules import Fold
 
@@ -112,7 +113,12 @@ class Run:
             end.unlink(missing_ok=True)
         write_command(folder)
         write_json(folder / "environment.json", environment(device))
-        return read_fold(self.experiment.inputs.splits, self.fold)
+        return self.lists()
+
+    def lists(self) -> Fold:
+        """The fold's lists; raises SertkError where they list what the data folder does not have."""
+        inputs = self.experiment.inputs
+        return read_fold(inputs.splits, self.fold, DataDir(inputs.data).table("utt2spk"))
 
     def finish(self, part: str | None) -> None:
         """Notes that a part is trained to its end; raises SertkError where the data have changed under the training."""
@@ -127,7 +133,7 @@ class Run:
         self.experiment.require_inputs()
         inputs, names = self.experiment.inputs, self.part_names
         own = {self.config(earlier).extract for earlier in names[: names.index(part)]}
-        utterances = [utt for split in read_fold(inputs.splits, self.fold) for utt in split]
+        utterances = [utt for split in self.lists() for utt in split]
         return {
             "fold": self.fold,
             "seed": self.seed,

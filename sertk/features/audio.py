@@ -19,6 +19,7 @@ import soundfile
 
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike
+from sertk.core.names import find_path
 from sertk.kaldi import archives, pipes
 from sertk.kaldi.datadir import require_all
 
@@ -59,9 +60,10 @@ def load_segment(entry: str, start: float, end: float) -> tuple[np.ndarray, int]
 @contextlib.contextmanager
 def open_recording(path: PathLike, channel: int | None = None) -> Iterator["Recording"]:
     """Opens an audio file, whose name is taken for nothing else, as a Recording; the errors are load_audio's."""
-    if not Path(path).exists():
+    path = find_path(path)
+    if not path.exists():
         raise SertkError(f"{path}: no such file")
-    if not Path(path).is_file():
+    if not path.is_file():
         raise SertkError(f"{path}: not a file with a beginning and an end")
     try:
         open(path, "rb").close()
@@ -311,9 +313,10 @@ def _open_sound(entry: str) -> soundfile.SoundFile:
         with pipes.open_input(name) as stream:
             stream.seek(offset)
             return _sound_of(io.BytesIO(_read_riff(stream, entry)), entry)
-    if not Path(entry).is_file():
+    path = find_path(entry)
+    if not path.is_file():
         raise SertkError(f"{entry}: no such file")
-    return _sound_of(entry, entry)
+    return _sound_of(str(path), entry)
 
 
 def _read_riff(stream: IO[bytes], where: str) -> bytes:

@@ -15,7 +15,6 @@ from sertk.kaldi.archives import open_matrices, read_scp
 from sertk.kaldi.datadir import SPLITS, DataDir, require_all
 from sertk.kaldi.labels import Labels
 from sertk.models.base import known
-from sertk.protocols import read_fold
 
 Cmvn = Mapping[str, Mapping[str, np.ndarray]]  # {feature type: {speaker: Kaldi CMVN statistics (2, dims + 1)}}
 
@@ -38,7 +37,7 @@ def read_split(trained: TrainedModel, run: Run, split: str) -> Input:
         raise SertkError(f"no split {split!r}: expected one of {', '.join(SPLITS)}")
     run.check_part(trained.part)
     inputs = run.experiment.inputs
-    return read_labelled(trained, inputs.data, getattr(read_fold(inputs.splits, run.fold), split), inputs.label_set)
+    return read_labelled(trained, inputs.data, getattr(run.lists(), split), inputs.label_set)
 
 
 def read_labelled(trained: TrainedModel, data_dir: PathLike, utterances: Iterable[str], label_set: str) -> Input:

@@ -1,5 +1,6 @@
 """Kaldi archives and tables of archives (ark, scp), read and written by Kaldi's own specifiers; pipes.py opens them."""
 
+import codecs
 import contextlib
 import io
 import itertools
@@ -16,6 +17,7 @@ from numpy.typing import DTypeLike
 
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike, to_disk
+from sertk.kaldi.datadir import BEGINS_WITH_BOM
 from sertk.kaldi.digests import samples_digest
 from sertk.kaldi.pipes import is_special, name_of, open_input, open_output
 
@@ -75,6 +77,8 @@ def read_scp(location: PathLike) -> dict[str, str]:
         for number, line in enumerate(stream, start=1):
             if location == "-" and not line.endswith(b"\n"):
                 raise SertkError(f"{where}:{number}: cut off here, the line has no end")
+            if number == 1 and line.startswith(codecs.BOM_UTF8):
+                raise SertkError(f"{where}:1: {BEGINS_WITH_BOM}")
             try:
                 fields = line.decode("utf-8").strip().split(None, 1)
             except UnicodeDecodeError as error:

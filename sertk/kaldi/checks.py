@@ -9,12 +9,14 @@ from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, folder_aside, write_text
+from sertk.core.names import MISSING, compared_form, difference, in_other_spelling, is_missing, seen_form
 from sertk.kaldi.datadir import (
     SPLITS,
     DataDir,
     by_bytes,
     invert_utt2spk,
     is_count,
+    named_speakers,
     read_lines,
     read_table,
     read_text,
@@ -32,6 +34,7 @@ HINTS = {
     "text": "if that is meant, pass --no-text",
     "wav.scp": "if that is meant, pass --no-wav",
 }
+NAME_IT = "write the name, or leave the utterance out"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
@@ -52,6 +55,7 @@ def validate(path: PathLike, feats: bool = True, text: bool = True, wav: bool = 
         if not table:
             raise SertkError(f"{folder.path / name}: the file is empty; fill it or remove it")
         _check_characters(folder.path, name, table)
+    _check_names(folder.path, tables)
     _check_speakers(folder.path, tables)
     _check_coverage(folder.path, tables)
     _check_values(folder.path, tables)
@@ -70,6 +74,27 @@ def _check_characters(path, name, table):
         if found := _ODD_CHARACTER.search(f"{key} {value}" if values_too else key):
             code = f"U+{ord(found[0]):04X}"
             raise _fault(path, name, table, key, f"has the invisible character {code} in its line; remove it")
+
+
+def _check_names(path, tables):
+    """No speaker, group, class or utterance in two spellings, and none that a word says is missing."""
+    names = {name: table for name, table in tables.items() if name.startswith("labels/") or name == "utt2group"}
+    names["utt2spk"] = named_speakers(tables["utt2spk"], tables.get("segments", {}))
+    for name, table in names.items():
+        first = {}
+        for key, value in table.items():
+            if value in MISSING or is_missing(value) and not name.startswith("labels/"):
+                raise _fault(path, name, tables[name], key, f"has '{value}', a word for a missing name; {NAME_IT}")
+            other_key, other = first.setdefault(compared_form(value), (key, value))
+            if other != value:
+                how = f"differs in {difference(value, other)} alone from '{other}' of '{other_key}'"
+                raise _fault(path, name, tables[name], key, f"has '{value}', which {how}; change one of them")
+    utterances = {}
+    for utterance in tables["utt2spk"]:
+        other = utterances.setdefault(seen_form(utterance), utterance)
+        if other != utterance:
+            problem = f"differs in {difference(utterance, other)} alone from '{other}'; rename one of them"
+            raise _fault(path, "utt2spk", tables["utt2spk"], utterance, problem)
 
 
 def _check_speakers(path, tables):
@@ -113,7 +138,7 @@ def _check_coverage(path, tables):
         source, keys = expected[kind]
         for key in table:
             if key not in keys:
-                problem = f"is no {kind} of {source}; remove it, or run fix_data_dir.sh"
+                problem = f"is no {kind} of {source}{in_other_spelling(key, keys)}; remove it, or run fix_data_dir.sh"
                 raise _fault(path, name, table, key, problem)
         for key in () if "/" in name else keys:
             if key not in table:
@@ -180,7 +205,7 @@ def _check_fold(fold, utt2spk):
             if rest:
                 problem = f"is followed by '{rest}'; a list has one utterance a line"
             elif utterance not in utt2spk:
-                problem = "is not in utt2spk; make the splits again"
+                problem = f"is not in utt2spk{in_other_spelling(utterance, utt2spk)}; make the splits again"
             elif utterance in seen:
                 problem = f"is in {seen[utterance]} too; make the splits again"
             if problem:
@@ -231,9 +256,9 @@ def _remove_protocols(folders):
 
 
 def _read_anyhow(path, allow_empty):
-    """A table in whatever order and with whatever line ends; lines without a value are left out."""
+    """A table in whatever order, line ends and with a BOM or without; lines without a value are left out."""
     table = {}
-    for number, line in enumerate(read_text(path).replace("\r", "").split("\n"), start=1):
+    for number, line in enumerate(read_text(path).removeprefix("\ufeff").replace("\r", "").split("\n"), start=1):
         key, value = split_line(line.lstrip(" \t"))
         if table.get(key, value) != value:
             raise SertkError(f"{path}:{number}: '{key}' is there twice with different values; remove one")

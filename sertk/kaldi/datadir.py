@@ -1,5 +1,6 @@
 """Kaldi data folders: reading and writing their tables."""
 
+import codecs
 import os
 import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ Kind = Literal["utterance", "speaker", "recording"]
 
 SPLITS = ("train", "valid", "test")
 NAMED = 5  # of many names, in a message
+BEGINS_WITH_BOM = "the file begins with an invisible mark (BOM); convert the file with dos2unix"
 _SEPARATOR = re.compile("[ \t]+")
 
 
@@ -25,9 +27,12 @@ def by_bytes(key: str) -> bytes:
 def read_lines(path: PathLike) -> list[str]:
     """The lines of a text file without their line ends.
 
-    Raises SertkError with file and line for a missing file, bytes that are not UTF-8, and Windows line ends.
+    Raises SertkError with file and line for a missing file, bytes that are not UTF-8, a mark of their order (BOM) at
+    the start, and Windows line ends.
     """
     text = read_text(path)
+    if text.startswith("\ufeff"):
+        raise SertkError(f"{path}:1: {BEGINS_WITH_BOM}")
     if "\r" in text:
         line = text.count("\n", 0, text.index("\r")) + 1
         raise SertkError(f"{path}:{line}: Windows line end (CR LF); convert the file with dos2unix")
@@ -45,7 +50,8 @@ def read_text(path: PathLike) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        raise SertkError(f"{path}:{line}: not UTF-8 text; convert the file with iconv") from error
+        known = " -f UTF-16 -t UTF-8" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
+        raise SertkError(f"{path}:{line}: not UTF-8 text; convert the file with iconv{known}") from error
 
 
 def split_line(line: str) -> tuple[str, str]:
@@ -139,6 +145,11 @@ def invert_utt2spk(utt2spk: Mapping[str, str]) -> dict[str, str]:
     for utterance in sorted(utt2spk, key=by_bytes):
         speakers.setdefault(utt2spk[utterance], []).append(utterance)
     return {speaker: " ".join(utterances) for speaker, utterances in speakers.items()}
+
+
+def named_speakers(utt2spk: Mapping[str, str], segments: Mapping[str, str]) -> dict[str, str]:
+    """utt2spk without the utterances whose speaker is not known, and called as their recording."""
+    return {utt: speaker for utt, speaker in utt2spk.items() if speaker != segments.get(utt, utt).split()[0]}
 
 
 class DataDir:

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, naming, write_aside
+from sertk.core.names import find_path
 
 
 @contextlib.contextmanager
@@ -31,7 +32,7 @@ def open_input(name: PathLike) -> Iterator[io.BufferedReader]:
     else:
         with contextlib.ExitStack() as files:
             try:
-                stream = files.enter_context(open(name, "rb"))
+                stream = files.enter_context(open(find_path(name), "rb"))
             except OSError as error:
                 raise SertkError(f"{name}: {error.strerror}") from error
             yield _unpacked(stream, name)

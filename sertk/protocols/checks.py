@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from sertk.core.errors import SertkError
+from sertk.core.names import compared_form
 from sertk.features.audio import audio_hash, read_utterances
 from sertk.protocols.rules import TEST_ONLY, Corpus, Fold
 
@@ -22,14 +23,14 @@ def audio_hashes(corpus: Corpus) -> dict[str, str]:
 def check_leakage(
     fold: Fold, utt2spk: Mapping[str, str], hashes: Mapping[str, str], speaker_disjoint: bool | str, where: str
 ) -> None:
-    """Raises SertkError if a split is empty or shares utterances, audio or speakers.
+    """Raises SertkError if a split is empty or shares utterances, audio or speakers, however these are spelt.
 
     `speaker_disjoint` is as in RULES. The splits are gone through in their order.
     """
     allowed = ("speaker", "train", "valid") if speaker_disjoint == TEST_ONLY else None
     kinds = [("utterance", {}, lambda utt: utt), ("audio", {}, hashes.get)]
     if speaker_disjoint:
-        kinds.insert(1, ("speaker", {}, utt2spk.get))
+        kinds.insert(1, ("speaker", {}, lambda utt: speaker_form(utt, utt2spk[utt])))
     for split, utterances in fold._asdict().items():
         if not utterances:
             raise SertkError(f"{where}: no utterances in the {split} split; use more data or other options")
@@ -41,3 +42,8 @@ def check_leakage(
                         f"{where}: the same {kind} in {other_split} and {split}: {other} and {utt}; "
                         "correct the data folder, or remove one of them from it"
                     )
+
+
+def speaker_form(utterance: str, speaker: str) -> str:
+    """What speakers are compared by: their names' compared form, or the utterance where that stands for an unknown."""
+    return speaker if speaker == utterance else compared_form(speaker)

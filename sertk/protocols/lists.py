@@ -2,13 +2,14 @@
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, file_digest, read_yaml, replace_folder, scratch_folder, write_text, write_yaml
+from sertk.core.names import in_other_spelling
 from sertk.kaldi.datadir import SPLITS, by_bytes, read_lines
 from sertk.protocols.rules import Corpus, Fold
 
@@ -97,13 +98,22 @@ def list_folds(splits_dir: PathLike) -> list[int]:
     return folds
 
 
-def read_fold(splits_dir: PathLike, fold: int) -> Fold:
-    """The Fold with the utterances of fold number `fold`; raises SertkError if it is not there."""
+def read_fold(splits_dir: PathLike, fold: int, known: Collection[str] | None = None) -> Fold:
+    """The Fold with the utterances of fold number `fold`.
+
+    Raises SertkError if it is not there, or lists something that is none of the `known` utterances of the data folder.
+    """
     folder = Path(splits_dir) / f"fold{fold}"
     if not folder.is_dir():
         there = ", ".join(map(str, list_folds(splits_dir)))
         raise SertkError(f"{folder}: no such fold; there are: {there} (stage 1, sertk-make-splits)")
-    return Fold(*(read_lines(folder / split) for split in SPLITS))
+    lists = Fold(*(read_lines(folder / split) for split in SPLITS))
+    for split, utterances in lists._asdict().items() if known is not None else ():
+        for number, utterance in enumerate(utterances, 1):
+            if utterance not in known:
+                problem = f"'{utterance}' is not in the data folder{in_other_spelling(utterance, known)}"
+                raise SertkError(f"{folder / split}:{number}: {problem}; make the lists anew (sertk-make-splits)")
+    return lists
 
 
 def read_card(splits_dir: PathLike) -> dict[str, Any]:

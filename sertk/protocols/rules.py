@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from sertk.core.errors import SertkError
-from sertk.kaldi.datadir import DataDir, by_bytes, require_all
+from sertk.core.names import in_other_spelling, require_one_spelling
+from sertk.kaldi.datadir import DataDir, by_bytes, named_speakers, require_all
 
 T = TypeVar("T")
 Label = str | tuple[str, str]  # "all", or the label set's table and the label
@@ -28,26 +29,34 @@ class GroupFold(TypedDict):
 
 
 class Corpus:
-    """What the rules know of a data folder."""
+    """What the rules know of a data folder; raises SertkError for a speaker in two spellings, who would count as two.
+
+    So do `groups` for a group.
+    """
 
     def __init__(self, datadir: DataDir):
         self.datadir = datadir
         self.utt2spk = datadir.table("utt2spk")
         self.utterances = sorted(self.utt2spk, key=by_bytes)
         self.speakers = sorted(set(self.utt2spk.values()), key=by_bytes)
+        self.named_speakers = named_speakers(self.utt2spk, datadir.table("segments") if datadir.has("segments") else {})
+        names = sorted(set(self.named_speakers.values()), key=by_bytes)
+        require_one_spelling(names, datadir.path / "utt2spk", "speakers")
 
     def genders(self) -> dict[str, str]:
-        """spk2gender; raises SertkError for a speaker without one."""
-        return self.complete("spk2gender", self.datadir.table("spk2gender"), self.speakers, "speakers")
+        """spk2gender in small letters; raises SertkError for a speaker without one."""
+        genders = self.complete("spk2gender", self.datadir.table("spk2gender"), self.speakers, "speakers")
+        return {speaker: gender.lower() for speaker, gender in genders.items()}
 
     def groups(self) -> dict[str, str]:
         """utt2group; raises SertkError for an utterance without one."""
-        return self.complete("utt2group", self.datadir.table("utt2group"), self.utterances)
+        groups = self.complete("utt2group", self.datadir.table("utt2group"), self.utterances)
+        require_one_spelling(sorted(set(groups.values()), key=by_bytes), self.datadir.path / "utt2group", "groups")
+        return groups
 
     def knows_speakers(self) -> bool:
         """Whether utt2spk says more than which recording an utterance is of, as where speakers are not known."""
-        segments = self.datadir.table("segments") if self.datadir.has("segments") else {}
-        return any(spk != segments.get(utt, utt).split()[0] for utt, spk in self.utt2spk.items())
+        return bool(self.named_speakers)
 
     def complete(
         self, name: str, table: dict[str, str], keys: Collection[str], kind: str = "utterances"
@@ -84,7 +93,8 @@ def listed_speakers(corpus: Corpus, *, folds: list[list[str]], valid: Literal["o
     named = [speaker for fold in folds for speaker in fold]
     strangers = sorted(set(named) - set(corpus.speakers), key=by_bytes)
     if strangers:
-        raise SertkError(f"{corpus.datadir.path} has no speaker {', '.join(strangers)}, which is to be tested")
+        known = in_other_spelling(strangers[0], corpus.speakers)
+        raise SertkError(f"{corpus.datadir.path} has no speaker {', '.join(strangers)}{known}, which is to be tested")
     if len(named) != len(set(named)) or not all(folds):
         raise SertkError("folds: every fold needs a test speaker, and a speaker is tested in one fold only")
     genders = corpus.genders()

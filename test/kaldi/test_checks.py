@@ -111,7 +111,7 @@ DAMAGES = [
     ("cmvn.scp", None, b"s1 c.ark:3\n", r"cmvn.scp: no line for the speaker 's2'"),
     ("utt2num_frames", None, b"s1-a 12.5\n", r"utt2num_frames: no line for the utterance 's1-b'"),
     ("utt2num_frames", None, b"".join(b"s%d-%c 1.5\n" % (n, c) for n in (1, 2, 3) for c in b"ab"), "whole number"),
-    ("utt2spk", b"s1-a s1\n", "\ufeffs1-a s1\n".encode(), r"utt2spk:2: 's1-b' comes after '\ufeffs1-a'"),
+    ("utt2spk", b"s1-a s1\n", "\ufeffs1-a s1\n".encode(), r"utt2spk:1: the file begins with an invisible mark"),
     ("utt2spk", b"s2-a s2\n", b"s2-a\x00 s2\n", r"utt2spk:3: 's2-a\x00' has the invisible character U\+0000"),
     ("utt2spk", b"s2-a s2\n", b"  s2-a s2\n", r"utt2spk:3: the line is blank or starts with white space"),
     ("spk2utt", b"s2 s2-a", b"s2", r"spk2utt:2: 's2' has other utterances"),
@@ -156,6 +156,37 @@ DAMAGES = [
     ("splits/p/fold1/test", b"s1-a\ns1-b", b"s1-b\ns1-a", r"fold1/test:2: 's1-a' comes after 's1-b'"),
     ("splits/p/fold1/test", b"s1-b\n", b"s1-b happy\n", r"fold1/test:2: 's1-b' is followed by 'happy'"),
     ("splits/p/fold2/train", b"s1-a\ns1-b\n", b"", r"fold2/train: the list is empty"),
+    (
+        "labels/4",
+        b"s2-a happy",
+        b"s2-a Happy",
+        r"labels/4:2: 's2-a' has 'Happy', which differs in capitals alone from ",
+    ),
+    (
+        "labels/4",
+        b"s2-a happy",
+        b"s2-a nan",
+        r"labels/4:2: 's2-a' has 'nan', a word for a missing name; write the name",
+    ),
+    (
+        "labels/4",
+        b"s2-a happy",
+        "s2-a hap\u00adpy".encode(),
+        r"labels/4:2: .* differs in the invisible .* U\+00AD alone",
+    ),
+    (
+        "utt2group",
+        None,
+        b"".join(b"s%d-%c Aa\n" % (n, c) for n in (1, 2, 3) for c in b"ab")[:-3] + b"aa\n",
+        r"utt2group:6: 's3-b' has 'aa', which differs in capitals alone from 'Aa' of 's1-a'; change one of them",
+    ),
+    (
+        "text",
+        b"s2-b some",
+        "s2-b\u200b some".encode(),
+        r"text:4: .* is no utterance of utt2spk, which has 's2-b' \(they",
+    ),
+    ("splits/p/fold1/test", b"s1-b\n", "s1-b\u200b\n".encode(), r"test:2: .* not in utt2spk, which has 's1-b' \(they"),
     ("splits/p/fold2/valid", None, None, r"fold2/valid: no such list"),
 ]
 
@@ -277,3 +308,42 @@ def test_fix_removes_tables_of_which_nothing_is_left(folder):
     assert not (folder / "labels/rare").exists()
     assert (folder / ".backup/labels/rare").read_text() == "s3-b x\n"
     validate(folder)
+
+
+def names_fault(folder, **tables):
+    """What `validate` says of a folder of these tables, or nothing."""
+    write_data_dir(folder, tables)
+    try:
+        validate(folder, feats=False, text=False, wav=False)
+    except SertkError as error:
+        return str(error).removeprefix(f"{folder}/")
+    return ""
+
+
+def test_a_speaker_in_two_spellings_is_refused(tmp_path):
+    capitals = {"utt2spk": {"SPK1-a": "SPK1", "spk1-b": "spk1"}}
+    expected = "utt2spk:2: 'spk1-b' has 'spk1', which differs in capitals alone from 'SPK1' of 'SPK1-a'"
+    assert names_fault(tmp_path / "a", **capitals).startswith(expected)
+    forms = {"utt2spk": {"e\u0301-a": "e\u0301", "\xe9-b": "\xe9"}}
+    assert "differs in how its letters are encoded (Unicode's NFC or NFD) alone" in names_fault(tmp_path / "b", **forms)
+    assert names_fault(tmp_path / "c", utt2spk={"NA-a": "NA"}).startswith(
+        "utt2spk:1: 'NA-a' has 'NA', a word for a miss"
+    )
+    assert names_fault(tmp_path / "d", utt2spk={"Nan-a": "Nan"}) == ""
+
+
+def test_utterances_may_differ_in_capitals_but_not_in_what_nobody_sees(tmp_path):
+    assert names_fault(tmp_path / "a", utt2spk={"s-A": "s", "s-a": "s"}) == ""
+    assert names_fault(tmp_path / "b", utt2spk={"A": "A", "a": "a"}) == ""  # recordings, whose speakers are not known
+    fault = names_fault(tmp_path / "c", utt2spk={"s-a": "s", "s-a\u200b": "s"})
+    assert (
+        fault == "utt2spk:2: 's-a\u200b' differs in the invisible character U+200B alone from 's-a'; rename one of them"
+    )
+
+
+def test_fix_removes_marks_at_the_start_of_files(folder):
+    good = snapshot(folder)
+    for name in ("utt2spk", "labels/4"):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + good[name])
+    assert fix(folder) == (6, 6)
+    assert snapshot(folder) == good

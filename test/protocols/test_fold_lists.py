@@ -5,6 +5,7 @@ import yaml
 from protocol_corpora import COMMON, RAVDESS, actors, write_corpus
 
 from sertk.core.errors import SertkError
+from sertk.core.files import write_text
 from sertk.protocols import list_folds, make_splits, read_card, read_fold
 
 
@@ -118,3 +119,12 @@ def test_reading_says_which_stage_makes_the_lists(tmp_path):
     assert read_fold(tmp_path, 2) == (["train-1", "train-2"], ["valid-1", "valid-2"], ["test-1", "test-2"])
     with pytest.raises(SertkError, match="fold7: no such fold; there are: 2"):
         read_fold(tmp_path, 7)
+
+
+def test_lists_of_utterances_that_the_data_folder_lacks_are_refused(tmp_path):
+    for split, listed in (("train", "a\nb\n"), ("valid", "c\n"), ("test", "d\nE\n")):
+        write_text(tmp_path / "fold1" / split, listed)
+    assert read_fold(tmp_path, 1, {"a", "b", "c", "d", "E"}).test == ["d", "E"]
+    message = r"fold1/test:2: 'E' is not in the data folder, which has 'e' \(they differ in capitals alone\); make"
+    with pytest.raises(SertkError, match=message):
+        read_fold(tmp_path, 1, {"a", "b", "c", "d", "e"})

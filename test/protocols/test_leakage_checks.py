@@ -7,6 +7,8 @@ from protocol_corpora import COMMON, actors, write_corpus
 
 from sertk.core.errors import SertkError
 from sertk.protocols import make_splits
+from sertk.protocols.checks import check_leakage
+from sertk.protocols.rules import Fold
 
 
 @pytest.mark.parametrize("protocol", ["si", "random75"])
@@ -52,3 +54,29 @@ def test_hash_of_every_utterance_is_needed(tmp_path):
     (data / "utt2hash").write_text("".join(lines[1:]))
     with pytest.raises(SertkError, match="utt2hash: lacks 1 of 8 utterances: actor01-00; add them"):
         make_splits(data, tmp_path / "out", COMMON, "si")
+
+
+def test_a_speaker_in_two_spellings_stops(tmp_path):
+    data = write_corpus(tmp_path / "d", {**actors(8), "Actor08": "M"}, 1)
+    message = "d/utt2spk: the speakers 'Actor08' and 'actor08' differ in capitals alone; change one of them"
+    with pytest.raises(SertkError, match=message):
+        make_splits(data, tmp_path / "out", COMMON, "si")
+
+
+def test_a_group_in_two_spellings_stops(tmp_path):
+    data = write_corpus(tmp_path / "d", actors(8), 1)
+    groups = ["caf\u00e9", "cafe\u0301", *"abcdef"]
+    (data / "utt2group").write_text("".join(f"actor{n:02}-00 {name}\n" for n, name in enumerate(groups, 1)))
+    config = tmp_path / "protocols.yaml"
+    config.write_text("p: {rule: rotating_groups, test_groups: 1, valid_groups: 1}\n")
+    with pytest.raises(SertkError, match="d/utt2group: the groups .* differ in how its letters are encoded"):
+        make_splits(data, tmp_path / "out", config, "p")
+
+
+def test_no_fold_has_a_speaker_on_two_sides_however_spelt():
+    fold = Fold(train=["spk1-a"], valid=["x-b"], test=["Spk1-c"])
+    utt2spk = {"spk1-a": "spk1", "x-b": "x", "Spk1-c": "Spk1"}
+    with pytest.raises(SertkError, match="fold 1: the same speaker in train and test: spk1-a and Spk1-c"):
+        check_leakage(fold, utt2spk, dict(zip(utt2spk, "123")), True, "fold 1")
+    recordings = Fold(["a.wav"], ["b.wav"], ["A.wav"])  # whose speakers are not known
+    check_leakage(recordings, {utt: utt for (utt,) in recordings}, {"a.wav": 1, "b.wav": 2, "A.wav": 3}, True, "")

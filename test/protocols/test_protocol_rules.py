@@ -161,3 +161,12 @@ def test_every_utterance_needs_a_group(tmp_path):
     (data / "utt2group").unlink()
     with pytest.raises(SertkError, match="utt2group: the data folder has no such table"):
         make_splits(data, tmp_path / "out", FAU_AIBO, "mont_ohm")
+
+
+def test_genders_may_be_in_capitals(tmp_path):
+    small = write_corpus(tmp_path / "a", actors(8), 1)
+    large = write_corpus(tmp_path / "b", {name: gender.upper() for name, gender in actors(8).items()}, 1)
+    config = tmp_path / "protocols.yaml"
+    config.write_text("p: {rule: listed_speakers, folds: [[actor01], [actor05]], valid: one_male_one_female}\n")
+    cards = [make_splits(data, tmp_path / f"out_{data.name}", config, "p") for data in (small, large)]
+    assert cards[0]["folds"] == cards[1]["folds"]
