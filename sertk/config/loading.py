@@ -68,7 +68,9 @@ def parse_parts(data: Mapping[str, Any], path: Where) -> dict[str, Config]:
         raise mistake(path, key, f": say of which part: {' or '.join(f'steps.{name}.{key}' for name in parts)}")
     configs = {}
     for name, part in parts.items():
-        if not isinstance(name, str) or not re.fullmatch(r"\w[^/]*", name):
+        if not isinstance(name, str):
+            raise mistake(path, f"steps.{name}", f": the part's name {show(name)} is not text; put it in quotes")
+        if not re.fullmatch(r"\w[^/]*", name):
             raise mistake(path, f"steps.{name}", f": {show(name)} names no folder: begin with a letter or digit, no /")
         if not isinstance(part, dict):
             raise mistake(path, f"steps.{name}", f": expected a mapping, got {show(part)}")

@@ -85,12 +85,19 @@ def read_source(path: PathLike, heirs: tuple[Path, ...] = ()) -> Source:
     return Source(own.name, merge(below.data, own.data), below.levels + own.levels)
 
 
-def load_with_lines(handle: TextIO) -> tuple[Any, dict[str, int]]:
-    """What `yaml.safe_load` gives, and the line of every key path: {"training.drops": 7}.
+def read_names(path: PathLike) -> tuple[Any, dict[str, int]]:
+    """What `load_with_lines` gives of a YAML file in which all is names: `1`, `yes` or `1:30` are texts, as written."""
+    return read_parsed(path, lambda handle: load_with_lines(handle, yaml.BaseLoader), yaml.YAMLError, "YAML")
+
+
+def load_with_lines(
+    handle: TextIO, kind: type[yaml.SafeLoader | yaml.BaseLoader] = yaml.SafeLoader
+) -> tuple[Any, dict[str, int]]:
+    """What a YAML loader gives, and the line of every key path: {"training.drops": 7}.
 
     Raises a YAMLError for a key that a mapping has twice, too: YAML forbids it, and only the last would hold.
     """
-    loader = yaml.SafeLoader(handle)
+    loader = kind(handle)
     try:
         node = loader.get_single_node()
         data = None if node is None else loader.construct_document(node)

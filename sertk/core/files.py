@@ -137,7 +137,9 @@ def read_parsed(path: PathLike, parse: Callable[[TextIO], T], syntax_error: type
             return parse(handle)
     except OSError as error:
         raise SertkError(f"{path}: {error.strerror}") from error
-    except (syntax_error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise SertkError(f"{path}: not UTF-8 text; convert the file with iconv") from error
+    except syntax_error as error:
         raise SertkError(f"{path}: not valid {language}: {' '.join(str(error).split())}") from error
 
 

@@ -2,7 +2,7 @@
 
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from sertk.core.errors import SertkError
@@ -53,15 +53,17 @@ def difference(one: str, other: str) -> str:
     return f"the invisible character U+{ord(hidden[0]):04X}" if hidden else "blanks"
 
 
-def same_name(name: str, names: Iterable[str]) -> str | None:
-    """The first of `names` that is `name` in another spelling, or None."""
+def find_name(name: str, names: Collection[str]) -> str | None:
+    """That of `names` which is `name`, as it is written or else in another spelling, or None."""
+    if name in names:
+        return name
     key = compared_form(name)
-    return next((other for other in names if other != name and compared_form(other) == key), None)
+    return next((other for other in names if compared_form(other) == key), None)
 
 
-def in_other_spelling(name: str, names: Iterable[str]) -> str:
+def in_other_spelling(name: str, names: Collection[str]) -> str:
     """For errors about a name that is none of `names`: which of them is the same in another spelling; else nothing."""
-    other = same_name(name, names)
+    other = find_name(name, names)
     return f", which has '{other}' (they differ in {difference(name, other)} alone)" if other else ""
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -112,8 +113,14 @@ def convert(hint: Any, value: Any, path: Where, key: str) -> Any:
         return origin(convert(each, item, path, f"{key}: element {number}") for number, item in enumerate(value, 1))
     converted = as_float(value) if hint is float else value
     if not is_a(hint, converted):
-        raise mistake(path, key, f" is {show(value)}, expected {expected}")
+        remedy = " (in quotes, if that is its name)" if hint is str and is_scalar(value) else ""
+        raise mistake(path, key, f" is {show(value)}, expected {expected}{remedy}")
     return converted
+
+
+def is_scalar(value: object) -> bool:
+    """Whether YAML wrote a value in one word, such as `1`, `yes`, `null` or a date."""
+    return not isinstance(value, (dict, list, tuple))
 
 
 def is_union(hint: Any) -> bool:
@@ -177,4 +184,4 @@ def show(value: object) -> str:
         return f"[{', '.join(map(show, value))}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    return repr(value)
+    return str(value) if isinstance(value, datetime.date) else repr(value)

@@ -94,7 +94,9 @@ def read_experiment_card(experiment: PathLike) -> dict[str, Any]:
         raise SertkError(f"{path}: the card lacks {', '.join(missing)}")
     classes = card["classes"]
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise SertkError(f"{path}: classes: expected a list of names, found {classes!r}")
+        raise SertkError(
+            f"{path}: classes: expected a list of names (in quotes, if they are numbers), found {classes!r}"
+        )
     if len(classes) < 2 or len(set(classes)) < len(classes):
         raise SertkError(f"{path}: classes: expected two or more different names, found {classes!r}")
     try:

@@ -148,13 +148,15 @@ def read_config(folder: PathLike) -> dict[str, Any]:
 def read_mapping(
     path: PathLike, keys: Sequence[str] = (), remedy: str = "remove the file, and run stage 3"
 ) -> dict[str, Any]:
-    """The mapping in one of an experiment's YAML files; raises SertkError where it is none, or lacks one of `keys`."""
+    """The mapping in one of an experiment's YAML files; raises SertkError where it is none, or `keys` are no texts."""
     mapping = read_yaml(path)
     if not isinstance(mapping, dict):
         raise SertkError(f"{path}: damaged: expected a mapping of keys to values; {remedy}")
     for key in keys:
         if key not in mapping:
             raise SertkError(f"{path}: damaged: {key} is missing; {remedy}")
+        if not isinstance(mapping[key], str):
+            raise SertkError(f"{path}: {key}: {mapping[key]!r} is not text; put it in quotes")
     return mapping
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from sertk.batches.dataset import load_dataset
 from sertk.batches.streams import Dataset
+from sertk.config.sources import read_names
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_yaml
+from sertk.core.names import compared_form, find_name
 from sertk.experiments.layout import CARD, experiment_of, part_folders
 from sertk.features import audio
 from sertk.inference.encoding import load_encoder_of, write_layers
@@ -27,31 +29,36 @@ log = logging.getLogger(__name__)
 def read_label_map(path: PathLike, classes: Sequence[str]) -> dict[str, list[str]]:
     """{class: [labels that count as it]} of a YAML file; a label counts as one class, classes may be missing.
 
-    Raises SertkError for a class that is none of `classes`, and for whatever else is wrong.
+    Classes and labels are texts as they are written, `1` and `yes` too; a class may be spelt in another way than the
+    model's. Raises SertkError for a class that is none of `classes`, and for whatever else is wrong.
     """
-    label_map = read_yaml(path)
-    if not isinstance(label_map, dict) or not label_map:
+    written, lines = read_names(path)
+    if not isinstance(written, dict) or not written:
         raise SertkError(f"{path}: expected lines `class: [label, ...]`")
-    taken = {}
-    for name, labels in label_map.items():
-        if name not in classes:
-            raise SertkError(f"{path}: the model has no class {name!r}; it has: {', '.join(classes)}")
+    label_map, taken = {}, {}
+    for key, labels in written.items():
+        where, name = f"{path}:{lines[key]}", find_name(key, classes)
+        if name is None:
+            raise SertkError(f"{where}: the model has no class {key!r}; it has: {', '.join(classes)}")
+        if name in label_map:
+            raise SertkError(f"{where}: the class {name} is there twice; write its labels in one list")
         if not isinstance(labels, list) or not labels:
-            raise SertkError(f"{path}: {name}: expected a list of labels, such as [{name}], found {labels!r}")
+            raise SertkError(f"{where}: {name}: expected a list of labels, such as [{name}], found {labels!r}")
         for label in labels:
             if not isinstance(label, str):
-                raise SertkError(f"{path}: {name}: the label {label!r} is not text; put it in quotes")
-            if label in taken:
-                raise SertkError(f"{path}: {label} counts as {taken[label]} and as {name}; leave it with one")
-            taken[label] = name
+                raise SertkError(f"{where}: {name}: expected the name of a label, found {label!r}")
+            other = taken.setdefault(compared_form(label), name)
+            if other != name:
+                raise SertkError(f"{where}: {label} counts as {other} and as {name}; leave it with one")
+        label_map[name] = labels
     return label_map
 
 
 def map_labels(data_dir: PathLike, label_set: str, path: PathLike, classes: list[str]) -> tuple[Labels, dict[str, Any]]:
     """Labels of those utterances that a map has a class for, and the card that says what was left out."""
     label_map, theirs = read_label_map(path, classes), DataDir(data_dir).labels(label_set)
-    class_of = {label: name for name, labels in label_map.items() for label in labels}
     there = Counter(theirs.values())
+    class_of = {find_name(label, there) or label: name for name, labels in label_map.items() for label in labels}
     mapped = Labels(classes, {utt: class_of[label] for utt, label in theirs.items() if label in class_of})
     if not mapped.by_utterance:
         known = ", ".join(sorted(there))

@@ -4,6 +4,7 @@ from sertk.core.errors import SertkError
 from sertk.core.names import (
     compared_form,
     difference,
+    find_name,
     find_path,
     in_other_spelling,
     is_missing,
@@ -58,7 +59,9 @@ def test_what_one_sees_of_a_name(name, seen):
 def test_how_two_spellings_differ(one, other, words):
     assert difference(one, other) == difference(other, one) == words
     assert in_other_spelling(one, ["x", other]) == f", which has '{other}' (they differ in {words} alone)"
-    assert in_other_spelling(one, ["x", one]) == ""
+    assert in_other_spelling(one, ["x"]) == ""
+    assert find_name(one, [other, one]) == one and find_name(one, ["x", other]) == other
+    assert find_name(one, ["x"]) is None
     with pytest.raises(SertkError) as caught:
         require_one_spelling(["x", one, "y", other], "d/utt2spk", "speakers")
     assert (

@@ -293,7 +293,8 @@ def test_an_utterance_whose_label_changed(experiment):
     "change, message",
     [
         ({"normalisation": None}, "the card lacks normalisation"),
-        ({"classes": "neutral"}, "classes: expected a list of names, found 'neutral'"),
+        ({"classes": "neutral"}, "classes: expected a list of names .in quotes, if they are numbers., found 'neutral'"),
+        ({"classes": ["a", True]}, "in quotes, if they are numbers., found .'a', True."),
         ({"classes": ["sad", "sad"]}, "classes: expected two or more different names"),
         ({"note": float("nan")}, "only text, numbers, lists and mappings can be stored"),
     ],

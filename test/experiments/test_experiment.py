@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from edits import edit
 from small_experiments import CPU, decode_run, make_experiment_of, status_of_training, train_run
 
 from sertk import pipeline
@@ -77,6 +78,22 @@ def test_data_are_found_from_wherever_the_folder_is_looked_at(small_corpus, toy_
         Experiment("a").jobs()
     write_text("a/data.yaml", Path("a/data.yaml").read_text().replace("/data", "/moved"))
     assert Experiment("a").jobs()[0].experiment.inputs == Inputs(Path("../moved"), Path("../moved/splits/toy"), "3")
+
+
+def test_names_in_data_yaml_are_texts(small_corpus, toy_config, tmp_path):
+    make_experiment_of(small_corpus, toy_config, tmp_path / "a")
+    path = tmp_path / "a/data.yaml"
+    write_text(path, path.read_text().replace("'3'", "3"))
+    with pytest.raises(SertkError, match="a/data.yaml: label_set: 3 is not text; put it in quotes"):
+        Experiment(tmp_path / "a").jobs()
+
+
+def test_classes_in_two_spellings_are_refused(small_corpus, toy_config, tmp_path, capsys):
+    edit(small_corpus / "labels/3", "s1-sad-1 sad", "s1-sad-1 SAD")
+    assert make_experiment_of(small_corpus, toy_config, tmp_path / "a") == 1
+    assert (
+        "labels/3: the classes 'SAD' and 'sad' differ in capitals alone; change one of them" in capsys.readouterr().err
+    )
 
 
 def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_config, tmp_path, monkeypatch):

@@ -77,6 +77,8 @@ def write_protocol(path, **options):
         ({**LEFT_OUT, "test": "school"}, "test is 'school'"),
         ({**LEFT_OUT, "valid_share": 1.0}, "valid_share must lie between 0 and 1"),
         ({**LEFT_OUT, "valid_share": 0.01}, "fold 1: no utterances in the valid split"),
+        ({**STRATIFIED, "label_set": 4}, r"p.yaml:\d: mine.label_set is 4, expected text .in quotes, if that is its n"),
+        ({**GROUPS, "folds": [{"train": [True], "test": ["odd"]}]}, r"element 1 is true, expected text .in quotes, if"),
         ({**STRATIFIED, "label_set": "4"}, "d: no label set '4'; there are: 2"),
         ({**STRATIFIED, "folds": 2}, "folds must be at least 3"),
         ({**STRATIFIED, "folds": 7}, "labels/2: 6 utterances of odd make no 7 folds"),

@@ -88,8 +88,10 @@ def test_a_trained_model_decodes_and_is_scored_on_another_corpus(
         ("joy: [happy]", "the model has no class 'joy'; it has: neutral, happy, sad"),
         ("happy: happy", "happy: expected a list of labels, such as [happy], found 'happy'"),
         ("happy: []", "happy: expected a list of labels"),
-        ("happy: [1]", "happy: the label 1 is not text; put it in quotes"),
-        ("happy: [a, b]\nsad: [b]", "b counts as happy and as sad; leave it with one"),
+        ("happy: [[a]]", "happy: expected the name of a label, found ['a']"),
+        ("happy: [a, b]\nsad: [B]", "2: B counts as happy and as sad; leave it with one"),
+        ("happy: [a]\nhappy: [b]", "happy is there twice, first in line 1"),
+        ("happy: [a]\nHappy: [b]", "2: the class happy is there twice; write its labels in one list"),
         ("happy: [", "not valid YAML"),
     ],
 )
@@ -97,7 +99,21 @@ def test_maps_that_are_wrong(tmp_path, text, message):
     (tmp_path / "map.yaml").write_text(text)
     with pytest.raises(SertkError) as caught:
         read_label_map(tmp_path / "map.yaml", CLASSES)
-    assert str(caught.value).startswith(f"{tmp_path}/map.yaml: ") and message in str(caught.value)
+    assert str(caught.value).startswith(f"{tmp_path}/map.yaml:") and message in str(caught.value)
+
+
+def test_names_in_a_map_are_texts_as_they_are_written(tmp_path):
+    text = "1: [01, 1.50]\nyes: [no, ~]\n1:30: [2024-01-01]\nnull: [true]\nfro\u0308hlich: [x]\nSAD: [y]\n"
+    (tmp_path / "map.yaml").write_text("\ufeff" + text, encoding="utf-8")
+    found = read_label_map(tmp_path / "map.yaml", ["1", "yes", "1:30", "null", "fr\u00f6hlich", "sad"])
+    expected = {"1": ["01", "1.50"], "yes": ["no", "~"], "1:30": ["2024-01-01"], "null": ["true"]}
+    assert found == {**expected, "fr\u00f6hlich": ["x"], "sad": ["y"]}
+
+
+def test_labels_are_found_in_another_spelling(other_corpus, tmp_path):
+    (tmp_path / "map.yaml").write_text("Angry: [Furious]\nsad: [bored]\n")
+    mapped, card = map_labels(other_corpus, "mood", tmp_path / "map.yaml", ["angry", "calm", "sad"])
+    assert mapped.counts() == {"angry": 8, "calm": 0, "sad": 4} and card["labels_not_there"] == []
 
 
 def test_a_map_without_any_label_of_the_corpus(other_corpus, tmp_path):

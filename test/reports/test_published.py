@@ -139,3 +139,10 @@ def test_shipped_figures_are_of_the_recipe(recipe):
     protocols = yaml.safe_load((RECIPES / recipe / "conf/protocols.yaml").read_text())
     shared = yaml.safe_load((RECIPES / "common/conf/protocols.yaml").read_text())
     assert {each.protocol for each in figures} <= set(protocols) | set(shared)
+
+
+def test_names_that_yaml_takes_for_numbers_are_to_be_put_in_quotes(tmp_path):
+    with pytest.raises(SertkError) as caught:
+        read(tmp_path, [TABLE | {"label_set": 8, "rows": [{"system": "A", "value": 60}]}])
+    place = f"{tmp_path}/published.yaml: table 1, row 1"
+    assert str(caught.value) == f"{place}: label_set is 8, expected text (in quotes, if that is its name)"
