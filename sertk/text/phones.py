@@ -3,7 +3,7 @@
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ LANGUAGES = ("en-us", "de")  # espeak-ng's names of their voices
 STAMP = ".num_phones.json"  # what the tables were counted from
 
 NOISE = re.compile(r"\[[^\]]*\]|<[^>]*>|\{[^}]*\}")  # [LAUGHTER], <unk>, {NOISE}
+ABBREVIATION = re.compile(r"[^\W\d_](?:\.[^\W\d_])+")  # U.S, of U.S.
 WORD = re.compile(r"[^\W_]+(?:['’.-][^\W_]+)*")
 
 VOWELS = "aeiouyæœøɶɐɑɒɔəɘɚɛɜɝɞɤɨɪɯɵʉʊʌʏᵻᵿ"
@@ -40,6 +41,23 @@ def words_of(text: str) -> list[str]:
     return WORD.findall(NOISE.sub(" ", unicodedata.normalize("NFC", text)))
 
 
+def spoken_words(text: str) -> list[str]:
+    """The words of a text as espeak-ng is to say them, which spells `IT` and `US` in capitals.
+
+    A text in capitals throughout is put into small letters, abbreviations such as `U.S.` aside; in others a word in
+    capitals is an abbreviation.
+    """
+    words = words_of(text)
+    if not is_in_capitals(words):
+        return words
+    return [word if ABBREVIATION.fullmatch(word) else word.lower() for word in words]
+
+
+def is_in_capitals(words: Iterable[str]) -> bool:
+    """Whether a text has no small letters; many a ß has no capital."""
+    return "".join(words).replace("ß", "").isupper()
+
+
 def phonemes_of(ipa: str) -> Iterator[str]:
     """The phonemes of an IPA string, in which spaces or `|` stand between them; bare letters, no marks."""
     for group in re.split(r"[\s|]+", LANGUAGE_SWITCH.sub("", ipa)):
@@ -54,7 +72,7 @@ def count_voiced(ipa: str) -> int:
 
 def count_in_text(text: str, language: str) -> int:
     """The voiced phonemes that espeak-ng finds in a text of one of LANGUAGES."""
-    return count_voiced(load_espeak().transcribe(" ".join(words_of(text)), language))
+    return count_voiced(load_espeak().transcribe(" ".join(spoken_words(text)), language))
 
 
 def count_in_sound(samples: np.ndarray, rate: int) -> int:
@@ -123,8 +141,10 @@ def stamp_of(folder: DataDir, source: str) -> dict[str, str]:
         + [PHONES] * (source != "another source")
         + ["wav.scp", "segments", "utt2hash"] * (source == "F0")
     )
-    digests = {name: file_digest(folder.path / name, "sha256") for name in names if folder.has(name)}
-    return {"source": source, **digests}
+    stamp = {name: file_digest(folder.path / name, "sha256") for name in names if folder.has(name)}
+    if source.startswith("text") and any(is_in_capitals(words_of(text)) for text in folder.table("text").values()):
+        stamp["capitals"] = "in small letters"  # before, they were spelt
+    return {"source": source, **stamp}
 
 
 def table_of_all(folder: DataDir, name: str) -> dict[str, str]:

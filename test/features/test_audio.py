@@ -13,6 +13,7 @@ from sertk.features.audio import (
     load_audio,
     load_segment,
     locate_utterances,
+    open_recording,
     read_utterances,
     read_wave_archive,
     resample,
@@ -102,6 +103,15 @@ def test_samples_that_are_no_sound(tmp_path, bad):
     soundfile.write(tmp_path / "x.wav", samples, 16000, subtype="FLOAT")
     with pytest.raises(SertkError, match="NaN or infinite samples"):
         load_audio(str(tmp_path / "x.wav"))
+
+
+def test_recordings_are_found_in_another_unicode_form(tmp_path):
+    there = tmp_path / "fu\u0308r.wav"
+    soundfile.write(there, TONE, 16000)
+    written = str(tmp_path / "f\u00fcr.wav")
+    assert len(load_audio(written)[0]) == len(TONE)
+    with open_recording(written) as recording:
+        assert recording.rate == 16000
 
 
 def test_unreadable_files(tmp_path):

@@ -252,6 +252,7 @@ def test_broken_archives(tmp_path, content, message):
         (b"a x\nb\n", ":2: expected a key and a value"),
         (b"a x\na y\n", ":2: a is there twice"),
         (b"a \xff\n", ":1: not UTF-8"),
+        (b"\xef\xbb\xbfa x\n", ":1: the file begins with an invisible mark .BOM.; convert the file with dos2unix"),
     ],
 )
 def test_broken_tables(tmp_path, content, message):

@@ -30,6 +30,8 @@ def test_order_is_that_of_bytes_not_of_code_units(tmp_path):
         (b"b 1\na 2\n", "t:2: 'a' comes after 'b'"),
         (b"a 1\nb \xff\n", "t:2: not UTF-8"),
         (b"a 1\nb 2\r\n", "t:2: Windows line end"),
+        (b"\xef\xbb\xbfa 1\n", "t:1: the file begins with an invisible mark .BOM.; convert the file with dos2unix"),
+        ("a 1\n".encode("utf-16"), "t:1: not UTF-8 text; convert the file with iconv -f UTF-16 -t UTF-8"),
         (None, "t: No such file"),
     ],
 )

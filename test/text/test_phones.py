@@ -11,6 +11,7 @@ from patience import HOUR
 
 from sertk.bin import count_phones
 from sertk.core.errors import SertkError
+from sertk.core.files import file_digest, read_json, write_json
 from sertk.kaldi import tools as datadir_tools
 from sertk.kaldi.checks import fix, validate
 from sertk.kaldi.datadir import DataDir, write_data_dir, write_table
@@ -60,6 +61,26 @@ def test_sentences_counted_by_hand(language, sentence, total):
         assert (word, list(phonemes_of(phonemes))) == (word, phonemes.replace("ː", "").split())
         assert (word, count_voiced(phonemes)) == (word, voiced)
     assert count_in_text(" ".join(word for word, *_ in rows), language) == total
+
+
+CAPITALS = [
+    ("en-us", "IT TOLD US ABOUT IT", "it told us about it", 9),
+    ("en-us", "THE U.S. ARMY'S <unk> MEN", "the U.S. army's men", 10 + 3),
+    ("en-us", "I SAID IT TO US", "I said it to us", 1 + 2 + 1 + 1 + 1),
+    ("de", "DIE STRAßE IST GROSS", "die Straße ist gross", 2 + 4 - 1 + 1 + 3),
+]
+
+
+@pytest.mark.parametrize("language, capitals, small, total", CAPITALS)
+def test_texts_in_capitals_are_said_and_not_spelt(language, capitals, small, total):
+    pytest.importorskip("espeakng_loader")
+    assert count_in_text(capitals, language) == count_in_text(small, language) == total
+
+
+def test_capitals_in_other_texts_are_abbreviations():
+    pytest.importorskip("espeakng_loader")
+    assert count_in_text("It told US about IT", "en-us") == count_in_text("It told U.S. about I.T.", "en-us") == 12
+    assert count_in_text("THE A.B.C. SHOP", "en-us") == count_in_text("the ABC shop", "en-us")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +207,22 @@ def test_other_sources_are_counted_anew(counted, count):
     assert "from text (en-us)" in count(counted)
     (counted / "utt2num_words").unlink()
     assert "from text (en-us)" in count(counted) and (counted / "utt2num_words").is_file()
+
+
+def test_counts_of_texts_in_capitals_from_before_are_made_anew(folder, count):
+    pytest.importorskip("espeakng_loader")
+    write_table(folder / "text", DataDir(folder).table("text") | {"s2-b": "IT TOLD US"})
+    count(folder)
+    assert numbers(folder, "utt2num_phones") == "8 1 8 5"
+    write_table(folder / "utt2num_phones", dict(zip(DataDir(folder).utterances, (8, 1, 8, 8))))  # as they were spelt
+    stamp = read_json(folder / ".num_phones.json") | {
+        "utt2num_phones": file_digest(folder / "utt2num_phones", "sha256")
+    }
+    stamp.pop("capitals")
+    write_json(folder / ".num_phones.json", stamp)
+    count(folder)
+    assert numbers(folder, "utt2num_phones") == "8 1 8 5"
+    assert "up to date" in count(folder)
 
 
 def test_without_text_voiced_stretches_are_counted(folder, count):
