@@ -40,13 +40,11 @@ if [ -e "$pretrained" ]; then
   trap 'rm -rf "$tested"' EXIT
   filter_scp.pl "$splits/fold$fold/test" "$data/labels/$labels" > "$tested/list"
   utils/subset_data_dir.sh --utt-list "$tested/list" "$data" "$tested/data"
-  points=$(wc -l < "$tested/list")
   segments=()
   [ ! -e "$tested/data/segments" ] || segments=(--segments "$tested/data/segments")
   sertk-extract --encoder "$pretrained" --pool mean "${segments[@]}" --device "$device" --num_threads "$num_threads" \
     "scp:$tested/data/wav.scp" "ark,scp:$run/layers/asr_gru{layer}_test.ark,$run/layers/asr_gru{layer}_test.scp"
   for layer in $(sertk-extract --encoder "$pretrained" --list --device cpu); do
-    draw "asr_gru$layer" --perplexity $((points < 90 ? points / 3 + 1 : 30)) \
-      --utt2label "$tested/data/labels/$labels" "gru$layer=scp:$run/layers/asr_gru${layer}_test.scp"
+    draw "asr_gru$layer" --utt2label "$tested/data/labels/$labels" "gru$layer=scp:$run/layers/asr_gru${layer}_test.scp"
   done
 fi

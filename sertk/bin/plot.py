@@ -68,7 +68,9 @@ def add_tsne(add: AddKind) -> None:
     )
     tsne.add_argument("--utt2label", metavar="FILE", help="labels: a table such as labels/8 or utt2spk")
     tsne.add_argument("--by", choices=("label", "row"), help="groups (default: label with --utt2label)")
-    tsne.add_argument("--perplexity", type=float, default=30.0, metavar="P", help="default: %(default)g")
+    tsne.add_argument(
+        "--perplexity", type=float, metavar="P", help="default: 30, of fewer than 90 points a third of them"
+    )
     tsne.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
     tsne.add_argument(
         "--max_points",
@@ -149,7 +151,7 @@ def _tsne(args):
     by = args.by or ("label" if args.utt2label else "row")
     if by == "label" and not args.utt2label:
         raise UsageError("--by label needs --utt2label")
-    if args.perplexity <= 0 or args.max_points < 1 or args.seed < 0:
+    if args.perplexity is not None and not args.perplexity > 0 or args.max_points < 1 or args.seed < 0:
         raise UsageError("--perplexity and --max_points are above 0, --seed at least 0")
     import numpy as np
 

@@ -16,6 +16,7 @@ from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import first_of
 
 DIMS = 50  # as many principal components as t-SNE needs to find the neighbours
+PERPLEXITY = 30
 
 log = logging.getLogger(__name__)
 
@@ -84,17 +85,19 @@ def draw_points(points: Iterable[Point], count: int, seed: int = 0) -> list[Poin
     return [point for _, point in sorted(kept, key=lambda numbered: numbered[0])]
 
 
-def embed(vectors: np.ndarray, perplexity: float = 30.0, seed: int = 0) -> np.ndarray:
+def embed(vectors: np.ndarray, perplexity: float | None = None, seed: int = 0) -> np.ndarray:
     """The t-SNE coordinates (points, 2) of vectors (points, dims), from a principal component start.
 
     More than 50 dims are reduced to their first 50 principal components (van der Maaten and Hinton 2008).
-    Raises SertkError where there are too few points for the perplexity, or nothing to tell them apart.
+    The perplexity is 30, of fewer than 90 points a third of them, unless it is given. Raises SertkError where there are too few points for the perplexity, or nothing to tell them apart.
     """
     count, dims = vectors.shape
-    if count <= perplexity:
-        raise SertkError(f"a perplexity of {perplexity:g} needs more than {count} points; lower --perplexity")
     if dims < 2 or not np.ptp(vectors, axis=0).any():
         raise SertkError("t-SNE needs points of two or more dimensions that are not all the same")
+    if perplexity is None:
+        perplexity = min(PERPLEXITY, count // 3 + 1)
+    if count <= perplexity:
+        raise SertkError(f"a perplexity of {perplexity:g} needs more than {count} points; lower --perplexity")
     log.info("t-SNE of %d points of %d dimensions, perplexity %g", count, dims, perplexity)
     start = time.monotonic()
     with threadpool_limits(1):  # sums of several threads differ from run to run

@@ -338,3 +338,13 @@ def test_groups_that_cannot_be_told_apart_are_refused(tmp_path):
 def test_points_that_cannot_be_embedded_are_refused(vectors):
     with pytest.raises(SertkError, match="two or more dimensions that are not all the same"):
         embed(vectors, perplexity=5)
+
+
+@pytest.mark.parametrize("points, perplexity", [(2, 1), (9, 4), (89, 30), (100, 30)])
+def test_few_points_have_a_perplexity_that_fits(points, perplexity, caplog):
+    caplog.set_level("INFO")
+    vectors = np.random.default_rng(0).normal(size=(points, 3))
+    assert np.isfinite(embed(vectors)).all()
+    assert f"t-SNE of {points} points of 3 dimensions, perplexity {perplexity}" in caplog.text
+    with pytest.raises(SertkError, match="not all the same"):
+        embed(vectors[:1])
