@@ -57,6 +57,7 @@ for each in "${train[@]}" "${dev[@]}" "${test[@]}"; do
 done
 [[ ${#train[@]} -gt 0 && ${#dev[@]} -gt 0 ]] || { echo "$0: --train_sets and --dev_sets must name a set each" >&2; exit 1; }
 plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # the line `tag NAME`, and `data feats/TYPE` for the features
+[ "$print_exp" = true ] || check_gpu 3
 [ -n "$tag" ] || tag=$(sed -n 's/^tag //p' <<< "$plan")
 exp=exp/${model}_$token_type$vocab_size${tag:+_$tag}
 if [ "$print_exp" = true ]; then echo "$exp"; exit; fi

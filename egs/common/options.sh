@@ -19,6 +19,7 @@ librispeech_root=${librispeech_root:-} tedlium_root='' voxforge_root=''
 compress=                       # true: compressed feature archives, a quarter of the size; empty: as they are
 print_exp=false                 # true: print the experiment's folder and run no stage
 
+protocols=$(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')
 models=$(list_names "$(basename -s .yaml ../common/conf/[a-z]*.yaml conf/[a-z]*.yaml | grep -vE '^(protocols|published)$')")
 help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol NAME] [--labels NAME] [--db_root DIR]
        [--folds \"1 2\"] [--repeats N] [--seed N] [--nj N] [--ngpu N] [--num_threads N] [--mem 8G]
@@ -26,7 +27,7 @@ help_message="Usage: $0 [--stage N] [--stop_stage N] [--model NAME] [--protocol 
        [--asr_exp DIR], or for stage 2 --asr_{model,config,set,tag,data,train_sets,dev_sets,test_sets,partial,download} as
        ../asr/run.sh has them, [--librispeech_root DIR] [--tedlium_root DIR] [--voxforge_root DIR]
 models:    $models (default: $model)
-protocols: $(sertk-make-splits --config conf/protocols.yaml --list | paste -sd ' ')${protocol:+ (default: $protocol)}
+protocols: $protocols${protocol:+ (default: $protocol)}
 labels:    ${label_sets:-}${labels:+ (default: $labels)}
 
 Stages: 0 corpus, 1 data folder and features, 2 the encoder and its layers where the model takes some, 3 training, 4 decoding,
@@ -43,6 +44,23 @@ check_names model protocol labels subset tag asr_model asr_tag
 [ "$subset" != complete ] || subset=
 [[ -z $subset || " ${subsets:-} " = *" $subset "* ]] ||
   { echo "$0: --subset $subset: expected one of complete${subsets:+ $subsets}" >&2; exit 1; }
+[[ $compress =~ ^(true|false|)$ ]] || { echo "$0: --compress $compress: expected true or false" >&2; exit 1; }
+[[ $language =~ ^(en-us|de)$ ]] || { echo "$0: --language $language: expected en-us or de" >&2; exit 1; }
+[[ -z $protocol || " $protocols " = *" $protocol "* ]] ||
+  { echo "$0: no protocol '$protocol' (there are: $protocols)" >&2; exit 1; }
+
+# What later stages need, before any runs
+model_config=conf/$model.yaml
+[ -e "$model_config" ] || model_config=../common/conf/$model.yaml
+[ -e "$model_config" ] || { echo "$0: no model $model (there are: $models)" >&2; exit 1; }
+model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
+plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # `tag NAME`, `data NAME` for all that is needed, `encoder NAME`
+encoder=$(sed -n 's/^encoder //p' <<< "$plan")   # whose layers the model takes
+check_gpu 2
+if [[ -n $encoder && ( $encoder != recogniser || -n $asr_exp ) && $stage -le 3 && $stage -le $stop_stage && $stop_stage -ge 2 ]]; then
+  sertk-make-experiment "${model_options[@]}" --plan --with_encoder ${asr_exp:+--asr_exp "$asr_exp"} > /dev/null
+fi
+
 whole=data/$corpus                # the data folder of the corpus
 data=$whole${subset:+_$subset}    # and that of the part of it which is used
 need_corpus() {  # DEFAULT: sets db_root to where stage 0 puts the corpus, unless it was given

@@ -1,12 +1,6 @@
 # The stages all SER recipes share, sourced by run.sh after its corpus's own stages 0 and 1.
 # shellcheck shell=bash disable=SC2154
-model_config=conf/$model.yaml
-[ -e "$model_config" ] || model_config=../common/conf/$model.yaml
-[ -e "$model_config" ] || { echo "$0: no model $model (there are: $models)" >&2; exit 1; }
-model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
-plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # `tag NAME`, `data NAME` for all that is needed, `encoder NAME`
 [ -n "$tag" ] || tag=$(sed -n 's/^tag //p' <<< "$plan")
-encoder=$(sed -n 's/^encoder //p' <<< "$plan")   # whose layers the model takes
 recogniser=   # the encoder, where it is ours
 if [ "$encoder" = recogniser ]; then
   recogniser=true
@@ -28,7 +22,8 @@ make_subset() {  # $data, from $whole and with its features
 }
 
 make_splits() {
-  sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" "$data" "$splits"
+  sertk-make-splits --protocol "$protocol" --config conf/protocols.yaml --repeats "$repeats" \
+    --labels "$labels" --folds "$folds" "$data" "$splits"
 }
 
 make_features() {  # archives and tables that the model needs and $whole lacks; subsets take theirs from there
@@ -108,9 +103,6 @@ if run_stage 3 "training of $model into $exp"; then
   [ -z "$recogniser" ] || need_pretrained
   make_subset
   make_splits
-  for fold in $folds; do
-    [ -d "$splits/fold$fold" ] || { echo "$0: --folds $folds: $splits has no fold $fold" >&2; exit 1; }
-  done
   make_features
   [ -z "$encoder" ] || make_layers
   sertk-make-experiment "${model_options[@]}" ${recogniser:+--asr_exp "$asr_exp"} \

@@ -28,5 +28,10 @@ check_names() {  # OPTION...: they become parts of paths and of shell commands
     [[ ${!option} =~ ^[A-Za-z0-9._-]*$ ]] || { echo "$0: --$option ${!option}: letters, digits, . _ - only" >&2; exit 1; }
   done
 }
+check_gpu() {  # that this machine has one for --ngpu, where a stage from LEAST on is to be run; clusters know themselves
+  [[ $ngpu -eq 0 || $on_this_machine = false || $stop_stage -lt $1 || $stage -gt $stop_stage ]] ||
+    sertk-make-experiment "${model_options[@]}" --plan --device cuda &> /dev/null ||
+    { echo "$0: --ngpu $ngpu: torch finds no GPU on this machine; --ngpu 0 takes the CPU" >&2; exit 1; }
+}
 run_stage() { [ "$stage" -le "$1" ] && [ "$stop_stage" -ge "$1" ] && echo "$0: stage $1: $2"; }
 need() { [ -e "$1" ] || { echo "$0: $1 is missing; stage $2 makes it" >&2; exit 1; }; }

@@ -14,7 +14,8 @@ labels=emotion
 label_sets="emotion (the column label), NAME (a column label:NAME)"
 csv=              # the file
 partial=false     # true leaves out recordings that are missing or unreadable
-own_options="--csv FILE [--corpus NAME] [--partial true]"
+columns=          # columns of other names: "speaker=spk_id label=emotion"
+own_options="--csv FILE [--columns \"ROLE=COLUMN ...\"] [--corpus NAME] [--partial true]"
 . ../common/options.sh
 
 [ -n "$csv" ] || { echo "$0: --csv FILE is needed: which recordings?" >&2; exit 1; }
@@ -33,7 +34,7 @@ fi
 if run_stage 1 "data folder"; then
   options=()
   [ "$partial" = false ] || options+=(--partial)
-  sertk-prepare-corpus "${options[@]}" csv "$csv" "$whole"
+  sertk-prepare-corpus "${options[@]}" --columns "$columns" csv "$csv" "$whole"
 fi
 
 if [ -z "$protocol" ]; then

@@ -40,6 +40,15 @@ def add_fold_options(parser: ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="which seed, likewise")
 
 
+def add_folds_option(parser: ArgumentParser) -> None:
+    """Several folds in one word, as the recipes take them."""
+    parser.add_argument("--folds", type=fold_numbers, default=[], metavar="'F ...'", help="default: all")
+
+
+def fold_numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split()]
+
+
 def add_job_options(parser: ArgumentParser) -> None:
     """The runs of a job array: line JOB of what sertk-jobs printed."""
     parser.add_argument("--jobs", metavar="FILE", help="what sertk-jobs printed, in the place of --fold and --seed")

@@ -4,6 +4,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from sertk.bin._options import add_folds_option
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 from sertk.experiments.experiment import Experiment
@@ -18,15 +19,11 @@ def build_parser() -> ArgumentParser:
         "sertk-jobs --repeats 3 exp/ravdess_8_emobox/blstm > jobs.txt\n"
         "  run.pl JOB=1:18 log/train.JOB.log sertk-train --jobs jobs.txt --job JOB exp/ravdess_8_emobox/blstm",
     )
-    parser.add_argument("--folds", type=fold_numbers, default=[], metavar="'F ...'", help="default: all")
+    add_folds_option(parser)
     parser.add_argument("--repeats", type=int, default=1, metavar="N", help="seeds of each fold (default: 1)")
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="the first seed (default: 1)")
     parser.add_argument("exp", metavar="EXP", help="experiment folder")
     return parser
-
-
-def fold_numbers(text):
-    return [int(number) for number in text.split()]
 
 
 def execute(args: Namespace) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sertk.bin._options import add_config_options
 from sertk.config.loading import data_needed, derive_tag, encoder_of, load_parts
 from sertk.core.command import make_parser, run_command
+from sertk.core.device import find_device
 from sertk.core.errors import UsageError
 from sertk.experiments.encoders import with_encoder
 from sertk.experiments.experiment import Experiment
@@ -24,6 +25,7 @@ def build_parser() -> ArgumentParser:
     )
     add_config_options(parser)
     parser.add_argument("--plan", action="store_true", help="say what the config asks for, and make nothing")
+    parser.add_argument("--device", metavar="NAME", help="with --plan: also see whether there is this device, as cuda")
     parser.add_argument("--with_encoder", action="store_true", help="with --plan: also say which layers are to be made")
     parser.add_argument(
         "--asr_exp", metavar="DIR", help="the speech recogniser's experiment, where the model takes a layer"
@@ -59,6 +61,8 @@ def execute(args: Namespace) -> None:
 
 def print_plan(args):
     parts = load_parts(args.config, args.set, args.overlay)
+    if args.device:
+        find_device(args.device)
     if args.with_encoder:
         parts = with_encoder(parts, args.asr_exp)
     print("tag", derive_tag(args.set, args.overlay))

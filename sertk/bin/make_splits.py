@@ -5,9 +5,10 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 
+from sertk.bin._options import add_folds_option
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
-from sertk.protocols import make_splits, protocol_names
+from sertk.protocols import check_classes, choose_folds, make_splits, protocol_names
 
 log = logging.getLogger(__name__)
 
@@ -24,6 +25,8 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--repeats", type=int, metavar="N", help="folds of a random protocol; others have theirs")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of a random protocol (default: 0)")
+    parser.add_argument("--labels", metavar="SET", help="also check that the splits have all classes of a label set")
+    add_folds_option(parser)
     parser.add_argument("--list", action="store_true", help="print the names of the protocols, and no more")
     parser.add_argument("datadir", nargs="?", metavar="DATADIR", help="the data folder")
     parser.add_argument(
@@ -50,6 +53,9 @@ def execute(args: Namespace) -> None:
     )
     if "warning" in card:
         log.warning("%s: WARNING: %s", args.outdir, card["warning"])
+    folds = choose_folds(args.outdir, args.folds, args.repeats)
+    if args.labels:
+        check_classes(args.datadir, args.outdir, args.labels, folds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

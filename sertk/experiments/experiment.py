@@ -21,7 +21,7 @@ from sertk.experiments.inputs import Inputs
 from sertk.experiments.run import Run
 from sertk.experiments.storing import store
 from sertk.kaldi.datadir import read_lines
-from sertk.protocols import list_folds, read_card
+from sertk.protocols import choose_folds, read_card
 
 E = TypeVar("E", bound="Experiment")
 
@@ -157,7 +157,8 @@ class Experiment:
 
     def run(self, fold: int, seed: int = 1) -> Run:
         """The run of a fold and seed; raises SertkError for a fold that the protocol lacks, and an impossible seed."""
-        self.check_folds([fold])
+        self.require_inputs()
+        choose_folds(self.inputs.splits, [fold])
         if not 0 <= seed < SEEDS:
             raise SertkError(f"{self.path}: no seed {seed}: expected 0 to {SEEDS - 1}")
         return Run(self, fold, seed)
@@ -174,18 +175,8 @@ class Experiment:
         """
         self.require_inputs()
         random = read_card(self.inputs.splits)["rule"] == "random"
-        known = list_folds(self.inputs.splits)[: repeats if random else None]
-        self.check_folds(folds, known)
         seeds = [seed] if random else range(seed, seed + repeats)
-        return [Run(self, fold, each) for fold in (dict.fromkeys(folds) or known) for each in seeds]
-
-    def check_folds(self, folds: Sequence[int], known: Sequence[int] | None = None) -> None:
-        if known is None:
-            self.require_inputs()
-            known = list_folds(self.inputs.splits)
-        for fold in folds:
-            if fold not in known:
-                raise SertkError(f"{self.inputs.splits}: no fold {fold} (there are {', '.join(map(str, known))})")
+        return [Run(self, fold, each) for fold in choose_folds(self.inputs.splits, folds, repeats) for each in seeds]
 
 
 def split_settings(settings: str) -> list[str]:

@@ -98,6 +98,20 @@ def list_folds(splits_dir: PathLike) -> list[int]:
     return folds
 
 
+def choose_folds(splits_dir: PathLike, folds: Iterable[int] = (), repeats: int | None = None) -> list[int]:
+    """`folds`, each once, or all that there are without any; of a random protocol the first `repeats`.
+
+    Raises SertkError for a fold that is not there.
+    """
+    known = list_folds(splits_dir)
+    if read_card(splits_dir).get("rule") == "random":
+        known = known[:repeats]
+    for fold in folds:
+        if fold not in known:
+            raise SertkError(f"{splits_dir}: no fold {fold} (there are {', '.join(map(str, known))})")
+    return list(dict.fromkeys(folds)) or known
+
+
 def read_fold(splits_dir: PathLike, fold: int, known: Collection[str] | None = None) -> Fold:
     """The Fold with the utterances of fold number `fold`.
 

@@ -11,10 +11,12 @@ RECIPES = sorted(path.parent.name for path in ROOT.glob("egs/*/run.sh") if "ser.
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """A copy of egs/, and an environment in bin/ whose one command knows a protocol."""
+    """A copy of egs/, and an environment in bin/ whose commands know two protocols, plans without needs, and no GPU."""
     tree = copy_recipes(tmp_path_factory.mktemp("tree"))
     (tree / "bin").mkdir()
-    for name, script in (("python3", "exit 99"), ("sertk-make-splits", "echo random75")):
+    plan = 'case "$*" in *cuda*) exit 1 ;; *) echo "tag " ;; esac'
+    scripts = {"python3": "exit 99", "sertk-make-splits": "echo random75; echo mini", "sertk-make-experiment": plan}
+    for name, script in scripts.items():
         (tree / "bin" / name).write_text(f"#!/bin/sh\n{script}\n")
         (tree / "bin" / name).chmod(0o755)
     return tree
@@ -38,6 +40,14 @@ def test_help_lists_options_models_and_protocols(tree, recipe):
         ("mini", ["--folds", "one"], "--folds one: expected numbers"),
         ("mini", ["--colour", "red"], "unknown option --colour"),
         ("mini", ["--stage", "1", "--db_root", "nowhere"], "--db_root nowhere: no such folder"),
+        ("mini", ["--protocol", "si"], "no protocol 'si' (there are: random75 mini)"),
+        ("mini", ["--nj", "0"], "--nj 0: expected a whole number from 1"),
+        ("mini", ["--ngpu", "2"], "--ngpu 2: torch finds no GPU on this machine; --ngpu 0 takes the CPU"),
+        ("asr", ["--ngpu", "1", "--tag", "x"], "--ngpu 1: torch finds no GPU on this machine"),
+        ("mini", ["--compress", "yes"], "--compress yes: expected true or false"),
+        ("mini", ["--language", "en"], "--language en: expected en-us or de"),
+        ("own", ["--csv", "none.csv", "--model", "perceptron"], "no model perceptron (there are: ae_lstm blstm"),
+        ("own", ["--csv", "none.csv", "--protocol", "si"], "no protocol 'si'"),
         ("iemocap", ["--subset", "spoken"], "--subset spoken: expected one of complete improvised scripted"),
         ("iemocap", ["--partial", "yes"], "--partial takes true or false"),
         ("own", [], "--csv FILE is needed"),

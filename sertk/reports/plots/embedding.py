@@ -89,7 +89,8 @@ def embed(vectors: np.ndarray, perplexity: float | None = None, seed: int = 0) -
     """The t-SNE coordinates (points, 2) of vectors (points, dims), from a principal component start.
 
     More than 50 dims are reduced to their first 50 principal components (van der Maaten and Hinton 2008).
-    The perplexity is 30, of fewer than 90 points a third of them, unless it is given. Raises SertkError where there are too few points for the perplexity, or nothing to tell them apart.
+    The perplexity is 30, of fewer than 90 points a third of them, unless it is given. Raises SertkError where there
+    are too few points for the one given, or nothing to tell them apart.
     """
     count, dims = vectors.shape
     if dims < 2 or not np.ptp(vectors, axis=0).any():
