@@ -9,6 +9,7 @@ from sertk.core.command import progress
 from sertk.core.download import extract
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
+from sertk.core.names import compared_form
 from sertk.corpora.base import Utterance, refuse_gaps
 from sertk.corpora.transcribed import LONGEST, SHORTEST, clean_name, write_transcribed
 from sertk.kaldi.datadir import split_line
@@ -58,15 +59,15 @@ def read_submissions(roots: Sequence[Path]) -> tuple[list[Utterance], dict[str, 
     folders = sorted({path.parent for root in roots for path in root.glob("**/etc") if path.is_dir()})
     if not folders:
         raise SertkError(f"{roots[0]}: no submissions, which are folders that hold etc/PROMPTS, or .tgz of such")
-    utterances, dropped = [], {}
+    utterances, dropped, users = [], {}, {}
     for folder in folders:
-        utterances += read_submission(folder, dropped)
+        utterances += read_submission(folder, dropped, users)
     return utterances, dropped
 
 
-def read_submission(folder: Path, dropped: dict[str, str]) -> list[Utterance]:
-    """The Utterances of a submission; what is not usable of it is entered in `dropped`."""
-    prefix, speaker = names_of(folder.name)
+def read_submission(folder: Path, dropped: dict[str, str], users: dict[str, str]) -> list[Utterance]:
+    """The Utterances of a submission; what is not usable of it is entered in `dropped`, `users` as of `names_of`."""
+    prefix, speaker = names_of(folder.name, users)
     paths = [path for kind in AUDIO for path in sorted((folder / kind).glob(f"*.{kind}"))]
     recordings = {clean_name(path.stem): path for path in paths}
     prompts = read_prompts(folder, prefix, dropped)
@@ -90,13 +91,17 @@ def read_submission(folder: Path, dropped: dict[str, str]) -> list[Utterance]:
     ]
 
 
-def names_of(submission: str) -> tuple[str, str]:
-    """What the names of a submission's utterances begin with, and its speaker."""
+def names_of(submission: str, users: dict[str, str]) -> tuple[str, str]:
+    """What the names of a submission's utterances begin with, and its speaker.
+
+    Users whose names differ in capitals are one, called as the first of `users`, {compared form: name}.
+    """
     fields = SUBMISSION.fullmatch(submission)
     if not fields or fields[1].lower() == "anonymous":
         speaker = f"voxforge-{clean_name(submission)}"
         return speaker, speaker
-    speaker = f"voxforge-{clean_name(fields[1])}"
+    user = users.setdefault(compared_form(fields[1]), fields[1])
+    speaker = f"voxforge-{clean_name(user)}"
     return f"{speaker}-{fields[2]}", speaker
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, folder_aside, write_text
 from sertk.core.locks import LEASE, locked_folder
+from sertk.core.names import in_other_spelling
 from sertk.kaldi.datadir import (
     DataDir,
     Tables,
@@ -108,7 +109,8 @@ def choose_listed(source: PathLike, list_path: PathLike, speakers: bool = False)
     unknown = sorted(listed - known, key=by_bytes)
     if unknown:
         counts = f"{len(unknown)} of {len(listed)} names in {list_path}"
-        print(f"warning: {counts} are not in {source}, the first is '{unknown[0]}'", file=sys.stderr)
+        first = f"'{unknown[0]}'{in_other_spelling(unknown[0], known)}"
+        print(f"warning: {counts} are not in {source}, the first is {first}", file=sys.stderr)
     return [utt for utt, speaker in utt2spk.items() if (speaker if speakers else utt) in listed]
 
 

@@ -98,3 +98,10 @@ def test_no_submissions(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SertkError, match="empty: no submissions, which are folders that hold etc/PROMPTS"):
         prepare(tmp_path / "empty", tmp_path)
+
+
+def test_users_whose_names_differ_in_capitals_are_one_speaker(root, tmp_path):
+    write_submission(root, "aaron-20090318-xyz", {"b0001": "HELLO"}, seed=6)
+    data = prepare(root, tmp_path)
+    validate(data.path, feats=False)
+    assert data.table("utt2spk")["voxforge-Aaron-20090318-xyz-b0001"] == "voxforge-Aaron"
