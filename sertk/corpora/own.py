@@ -202,7 +202,7 @@ class Lines:
         self._tell_apart(number, "recording", recording, path, "its name becomes that of")
         speaker, names = recording, [recording]
         if "speaker" in self.filled:
-            speaker = id_of(cells["speaker"])
+            speaker = id_of(seen_form(cells["speaker"]))
             self._one_spelling(number, "speaker", cells["speaker"], speaker)
             names = [speaker, recording]
         group = cells["group"] if "group" in self.filled else None
@@ -255,7 +255,7 @@ def id_of(name: str) -> str:
     """
     return "".join(
         sign if sign.isalnum() or sign in "_." or unicodedata.category(sign).startswith("M") else "_"
-        for sign in seen_form(name)
+        for sign in unicodedata.normalize("NFC", name)
     )
 
 

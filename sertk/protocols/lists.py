@@ -122,12 +122,18 @@ def read_fold(splits_dir: PathLike, fold: int, known: Collection[str] | None = N
         there = ", ".join(map(str, list_folds(splits_dir)))
         raise SertkError(f"{folder}: no such fold; there are: {there} (stage 1, sertk-make-splits)")
     lists = Fold(*(read_lines(folder / split) for split in SPLITS))
-    for split, utterances in lists._asdict().items() if known is not None else ():
-        for number, utterance in enumerate(utterances, 1):
-            if utterance not in known:
-                problem = f"'{utterance}' is not in the data folder{in_other_spelling(utterance, known)}"
-                raise SertkError(f"{folder / split}:{number}: {problem}; make the lists anew (sertk-make-splits)")
+    if known is not None:
+        for split, utterances in zip(SPLITS, lists):
+            require_known(folder / split, utterances, known)
     return lists
+
+
+def require_known(path: Path, utterances: Iterable[str], known: Collection[str]) -> None:
+    """Raises SertkError for an utterance of the list `path` that is none of the `known` ones."""
+    for number, utterance in enumerate(utterances, 1):
+        if utterance not in known:
+            problem = f"'{utterance}' is not in the data folder{in_other_spelling(utterance, known)}"
+            raise SertkError(f"{path}:{number}: {problem}; make the lists anew (sertk-make-splits)")
 
 
 def read_card(splits_dir: PathLike) -> dict[str, Any]:

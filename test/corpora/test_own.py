@@ -304,3 +304,10 @@ def test_roles_can_be_taken_from_other_columns(folder, caplog):
 def test_columns_that_make_no_sense(folder, capsys, columns, message):
     assert prepare_corpus.main(["--columns", columns, "csv", str(folder / "my.csv"), str(folder / "data")]) == 2
     assert capsys.readouterr().err.startswith(f"sertk-prepare-corpus: {message}")
+
+
+def test_blanks_in_names_of_recordings_tell_them_apart(folder):
+    for number, name in enumerate(("x y.wav", "x  y.wav")):
+        samples = np.random.default_rng(10 + number).uniform(-0.5, 0.5, RATE)
+        soundfile.write(folder / name, samples, RATE)
+    assert prepare(folder, "path,label\nx y.wav,happy\nx  y.wav,sad\n").utterances == ["x__y.wav", "x_y.wav"]
