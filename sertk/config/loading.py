@@ -124,7 +124,7 @@ def data_needed(parts: Mapping[str, Config]) -> list[str]:
             named = {*config.features, config.conditions} - {None, *extracted}
             feats |= {f"feats/{name}" for name in named if not is_encoder(str(name))}
     tables = {config.numbers for config in parts.values() if config.numbers}
-    return [*sorted(feats), *sorted(tables)]
+    return [*sorted(tables), *sorted(feats)]
 
 
 def encoder_of(parts: Mapping[str, Config]) -> EncoderLayers | None:
