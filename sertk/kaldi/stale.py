@@ -29,7 +29,11 @@ def drop_stale(path: PathLike, tables: Tables) -> None:
         "recording": folder.table("wav.scp").keys() - tables["wav.scp"].keys(),
     }
     changed = gone | replaced
-    stale_features = {**stale, "utterance": changed, "speaker": {before[utt] for utt in changed if utt in before}}
+    stale_features: dict[Kind, set[str]] = {
+        **stale,
+        "utterance": changed,
+        "speaker": {before[utt] for utt in changed if utt in before},
+    }
     others = [name for name in folder.table_names() if name not in tables and name != "spk2utt"]
     dropped = [name for name in others if drop_lines(folder, name, stale_features if is_features(name) else stale)]
     dropped += drop_lists(folder, gone)
