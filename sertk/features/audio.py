@@ -5,95 +5,54 @@ import functools
 import hashlib
 import io
 import math
-import os
-import re
 import struct
 import subprocess
 from collections.abc import Callable, Collection, Container, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 import numpy as np
-import soundfile
 
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike
 from sertk.core.names import find_path
+from sertk.features.containers import WAVE
+from sertk.features.recording import OnWarning, Recording, log_warning, open_sound, silence_in
 from sertk.kaldi import archives, pipes
 from sertk.kaldi.datadir import require_all
 
 OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
-# How libsndfile's log speaks of a size that is more than the file holds (WAV, AIFF, AU, W64, RF64).
-CUT_OFF = re.compile(r"(?:data|SSND|Data Size|riff|Riff size)\s*: (\d+) \(should be (\d+)\)")
-SPHERE_COUNT = re.compile(rb"\nsample_count -i (\d+)")
-# Sizes that programs write into a header when they do not know the length yet.
-UNKNOWN_SIZE = 0x7FFFF000
 # torchaudio's kernel holds the product of both rates over their common divisor: gigabytes for 15999 Hz.
 LARGEST_KERNEL = 2000
-LOUDEST = 1e5  # times full scale; features of anything louder could overflow
 
 Cut = tuple[str, float, float]  # a recording, or its entry of wav.scp, and start and end in seconds
 OnError = Callable[[str, SertkError], object]
 
 
-def load_audio(entry: str, channel: int | None = None) -> tuple[np.ndarray, int]:
+def load_audio(entry: str, channel: int | None = None, on_warning: OnWarning = log_warning) -> tuple[np.ndarray, int]:
     """The samples (samples,) as float32 in [-1, 1] and the rate in Hz of an entry of `wav.scp`.
 
     `entry` is a path, a place in an archive (`wav.ark:42`) or a `command |`. Several channels are averaged,
-    or `channel` (from 0) is taken. Raises SertkError for what is unreadable, empty, cut off or not finite.
+    or `channel` (from 0) is taken. Raises SertkError for what is unreadable, empty, cut off or not finite; what else
+    is wrong with a recording is given to `on_warning`.
     """
-    with _open_sound(entry) as sound:
-        return _samples_of(sound, entry, channel), sound.samplerate
+    with _open_entry(entry, channel) as recording:
+        samples = recording.samples()
+    for warning in recording.warnings:
+        on_warning(warning)
+    return samples, recording.rate
 
 
 def load_segment(entry: str, start: float, end: float) -> tuple[np.ndarray, int]:
-    """What `load_audio` gives from `start` to `end` in seconds (-1: the recording's end); nothing else is read."""
-    if start == 0 and end == -1:
-        return load_audio(entry)
-    with _open_sound(entry) as sound:
-        span = _span_of(sound.frames, sound.samplerate, start, end)
-        sound.seek(span.start)
-        return next(_blocks_of(sound, entry, None, span.stop - span.start)), sound.samplerate
+    """What `load_audio` gives from `start` to `end` in seconds (-1: the recording's end), without warnings.
 
-
-@contextlib.contextmanager
-def open_recording(path: PathLike, channel: int | None = None) -> Iterator["Recording"]:
-    """Opens an audio file, whose name is taken for nothing else, as a Recording; the errors are load_audio's."""
-    path = find_path(path)
-    if not path.exists():
-        raise SertkError(f"{path}: no such file")
-    if not path.is_file():
-        raise SertkError(f"{path}: not a file with a beginning and an end")
-    try:
-        open(path, "rb").close()
-    except OSError as error:
-        raise SertkError(f"{path}: {error.strerror}") from error
-    with _sound_of(os.fsencode(path), path) as sound:  # bytes, as names need not be UTF-8
-        yield Recording(sound, path, channel)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """An open audio file; `blocks` can be gone through once."""
-
-    sound: soundfile.SoundFile
-    path: PathLike
-    channel: int | None
-
-    @property
-    def rate(self) -> int:
-        """Hz."""
-        return self.sound.samplerate
-
-    @property
-    def seconds(self) -> float:
-        """As the file's header says."""
-        return self.sound.frames / self.sound.samplerate
-
-    def blocks(self, seconds: float) -> Iterator[np.ndarray]:
-        """Yields the samples (samples,) as float32 in [-1, 1] in blocks of at most `seconds`."""
-        return _blocks_of(self.sound, self.path, self.channel, max(1, int(seconds * self.rate)))
+    Nothing else is read where the recording's length is known.
+    """
+    with _open_entry(entry) as recording:
+        if recording.length is None or (start, end) == (0, -1):
+            return cut_segment(recording.samples(), recording.rate, start, end), recording.rate
+        span = _span_of(recording.length, recording.rate, start, end)
+        return recording.span(span.start, span.stop), recording.rate
 
 
 def resample(samples: np.ndarray, rate: int, target: int) -> np.ndarray:
@@ -117,14 +76,23 @@ def read_utterances(
     channel: int | None = None,
     on_error: OnError | None = None,
     wanted: Container[str] | None = None,
+    on_warning: OnWarning = log_warning,
 ) -> Iterator[tuple[str, np.ndarray, int]]:
     """Yields `(utterance, samples (samples,) float32, rate)` of a `wav.scp` and its `segments`, in order.
 
     `wav_scp` and `segments` are paths, `-` or `command |`. A broken recording raises SertkError, or is
-    handed to `on_error(utterance, error)` and left out. `wanted` are the utterances to read, if not all.
+    handed to `on_error(utterance, error)` and left out; of an odd one `on_warning` is told. `wanted` are the
+    utterances to read, if not all.
     """
     entries, cuts = _read_cuts(wav_scp, segments)
-    load = functools.lru_cache(maxsize=1)(lambda recording: _loaded_or_error(entries[recording], channel))
+
+    @functools.lru_cache(maxsize=1)
+    def load(name: str) -> tuple[np.ndarray, int] | SertkError:  # so that a broken one is read once for all segments
+        try:
+            return load_audio(entries[name], channel, lambda warning: on_warning(f"{name}: {warning}"))
+        except SertkError as error:
+            return error
+
     for utterance, (name, start, end) in cuts.items():
         if wanted is not None and utterance not in wanted:
             continue
@@ -133,7 +101,10 @@ def read_utterances(
             if isinstance(loaded, SertkError):
                 raise loaded
             samples, rate = loaded
-            yield utterance, cut_segment(samples, rate, start, end), rate
+            cut = cut_segment(samples, rate, start, end)
+            if len(cut) < len(samples) and (warning := silence_in(cut)):
+                on_warning(f"{utterance}: {warning}")
+            yield utterance, cut, rate
         except SertkError as error:
             if on_error is None:
                 raise SertkError(f"{utterance}: {error}") from error
@@ -145,15 +116,16 @@ def read_specified(
     segments: str | None = None,
     channel: int | None = None,
     on_error: OnError | None = None,
+    on_warning: OnWarning = log_warning,
 ) -> Iterator[tuple[str, np.ndarray, int]]:
     """Yields what `read_utterances` does, of `scp:WAV_SCP`, or of an archive of waves, `ark:FILE`, without segments."""
     archives.refuse_shared_input(segments, rspecifier)
     kind, location = archives.split_rspecifier(rspecifier)
     if kind == "scp":
-        return read_utterances(location, segments, channel, on_error)
+        return read_utterances(location, segments, channel, on_error, on_warning=on_warning)
     if segments:
         raise UsageError("--segments needs recordings by name: scp:wav.scp")
-    return read_wave_archive(location, channel, on_error)
+    return read_wave_archive(location, channel, on_error, on_warning)
 
 
 def read_data_dir(
@@ -187,16 +159,23 @@ def _read_cuts(wav_scp: PathLike, segments: PathLike | None) -> tuple[dict[str, 
 
 
 def read_wave_archive(
-    location: PathLike, channel: int | None = None, on_error: OnError | None = None
+    location: PathLike,
+    channel: int | None = None,
+    on_error: OnError | None = None,
+    on_warning: OnWarning = log_warning,
 ) -> Iterator[tuple[str, np.ndarray, int]]:
     """Yields `(utterance, samples (samples,) float32, rate)` of a Kaldi archive of waves.
 
-    A broken wave raises SertkError, or is handed to `on_error(utterance, error)` and left out.
+    A broken wave raises SertkError, or is handed to `on_error(utterance, error)` and left out; of an odd one
+    `on_warning` is told.
     """
     for utterance, wave in archives.read_archive(location, _read_riff):
         try:
-            with _sound_of(io.BytesIO(wave), location) as sound:
-                yield utterance, _samples_of(sound, location, channel), sound.samplerate
+            with open_sound(io.BytesIO(wave), location, channel) as recording:
+                samples = recording.samples()
+            for warning in recording.warnings:
+                on_warning(f"{utterance}: {warning}")
+            yield utterance, samples, recording.rate
         except SertkError as error:
             if on_error is None:
                 raise SertkError(f"{utterance}: {error}") from error
@@ -218,14 +197,6 @@ def read_segments(location: PathLike, recordings: Container[str]) -> dict[str, C
             raise SertkError(f"{location}: {utterance}: the recording {name} is not in wav.scp")
         segments[utterance] = name, start, end
     return segments
-
-
-def _loaded_or_error(entry: str, channel: int | None) -> tuple[np.ndarray, int] | SertkError:
-    """What `load_audio` gives or raises, so that a broken recording is read once for all its segments."""
-    try:
-        return load_audio(entry, channel)
-    except SertkError as error:
-        return error
 
 
 def cut_segment(samples: np.ndarray, rate: int, start: float, end: float) -> np.ndarray:
@@ -251,54 +222,8 @@ def _span_of(count: int, rate: int, start: float, end: float) -> slice:
     return span
 
 
-def _samples_of(sound: soundfile.SoundFile, where: PathLike, channel: int | None) -> np.ndarray:
-    return np.concatenate([*_blocks_of(sound, where, channel)])
-
-
-def _blocks_of(
-    sound: soundfile.SoundFile, where: PathLike, channel: int | None, size: int = -1
-) -> Iterator[np.ndarray]:
-    """Yields the samples of one channel, or of all averaged, in blocks of `size`, or in one; checks all of them."""
-    if channel is not None and not 0 <= channel < sound.channels:
-        raise SertkError(f"{where}: there is no channel {channel}, it has {sound.channels} (from 0)")
-    read, block = 0, None
-    while block is None or 0 < size == len(block):
-        try:
-            block = sound.read(size, dtype="float32")
-        except (RuntimeError, MemoryError) as error:
-            raise SertkError(f"{where}: cut off or damaged: {error}") from error
-        read += len(block)
-        if not read:
-            raise SertkError(f"{where}: no samples")
-        if (len(block) < size or size < 0) and (read < sound.frames or _is_cut_off(sound)):
-            raise SertkError(f"{where}: cut off, its header says that it is longer")
-        if not len(block):
-            return
-        samples = block
-        if samples.ndim == 2:
-            samples = samples.mean(axis=1) if channel is None else np.ascontiguousarray(samples[:, channel])
-        if not max(samples.max(), -samples.min()) < LOUDEST:
-            raise SertkError(f"{where}: NaN or infinite samples, or some above {LOUDEST:g} where full scale is 1")
-        yield samples
-
-
-def _is_cut_off(sound: soundfile.SoundFile) -> bool:
-    if sound.format == "NIST":  # libsndfile goes by the size of the file
-        match = SPHERE_COUNT.search(_head_of(sound.name))
-        return match is not None and sound.frames < int(match[1])
-    match = CUT_OFF.search(sound.extra_info) if sound.format != "FLAC" else None
-    return match is not None and int(match[2]) < int(match[1]) < UNKNOWN_SIZE
-
-
-def _head_of(source: str | io.BytesIO) -> bytes:
-    if isinstance(source, io.BytesIO):
-        return bytes(source.getbuffer()[:1024])
-    with open(source, "rb") as stream:
-        return stream.read(1024)
-
-
-def _open_sound(entry: str) -> soundfile.SoundFile:
-    """A soundfile.SoundFile for an entry of `wav.scp`."""
+def _open_entry(entry: str, channel: int | None = None) -> contextlib.AbstractContextManager[Recording]:
+    """Opens an entry of `wav.scp`."""
     entry = entry.strip()
     if entry.endswith("|"):
         command = entry[:-1].strip()
@@ -307,16 +232,16 @@ def _open_sound(entry: str) -> soundfile.SoundFile:
         pipes.check_status(command, process.returncode)
         if not output:
             raise SertkError(f"the command '{command}' gave no output")
-        return _sound_of(io.BytesIO(output), entry)
+        return open_sound(io.BytesIO(output), entry, channel)
     name, offset, _ = archives.split_location(entry)
     if offset is not None and not Path(entry).exists():
         with pipes.open_input(name) as stream:
             stream.seek(offset)
-            return _sound_of(io.BytesIO(_read_riff(stream, entry)), entry)
+            return open_sound(io.BytesIO(_read_riff(stream, entry)), entry, channel)
     path = find_path(entry)
     if not path.is_file():
         raise SertkError(f"{entry}: no such file")
-    return _sound_of(str(path), entry)
+    return open_sound(str(path), entry, channel)
 
 
 def _read_riff(stream: IO[bytes], where: str) -> bytes:
@@ -325,20 +250,12 @@ def _read_riff(stream: IO[bytes], where: str) -> bytes:
     if len(head) < 8 or head[:4] != b"RIFF":
         raise SertkError(f"{where}: not a RIFF wave")
     (size,) = struct.unpack("<I", head[4:])
-    if size >= UNKNOWN_SIZE:
+    if not 0 < size < WAVE.largest:
         raise SertkError(f"{where}: a wave inside an archive must say its size in its header")
     body = stream.read(size)
     if len(body) < size:
         raise SertkError(f"{where}: the archive is cut off here")
     return head + body
-
-
-def _sound_of(source: str | bytes | io.BytesIO, where: PathLike) -> soundfile.SoundFile:
-    try:
-        return soundfile.SoundFile(source)  # pyright: ignore[reportArgumentType] (it does not say that it takes BytesIO)
-    except (RuntimeError, TypeError, ValueError, OSError) as error:
-        size = len(source.getbuffer()) if isinstance(source, io.BytesIO) else os.stat(source).st_size
-        raise SertkError(f"{where}: {'not readable as audio' if size else 'an empty file'}") from error
 
 
 @functools.lru_cache(maxsize=16)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from sertk.core.files import PathLike
-from sertk.features.audio import open_recording
+from sertk.features.recording import open_recording
 from sertk.features.kaldi import Fbank
 from sertk.predicting.live import Framer, Resampler
 from sertk.reports.plots.prediction import Overview

@@ -14,7 +14,7 @@ import torch
 
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike
-from sertk.features.audio import open_recording
+from sertk.features.recording import open_recording
 from sertk.predicting.chain import Chain, Piece
 from sertk.predicting.live import PieceListener, SlidingListener
 from sertk.predicting.system import System

@@ -86,13 +86,13 @@ def wav_bytes(tmp_path, samples=TONE, suffix="wav", **options):
     return path.read_bytes()
 
 
-@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "FLAC", "AIFF", "AU", "NIST", "W64", "RF64", "MP3", "CAF"])
+@pytest.mark.parametrize("kind", ["WAV", "WAVEX", "FLAC", "AIFF", "AU", "NIST", "W64", "RF64", "MP3", "CAF", "OGG"])
 def test_cut_off_files(tmp_path, kind):
     content = wav_bytes(tmp_path, format=kind)
     assert len(load_audio(write_bytes(tmp_path, content))[0]) == 16000
     path = write_bytes(tmp_path, content[: len(content) * 2 // 3])
     for entry in (path, f"cat {path} |"):
-        with pytest.raises(SertkError, match="not readable as audio" if kind == "CAF" else "cut off"):
+        with pytest.raises(SertkError, match="cut off"):
             load_audio(entry)
 
 

@@ -1,0 +1,170 @@
+"""Sizes that a recording's file says of itself: unknown ones are put right, those of a file that was cut off refused.
+
+Recorders and programs that write to a pipe fill in the size of the samples at the end, or never.
+"""
+
+import io
+import string
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+from sertk.core.errors import SertkError
+
+PRINTABLE = frozenset(string.printable.encode())
+STRAY = 4096  # bytes behind the samples that need no word: odd tags, padding
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A format of chunks, each with a name and a size before it."""
+
+    first: int  # where the first chunk begins
+    size: str  # how a size is packed
+    samples: bytes  # the name of the chunk with the samples
+    align: int = 2
+    counted: int = 0  # bytes of a chunk's head that its size counts
+
+    @property
+    def head(self) -> int:
+        """Bytes of a chunk's name and size."""
+        return len(self.samples) + struct.calcsize(self.size)
+
+    @property
+    def largest(self) -> int:
+        """The size from which on none is meant: 2 GB, less what SoX takes off it, or half of what 64 bits hold."""
+        return 0x7F000000 if struct.calcsize(self.size) == 4 else 1 << 62
+
+
+WAVE = Layout(12, "<I", b"data")
+LAYOUTS = {
+    b"RIFF": WAVE,
+    b"RF64": WAVE,
+    b"BW64": WAVE,
+    b"RIFX": Layout(12, ">I", b"data"),
+    b"FORM": Layout(12, ">I", b"SSND"),
+    b"caff": Layout(8, ">q", b"data", align=1),
+    b"riff": Layout(40, "<q", b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", align=8, counted=24),
+}
+AU = {b".snd": ">I", b"dns.": "<I"}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Where the samples lie, and how many bytes of them there are: `said` by the field at `field`, and `held`."""
+
+    field: int
+    packed: str
+    said: int
+    start: int
+    held: int
+    layout: Layout | None
+
+    @property
+    def is_known(self) -> bool:
+        largest = self.layout.largest if self.layout else 0x7F000000
+        return 0 < self.said < largest
+
+
+class Spliced(io.RawIOBase):
+    """A file as it would be with another beginning: `head`, and what `rest` holds from `begin` on."""
+
+    def __init__(self, head: bytes, rest: IO[bytes], begin: int):
+        super().__init__()
+        self.head, self.rest, self.begin = head, rest, begin
+        self.size, self.place = len(head) + rest.seek(0, io.SEEK_END) - begin, 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
+        return self.place
+
+    def tell(self) -> int:
+        return self.place
+
+    def readinto(self, buffer) -> int:
+        content = self.head[self.place : self.place + len(buffer)]
+        if len(content) < len(buffer):
+            self.rest.seek(self.begin + max(0, self.place - len(self.head)))
+            content += self.rest.read(len(buffer) - len(content))
+        buffer[: len(content)] = content
+        self.place += len(content)
+        return len(content)
+
+
+def with_size(stream: IO[bytes]) -> tuple[IO[bytes] | None, str | None]:
+    """(the file with the right size in the place of one that is not known, or None where it is; a warning or None).
+
+    Raises SertkError for a file that ends before the samples that it says it has.
+    """
+    found = find_samples(stream)
+    if found is None:
+        return None, None
+    if found.is_known:
+        if found.said > found.held + found.start:  # a size that counts the header too is a writer's mistake
+            raise SertkError("cut off, its header says that it is longer")
+        end = found.start + found.said
+        stray = found.held - found.said
+        if stray > STRAY and found.layout and not is_chunked(stream, found.layout, end):
+            return None, f"{stray} bytes behind its samples are not read: by its header they are none of them"
+        if found.said <= found.held:
+            return None, None
+    elif found.said == 0 and (not found.held or found.layout and is_chunked(stream, found.layout, found.start)):
+        return None, None  # it is empty indeed
+    return spliced(stream, found), None
+
+
+def spliced(stream: IO[bytes], found: Samples) -> Spliced:
+    """The file with the size of its samples as it is."""
+    stream.seek(0)
+    head = bytearray(stream.read(found.start))
+    size = found.held + (found.layout.counted if found.layout else 0)
+    struct.pack_into(found.packed, head, found.field, min(size, 0xFFFFFFFF) if found.packed[1] == "I" else size)
+    return Spliced(bytes(head), stream, found.start)
+
+
+def find_samples(stream: IO[bytes]) -> Samples | None:
+    """Where the samples of a WAV, RF64, W64, AIFF, CAF or AU file lie; None for anything else."""
+    end = stream.seek(0, io.SEEK_END)
+    stream.seek(0)
+    head = stream.read(48)
+    magic = head[:4]
+    if magic in AU and len(head) >= 12:
+        start, said = struct.unpack_from(AU[magic][0] + "II", head, 4)
+        return Samples(8, AU[magic], said, start, end - start, None) if start <= end else None
+    layout = LAYOUTS.get(magic)
+    for name, place, said in chunks(stream, layout, layout.first) if layout else ():
+        if name == layout.samples:
+            start = place + layout.head
+            field, packed = place + len(name), layout.size
+            if magic in (b"RF64", b"BW64") and said == 0xFFFFFFFF and head[12:16] == b"ds64":
+                field, packed, said = 28, "<Q", struct.unpack_from("<Q", head, 28)[0]
+            return Samples(field, packed, said, start, end - start, layout)
+    return None
+
+
+def chunks(stream: IO[bytes], layout: Layout, place: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yields (name, place, bytes that follow its head) of the chunks from `place` on."""
+    while True:
+        stream.seek(place)
+        head = stream.read(layout.head)
+        if len(head) < layout.head:
+            return
+        name = head[: len(layout.samples)]
+        if not PRINTABLE.issuperset(name[:4]):
+            return
+        size = struct.unpack_from(layout.size, head, len(name))[0] - layout.counted
+        yield name, place, size
+        place += layout.head + max(0, size)
+        place += -place % layout.align
+
+
+def is_chunked(stream: IO[bytes], layout: Layout, place: int) -> bool:
+    """Whether there are whole chunks, or nothing, from `place` to the file's end."""
+    end = stream.seek(0, io.SEEK_END)
+    place += -place % layout.align
+    for name, at, size in chunks(stream, layout, place):
+        place = at + layout.head + size
+        if size < 0 or place > end or name in LAYOUTS:
+            return False
+    return place >= end - layout.head

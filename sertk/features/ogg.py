@@ -1,0 +1,31 @@
+"""What the pages of an Ogg file tell of its end (RFC 3533)."""
+
+import io
+from typing import IO
+
+from sertk.core.errors import SertkError
+
+FIRST, LAST = 2, 4  # flags of a page
+
+
+def check_pages(stream: IO[bytes]) -> str | None:
+    """A warning where an Ogg file lacks its end, or holds several recordings, of which the first alone is read.
+
+    Raises SertkError for a file that ends within a page.
+    """
+    size = stream.seek(0, io.SEEK_END)
+    place, flags, begun, recordings = 0, FIRST, False, 1
+    while place < size:
+        stream.seek(place)
+        head = stream.read(27 + 255)
+        if head[:4] != b"OggS":
+            return f"{size - place} bytes behind its last page are not read"
+        place += 27 + head[26] + sum(head[27 : 27 + head[26]]) if len(head) > 26 else 27
+        if place > size:
+            raise SertkError("cut off, it ends within a page")
+        flags = head[5]
+        recordings += begun and bool(flags & FIRST)
+        begun = not flags & FIRST
+    if recordings > 1:
+        return f"{recordings} recordings one after the other, and the first alone is read: cut them apart"
+    return None if flags & LAST else "no mark of its end: its recording may have been cut off"
