@@ -63,13 +63,17 @@ def execute(args: Namespace) -> None:
     extractor = load_extractor(args.type, args.config)
     if args.compress and isinstance(extractor, OpenSmile):
         raise UsageError("--compress would flatten openSMILE's features, whose ranges differ too much")
-    bad = []
+    bad, odd = [], []
 
     def note_bad(utterance, error):
         bad.append(utterance)
         log.warning("%s: %s", utterance, error)
 
-    recordings = audio.read_specified(args.rspecifier, args.segments, args.channel, note_bad)
+    def note_odd(warning):
+        odd.append(warning)
+        log.warning("warning: %s", warning)
+
+    recordings = audio.read_specified(args.rspecifier, args.segments, args.channel, note_bad, note_odd)
     with archives.MatrixWriter(args.wspecifier, AUTOMATIC if args.compress else None) as writer:
         written = compute(extractor, recordings, writer, note_bad)
         if len(bad) > args.max_bad:
@@ -79,7 +83,7 @@ def execute(args: Namespace) -> None:
             )
     if writer.path and writer.path.is_file():
         note_options(writer.path, describe_extractor(extractor, args.channel))
-    log.info("features of %d utterances, %d left out", written, len(bad))
+    log.info("features of %d utterances, %d left out, %d warnings", written, len(bad), len(odd))
 
 
 def compute(

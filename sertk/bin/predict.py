@@ -22,7 +22,8 @@ FORMATS = ("table", "tsv", "json", "ark")
 def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-predict",
-        "Recognises the emotion of recordings, of any format, rate and number of channels that libsndfile reads.\n\n"
+        "Recognises the emotion of recordings, of any rate and number of channels and any format that libsndfile reads,\n"
+        "or ffmpeg, where that is installed (m4a, mp4, webm, wma, amr ...).\n\n"
         "MODEL is a packed model (sertk-pack), a run folder, or an experiment folder. A file that cannot be used is\n"
         "named, the others go on, and the exit status is 1. A system that classifies windows does so in recordings of\n"
         "any length; another one takes up to --window seconds (30) as one utterance, and cuts longer recordings into\n"
@@ -117,7 +118,7 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
         say("the system normalises by speaker: each file is taken for a speaker of its own, without --spk")
     if args.plot:
         os.makedirs(args.plot, exist_ok=True)
-    bad = len(errors)
+    bad, odd = len(errors), 0
     results = recognizer.recognize(list(paths), args.window, args.hop, speakers, args.channel)
     with open_output(recognizer, args, paths) as output:
         for path, result in progress(results, "recognising", len(paths)):
@@ -125,14 +126,18 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
                 if isinstance(result, SertkError):
                     raise result
                 output.write(path, result)
+                odd += bool(result.warnings)
+                for warning in result.warnings:
+                    say(shown(f"warning: {warning}"))
                 if args.plot:
                     draw(args, path, result)
             except SertkError as error:
                 bad += 1
                 named = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
                 say(shown(named))
-    if bad:
-        say(f"{bad} of {len(paths) + len(errors)} could not be used")
+    for number, what in ((odd, "have a warning"), (bad, "could not be used")):
+        if number:
+            say(f"{number} of {len(paths) + len(errors)} {what}")
     return int(bad > 0)
 
 
@@ -154,7 +159,9 @@ def draw(args, path, result):
     from sertk.reports.plots.pictures import save_figure
     from sertk.reports.plots.prediction import prediction_figure
 
-    figure = prediction_figure(path, overview_of(path, args.channel), result.classes, result.times, result.rows)
+    figure = prediction_figure(
+        path, overview_of(path, result.seconds, args.channel), result.classes, result.times, result.rows
+    )
     save_figure(figure, [picture_path(args.plot, path)])
 
 

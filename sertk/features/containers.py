@@ -14,6 +14,8 @@ from sertk.core.errors import SertkError
 
 PRINTABLE = frozenset(string.printable.encode())
 STRAY = 4096  # bytes behind the samples that need no word: odd tags, padding
+MISCOUNTED = 64  # bytes too many that are a writer's mistake, as of one who counts the header too
+LARGEST = 0xFFFFFFFF  # bytes that a field of 32 bits can say
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ LAYOUTS = {
     b"caff": Layout(8, ">q", b"data", align=1),
     b"riff": Layout(40, "<q", b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a", align=8, counted=24),
 }
-AU = {b".snd": ">I", b"dns.": "<I"}
+AU = {b".snd": Layout(0, ">I", b""), b"dns.": Layout(0, "<I", b"")}  # has no chunks
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,11 @@ class Samples:
     said: int
     start: int
     held: int
-    layout: Layout | None
+    layout: Layout
 
     @property
     def is_known(self) -> bool:
-        largest = self.layout.largest if self.layout else 0x7F000000
-        return 0 < self.said < largest
+        return 0 < self.said < self.layout.largest or 0 < self.said <= self.held
 
 
 class Spliced(io.RawIOBase):
@@ -92,7 +93,7 @@ class Spliced(io.RawIOBase):
         return len(content)
 
 
-def with_size(stream: IO[bytes]) -> tuple[IO[bytes] | None, str | None]:
+def with_size(stream: IO[bytes]) -> tuple[Spliced | None, str | None]:
     """(the file with the right size in the place of one that is not known, or None where it is; a warning or None).
 
     Raises SertkError for a file that ends before the samples that it says it has.
@@ -100,27 +101,21 @@ def with_size(stream: IO[bytes]) -> tuple[IO[bytes] | None, str | None]:
     found = find_samples(stream)
     if found is None:
         return None, None
-    if found.is_known:
-        if found.said > found.held + found.start:  # a size that counts the header too is a writer's mistake
-            raise SertkError("cut off, its header says that it is longer")
-        end = found.start + found.said
-        stray = found.held - found.said
-        if stray > STRAY and found.layout and not is_chunked(stream, found.layout, end):
-            return None, f"{stray} bytes behind its samples are not read: by its header they are none of them"
-        if found.said <= found.held:
-            return None, None
-    elif found.said == 0 and (not found.held or found.layout and is_chunked(stream, found.layout, found.start)):
+    end, stray = found.start + found.said, found.held - found.said
+    if found.is_known and stray < -MISCOUNTED:
+        raise SertkError("cut off, its header says that it is longer")
+    if found.is_known and stray >= 0:
+        is_lost = stray > STRAY and not is_chunked(stream, found.layout, end)
+        return None, f"the last {stray} bytes are not read, as its header knows nothing of them" if is_lost else None
+    if found.said == 0 and (found.held == 0 or is_chunked(stream, found.layout, end)):
         return None, None  # it is empty indeed
-    return spliced(stream, found), None
-
-
-def spliced(stream: IO[bytes], found: Samples) -> Spliced:
-    """The file with the size of its samples as it is."""
+    size = found.held + found.layout.counted
+    lost = size - LARGEST if found.packed[1] == "I" else 0
     stream.seek(0)
     head = bytearray(stream.read(found.start))
-    size = found.held + (found.layout.counted if found.layout else 0)
-    struct.pack_into(found.packed, head, found.field, min(size, 0xFFFFFFFF) if found.packed[1] == "I" else size)
-    return Spliced(bytes(head), stream, found.start)
+    struct.pack_into(found.packed, head, found.field, size - max(0, lost))
+    warning = f"the last {lost} bytes are not read, as it has more than 4 GB: cut it in two" if lost > 0 else None
+    return Spliced(bytes(head), stream, found.start), warning
 
 
 def find_samples(stream: IO[bytes]) -> Samples | None:
@@ -130,10 +125,12 @@ def find_samples(stream: IO[bytes]) -> Samples | None:
     head = stream.read(48)
     magic = head[:4]
     if magic in AU and len(head) >= 12:
-        start, said = struct.unpack_from(AU[magic][0] + "II", head, 4)
-        return Samples(8, AU[magic], said, start, end - start, None) if start <= end else None
+        start, said = struct.unpack_from(AU[magic].size[0] + "II", head, 4)
+        return Samples(8, AU[magic].size, said, start, end - start, AU[magic]) if start <= end else None
     layout = LAYOUTS.get(magic)
-    for name, place, said in chunks(stream, layout, layout.first) if layout else ():
+    if layout is None:
+        return None
+    for name, place, said in chunks(stream, layout, layout.first):
         if name == layout.samples:
             start = place + layout.head
             field, packed = place + len(name), layout.size
@@ -160,7 +157,9 @@ def chunks(stream: IO[bytes], layout: Layout, place: int) -> Iterator[tuple[byte
 
 
 def is_chunked(stream: IO[bytes], layout: Layout, place: int) -> bool:
-    """Whether there are whole chunks, or nothing, from `place` to the file's end."""
+    """Whether there are whole chunks, or nothing, from `place` to the file's end; of a format without them never."""
+    if not layout.samples:
+        return False
     end = stream.seek(0, io.SEEK_END)
     place += -place % layout.align
     for name, at, size in chunks(stream, layout, place):

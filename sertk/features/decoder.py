@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 from typing import IO
 
@@ -17,7 +18,7 @@ SPHERE_COUNT = re.compile(rb"\nsample_count -i (\d+)")
 SPHERE_SHORTENED = re.compile(rb"\nsample_coding -s\d+ \S*shorten")
 UNKNOWN = 1 << 62  # libsndfile's counts from here on stand for none
 
-Source = str | bytes | IO[bytes]
+Source = str | bytes | IO[bytes]  # bytes, as names need not be UTF-8
 
 
 class Decoder(soundfile.SoundFile):
@@ -42,13 +43,13 @@ def open_decoder(source: Source, files: contextlib.ExitStack) -> tuple[Decoder, 
         stream = files.enter_context(open(stream, "rb"))
     count = sphere_count(stream)
     mended, warning = with_size(stream)
-    warnings = [warning] if warning else []
+    warnings = [each for each in (warning, check_pages(stream)) if each]
     stream.seek(0)
     try:
-        decoder = files.enter_context(Decoder(mended or source))
+        decoder = files.enter_context(decoder_of(mended or source))
     except (RuntimeError, TypeError, ValueError, OSError) as error:
-        if isinstance(source, (str, bytes)) and ffmpeg.takes(source):
-            decoded, fault = ffmpeg.decode(source)
+        if isinstance(source, (str, bytes)) and ffmpeg.takes(os.fsdecode(source)):
+            decoded, fault = ffmpeg.decode(os.fsdecode(source))
             decoder, length, _ = open_decoder(files.enter_context(decoded), files)
             return decoder, length, [fault] if fault else []
         raise SertkError("not readable as audio" if stream.seek(0, io.SEEK_END) else "an empty file") from error
@@ -56,9 +57,11 @@ def open_decoder(source: Source, files: contextlib.ExitStack) -> tuple[Decoder, 
         raise SertkError("cut off, its header says that it is longer")
     if decoder.format == "MP3":
         return whole_mp3(stream, decoder, files), None, warnings
-    if decoder.format == "OGG" and (warning := check_pages(stream)):
-        warnings.append(warning)
     return decoder, decoder.frames if decoder.frames < UNKNOWN else None, warnings
+
+
+def decoder_of(source: Source | Spliced) -> Decoder:
+    return Decoder(source)  # pyright: ignore[reportArgumentType] (it does not say that it takes bytes and open files)
 
 
 def sphere_count(stream: IO[bytes]) -> int | None:
@@ -85,4 +88,4 @@ def whole_mp3(stream: IO[bytes], decoder: Decoder, files: contextlib.ExitStack) 
         raise SertkError("cut off; `ffmpeg -i FILE OUT.wav` keeps what is there")
     if found.is_counted or decoder.frames == found.samples:
         return decoder
-    return files.enter_context(Decoder(Spliced(found.counting_frame(), stream, found.start)))
+    return files.enter_context(decoder_of(Spliced(found.counting_frame(), stream, found.start)))

@@ -20,7 +20,7 @@ DEMUXERS = "aac,ac3,amr,amrnb,amrwb,ape,asf,avi,caf,eac3,flac,flv,matroska,mov,m
 
 def takes(path: PathLike) -> bool:
     """Whether a file's suffix is one of those that are given to ffmpeg."""
-    return Path(os.fsdecode(path)).suffix.lower() in SUFFIXES
+    return Path(path).suffix.lower() in SUFFIXES
 
 
 def decode(path: PathLike) -> tuple[IO[bytes], str | None]:
@@ -30,9 +30,9 @@ def decode(path: PathLike) -> tuple[IO[bytes], str | None]:
     """
     program = shutil.which("ffmpeg")
     if program is None:
-        suffix = Path(os.fsdecode(path)).suffix
+        suffix = Path(path).suffix
         raise SertkError(f"{suffix} files need ffmpeg: install it (apt-get install ffmpeg), or convert them to FLAC")
-    source = f"file:{os.path.abspath(os.fsdecode(path))}"
+    source = f"file:{os.path.abspath(path)}"
     options = ["-nostdin", "-hide_banner", "-loglevel", "error"]
     limits = ["-protocol_whitelist", "file", "-format_whitelist", DEMUXERS]
     track = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-f", "w64", "pipe:1"]

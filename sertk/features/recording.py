@@ -4,7 +4,6 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -102,13 +101,13 @@ class Moments:
     """Sums of channels and of their mean, from which their powers are told."""
 
     def __init__(self):
-        self.count, self.sums, self.squares = 0, 0.0, 0.0
+        self.count, self.sums, self.squares = 0, np.zeros(1), np.zeros(1)
 
     def add(self, samples: np.ndarray) -> None:
         """Takes in samples (samples, channels + 1), the mean last."""
         self.count += len(samples)
-        self.sums += samples.sum(0, dtype=np.float64)
-        self.squares += np.einsum("sc,sc->c", samples, samples, dtype=np.float64)
+        self.sums = self.sums + samples.sum(0, dtype=np.float64)
+        self.squares = self.squares + np.einsum("sc,sc->c", samples, samples, dtype=np.float64)
 
     def cancelling(self) -> str | None:
         """A warning of channels whose mean has little power, beside that of each of them."""
@@ -132,6 +131,8 @@ def open_sound(source: Source, where: PathLike, channel: int | None = None) -> I
             decoder, length, warnings = open_decoder(source, files)
         except SertkError as error:
             raise SertkError(f"{where}: {error}") from error
+        except OSError as error:
+            raise SertkError(f"{where}: {error.strerror}") from error
         yield Recording(decoder, length, where, channel, warnings)
 
 

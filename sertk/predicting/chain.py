@@ -22,11 +22,15 @@ from sertk.predicting.system import System, archived_encoder
 
 @dataclass(frozen=True)
 class Piece:
-    """What is seen as an utterance, a recording or a cut of one, in seconds: its features {type: (frames, dims)}."""
+    """What is seen as an utterance, a recording or a cut of one, in seconds: its features {type: (frames, dims)}.
+
+    `warnings` are of the whole recording.
+    """
 
     features: dict[str, np.ndarray]
     start: float
     seconds: float
+    warnings: Sequence[str] = ()
 
 
 class Chain:
@@ -80,7 +84,7 @@ class Chain:
             and None not in contexts
         )
 
-    def piece(self, samples: np.ndarray, rate: int, start: float = 0.0) -> Piece:
+    def piece(self, samples: np.ndarray, rate: int, start: float = 0.0, warnings: Sequence[str] = ()) -> Piece:
         """The Piece of samples (samples,) at `rate` Hz, which begin `start` seconds into the recording.
 
         Raises SertkError for one without a frame.
@@ -90,7 +94,7 @@ class Chain:
             wave = resample(samples, rate, int(extractor.sample_frequency))
             check_length(len(wave), extractor)
             features[feature_type] = extractor(wave)
-        return Piece(features, start, len(samples) / rate)
+        return Piece(features, start, len(samples) / rate, warnings)
 
     def windows(self, pieces: Sequence[Piece]) -> list[tuple[np.ndarray, np.ndarray]]:
         """For each of `pieces` the times (windows, 2), start and end in seconds, and posteriors (windows, classes)."""

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from sertk.core.files import PathLike
-from sertk.features.recording import open_recording
 from sertk.features.kaldi import Fbank
+from sertk.features.recording import open_recording
 from sertk.predicting.live import Framer, Resampler
 from sertk.reports.plots.prediction import Overview
 
@@ -16,12 +16,12 @@ RATE = 16000  # Hz
 BLOCK = 10.0  # seconds that are held at a time
 
 
-def overview_of(path: PathLike, channel: int | None = None) -> Overview:
-    """The Overview of an audio file, in memory that does not grow with its length."""
+def overview_of(path: PathLike, seconds: float, channel: int | None = None) -> Overview:
+    """The Overview of an audio file that lasts `seconds`, in memory that does not grow with its length."""
     with open_recording(path, channel) as recording:
         resampler, framer = Resampler(recording.rate, RATE), Framer(Fbank(float(RATE)))
-        envelope = Columns(recording.seconds * recording.rate, 1)
-        log_mel = Columns(recording.seconds * RATE / framer.shift, framer.extractor.dims)
+        envelope = Columns(seconds * recording.rate, 1)
+        log_mel = Columns(seconds * RATE / framer.shift, framer.extractor.dims)
         heard = 0
         for block in recording.blocks(BLOCK):
             heard += len(block)

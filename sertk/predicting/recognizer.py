@@ -1,10 +1,11 @@
 """The object that recognises recordings; see load.load_recognizer."""
 
+import dataclasses
 import functools
 import itertools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -40,12 +41,16 @@ class Window:
 
 @dataclass(frozen=True)
 class Result:
-    """What a recording was recognised as: `times` (windows, 2) in seconds, posteriors `rows` (windows, classes)."""
+    """What a recording was recognised as: `times` (windows, 2) in seconds, posteriors `rows` (windows, classes).
+
+    `warnings` say what makes the recording useless, such as silence, or what of it could not be heard.
+    """
 
     classes: list[str]
     seconds: float
     times: np.ndarray
     rows: np.ndarray
+    warnings: Sequence[str] = ()
 
     @property
     def posteriors(self) -> dict[str, float]:
@@ -159,17 +164,21 @@ class Recognizer:
 
         def read():
             with open_recording(path, channel) as recording:
-                if recording.seconds > (window or LONGEST):
-                    return None
-                samples = np.concatenate([*recording.blocks(LONGEST)])
-                return self.chain.piece(samples, recording.rate)
+                blocks, heard = [], 0
+                for block in recording.blocks(BLOCK):
+                    blocks.append(block)
+                    heard += len(block)
+                    if heard > (window or LONGEST) * recording.rate:
+                        return None
+                return self.chain.piece(np.concatenate(blocks), recording.rate, warnings=recording.warnings)
 
         return path, self.guarded(read)
 
     def of_long_file(self, path, window, hop, channel):
         def hear():
             with open_recording(path, channel) as recording:
-                return self.listened(self.listen(recording.rate, window, hop), recording.blocks(BLOCK))
+                result = self.listened(self.listen(recording.rate, window, hop), recording.blocks(BLOCK))
+                return dataclasses.replace(result, warnings=recording.warnings)
 
         return [(path, self.guarded(hear))]
 
@@ -196,7 +205,7 @@ class Recognizer:
         pieces = [found for _, found in group if isinstance(found, Piece)]
         windows = iter(self.chain.windows(pieces) if pieces else ())
         return [
-            (path, Result(self.classes, found.seconds, *next(windows)) if isinstance(found, Piece) else found)
+            (path, self.joined([found], [next(windows)]) if isinstance(found, Piece) else found)
             for path, found in group
         ]
 
@@ -223,15 +232,19 @@ class Recognizer:
         with open_recording(path, channel) as recording:
             cutter = PieceListener(self.chain, recording.rate, window, hop or window)
             cuts = [cut for block in recording.blocks(BLOCK) for cut in cutter.cut(block)]
-            return [self.chain.piece(samples, recording.rate, start) for start, samples in (*cuts, *cutter.rest())]
+            return [
+                self.chain.piece(samples, recording.rate, start, recording.warnings)
+                for start, samples in (*cuts, *cutter.rest())
+            ]
 
     def joined(self, pieces, windows):
         """The Result of the pieces of one recording, with a window for each if they are several."""
-        seconds = pieces[-1].start + pieces[-1].seconds
-        if len(pieces) == 1:
-            return Result(self.classes, seconds, *windows[0])
-        times = np.array([[piece.start, piece.start + piece.seconds] for piece in pieces])
-        return Result(self.classes, seconds, times, np.array([rows.mean(0) for _, rows in windows]))
+        last = pieces[-1]
+        times, rows = windows[0]
+        if len(pieces) > 1:
+            times = np.array([[piece.start, piece.start + piece.seconds] for piece in pieces])
+            rows = np.array([rows.mean(0) for _, rows in windows])
+        return Result(self.classes, last.start + last.seconds, times, rows, last.warnings)
 
     def guarded(self, function: Callable[[], T]) -> T | SertkError:
         """What `function` returns, or the SertkError that it raises."""

@@ -6,29 +6,12 @@ from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.core.names import find_path, require_one_spelling
+from sertk.features import ffmpeg
 from sertk.kaldi.datadir import read_lines, require_all
 
-SUFFIXES = {
-    ".aac",
-    ".aif",
-    ".aifc",
-    ".aiff",
-    ".au",
-    ".caf",
-    ".flac",
-    ".mp3",
-    ".nist",
-    ".oga",
-    ".ogg",
-    ".opus",
-    ".rf64",
-    ".snd",
-    ".sph",
-    ".voc",
-    ".w64",
-    ".wav",
-    ".wave",
-}
+SUFFIXES = ffmpeg.SUFFIXES | frozenset(
+    ".aif .aifc .aiff .au .caf .flac .mp1 .mp2 .mp3 .nist .oga .ogg .opus .rf64 .snd .sph .voc .w64 .wav .wave".split()
+)
 
 
 def find_recordings(arguments: Iterable[str]) -> tuple[dict[str, str | None], list[SertkError]]:

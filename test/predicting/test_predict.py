@@ -240,7 +240,7 @@ def test_pictures_and_wrong_calls(run_predict, systems, tmp_path):
 
 
 def test_a_picture_of_less_than_one_of_its_frames(tmp_path):
-    overview = overview_of(write(tmp_path / "short.wav", TONE[: RATE // 50]))
+    overview = overview_of(write(tmp_path / "short.wav", TONE[: RATE // 50]), 0.02)
     assert overview.log_mel.shape == (0, 40) and overview.seconds == pytest.approx(0.02)
     np.testing.assert_allclose(overview.envelope, np.repeat(TONE[: RATE // 50, None], 2, 1), atol=1e-4)
     figure = prediction_figure("short.wav", overview, ["a", "b"], np.array([[0, 0.02]]), np.array([[0.25, 0.75]]))
