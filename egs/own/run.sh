@@ -13,7 +13,7 @@ protocol=
 labels=emotion
 label_sets="emotion (the column label), NAME (a column label:NAME)"
 csv=              # the file
-partial=false     # true leaves out recordings that are missing or unreadable
+partial=false     # true leaves out recordings that are missing, unreadable or too short
 columns=          # columns of other names: "speaker=spk_id label=emotion"
 own_options="--csv FILE [--columns \"ROLE=COLUMN ...\"] [--corpus NAME] [--partial true]"
 . ../common/options.sh
@@ -32,7 +32,12 @@ if run_stage 0 "corpus"; then
 fi
 
 if run_stage 1 "data folder"; then
-  options=()
+  types=()   # of the features that recordings have to be long enough for
+  while read -r type; do
+    [ ! -e "conf/feats/$type.yaml" ] || type=conf/feats/$type.yaml
+    types+=("$type")
+  done < <(sed -n 's|^data feats/||p' <<< "$plan")
+  options=(--feats "${types[*]}")
   [ "$partial" = false ] || options+=(--partial)
   sertk-prepare-corpus "${options[@]}" --columns "$columns" csv "$csv" "$whole"
 fi

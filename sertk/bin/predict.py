@@ -22,8 +22,8 @@ FORMATS = ("table", "tsv", "json", "ark")
 def build_parser() -> ArgumentParser:
     parser = make_parser(
         "sertk-predict",
-        "Recognises the emotion of recordings, of any rate and number of channels and any format that libsndfile reads,\n"
-        "or ffmpeg, where that is installed (m4a, mp4, webm, wma, amr ...).\n\n"
+        "Recognises the emotion of recordings, of any rate and number of channels, and of any format that libsndfile\n"
+        "reads, or ffmpeg, where that is installed (m4a, mp4, webm, wma, amr ...).\n\n"
         "MODEL is a packed model (sertk-pack), a run folder, or an experiment folder. A file that cannot be used is\n"
         "named, the others go on, and the exit status is 1. A system that classifies windows does so in recordings of\n"
         "any length; another one takes up to --window seconds (30) as one utterance, and cuts longer recordings into\n"

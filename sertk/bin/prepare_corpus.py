@@ -4,7 +4,8 @@ import inspect
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
@@ -34,6 +35,12 @@ def build_parser() -> ArgumentParser:
         metavar="'ROLE=COLUMN ...'",
         help="columns of other names, such as 'speaker=spk_id label=emotion' (csv)",
     )
+    parser.add_argument(
+        "--feats",
+        metavar="TYPES",
+        help="feature types, or YAML files of one's own, with spaces between: recordings have to be long enough for "
+        "them (csv; default: 25 ms)",
+    )
     parser.add_argument("--nj", type=int, default=None, help="threads that read audio (default: the CPUs)")
     return parser
 
@@ -43,12 +50,23 @@ def execute(args: Namespace) -> None:
         raise UsageError(f"--nj {args.nj}: must be at least 1")
     prepare = CORPORA[args.corpus]
     own = {name: getattr(args, name) for name in OWN_OPTIONS if getattr(args, name) is not None}
+    if args.feats:
+        own["needs"] = needs_of(args.feats.split())
     parameters = inspect.signature(prepare).parameters
     for name in own.keys() - parameters.keys():
-        raise UsageError(f"--{name}: not an option of {args.corpus}")
+        raise UsageError(f"--{'feats' if name == 'needs' else name}: not an option of {args.corpus}")
     if "subset" in parameters and args.subset is None:
         raise UsageError(f"{args.corpus} needs --subset")
     prepare(args.root, args.datadir, partial=args.partial, threads=args.nj, **own)
+
+
+def needs_of(types: Iterable[str]) -> dict[str, float]:
+    """{feature type: the least seconds that a recording needs}."""
+    from sertk.features.extractor import least_seconds
+    from sertk.features.registry import load_extractor
+
+    found = {name: load_extractor(name, name if name.endswith(".yaml") else None) for name in types}
+    return {Path(name).stem: least_seconds(extractor) for name, extractor in found.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

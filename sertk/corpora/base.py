@@ -14,6 +14,7 @@ from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.features.audio import Cut, audio_hash, cut_segment, load_audio
+from sertk.features.recording import log_warning
 from sertk.kaldi.datadir import DataDir, Tables, write_data_dir
 from sertk.kaldi.stale import drop_stale
 from sertk.text.phones import PHONES, WORDS
@@ -21,6 +22,7 @@ from sertk.text.phones import PHONES, WORDS
 log = logging.getLogger(__name__)
 
 SHOWN = 20
+NEEDS = {"a frame of most feature types": 0.025}  # seconds, where the feature types are not known yet
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +51,13 @@ class Audio:
     duration: float  # seconds
     digest: str  # audio_hash of the samples
 
+    def short_of(self, needs: Mapping[str, float]) -> str | None:
+        """What is wrong with less than what {feature type: seconds} asks for, or None."""
+        for name, least in needs.items():
+            if self.duration < least:
+                return f"too short: {self.duration:.4f} s, {name} needs {least:.4f} s"
+        return None
+
 
 def listed(items: Iterable[object]) -> str:
     """The first of many items, one a line, for the end of an error message."""
@@ -74,15 +83,17 @@ def probe_audio(
 ) -> tuple[dict[str, Audio], dict[str, SertkError]]:
     """Decodes every recording once: {utt: Audio}, and {utt: SertkError} of those without.
 
-    `threads` do it, None: as many as there are CPUs.
+    `threads` do it, None: as many as there are CPUs. Warns of recordings of silence and the like.
     """
     recordings: dict[Path, list[Utterance]] = {}
     for utterance in utterances:
         recordings.setdefault(utterance.path, []).append(utterance)
 
+    warnings: dict[Path, list[str]] = {path: [] for path in recordings}
+
     def probe(path: Path) -> Mapping[str, Audio | SertkError]:
         try:
-            samples, rate = load_audio(str(path))
+            samples, rate = load_audio(str(path), on_warning=warnings[path].append)
         except SertkError as error:
             return dict.fromkeys((utterance.utt for utterance in recordings[path]), error)
         return {utterance.utt: probe_utterance(utterance, samples, rate) for utterance in recordings[path]}
@@ -95,7 +106,16 @@ def probe_audio(
                     audio[utt] = found
                 else:
                     errors[utt] = found
+    warn_of([warning for own in warnings.values() for warning in own])
     return audio, errors
+
+
+def warn_of(warnings: Sequence[str]) -> None:
+    """Logs a line for each warning of a recording, and their number."""
+    for warning in warnings:
+        log_warning(warning)
+    if warnings:
+        log.warning("warning: %d recordings are silent, or not read as they should be", len(warnings))
 
 
 def probe_utterance(utterance: Utterance, samples: np.ndarray, rate: int) -> Audio | SertkError:
@@ -161,10 +181,14 @@ def write_corpus(utterances: Iterable[Utterance], datadir: PathLike, threads: in
     """Reads the audio of all utterances, checks it, and writes the data folder `datadir`.
 
     What that folder has of other utterances or recordings goes away, such as their features, to be made anew.
-    Raises SertkError for unreadable audio, odd sampling rates and the same audio under two names.
+    Raises SertkError for unreadable audio, odd sampling rates and the same audio under two names; warns of what is too
+    short for a frame.
     """
     utterances = sorted(utterances, key=lambda utterance: utterance.utt.encode())
     audio = measure_audio(utterances, threads)
+    for utterance in utterances:
+        if problem := audio[utterance.utt].short_of(NEEDS):
+            log_warning(f"{utterance.path}: {utterance.utt}: {problem}")
     check_rates(utterances, audio)
     check_copies(utterances, audio)
     write_tables(tables_of(utterances, audio), datadir)

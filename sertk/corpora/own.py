@@ -15,7 +15,7 @@ from typing import Any
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike
 from sertk.core.names import MAY_BE_CLASSES, MISSING, compared_form, difference, find_path, is_missing, seen_form
-from sertk.corpora.base import Audio, Utterance, listed, probe_audio, tables_of, write_tables
+from sertk.corpora.base import NEEDS, Audio, Utterance, listed, probe_audio, tables_of, write_tables
 from sertk.kaldi.datadir import DataDir, read_table, read_text
 
 log = logging.getLogger(__name__)
@@ -39,24 +39,26 @@ def prepare(
     partial: bool = False,
     threads: int | None = None,
     columns: Iterable[str] = (),
+    needs: Mapping[str, float] = NEEDS,
 ) -> None:
     """Writes the data folder of the recordings that the CSV or TSV file `root` describes.
 
     The header has `path` (relative to the file), `label` or `label:NAME` (of a label set NAME), and of speaker,
     text, start, end (seconds) and group what is known; `columns` ROLE=COLUMN take columns of other names for these.
     Raises SertkError with a line for each line that is wrong; those whose recording is missing or unreadable are
-    left out if `partial`. A data folder of another file that is still there is refused, too.
+    left out if `partial`, and so are those that are shorter than {feature type: seconds} of `needs`. A data folder of
+    another file that is still there is refused, too.
     """
     check_source(root, datadir)
     table = Lines(Path(root), parse_columns(columns))
     audio, errors = probe_audio(table.utterances, threads)
-    table.check_audio(audio, errors)
+    table.check_audio(audio, errors, needs)
     if wrong := table.faults | ({} if partial else table.gaps):
-        remedy = "correct them (--partial leaves out recordings that are missing or unreadable)"
+        remedy = "correct them (--partial leaves out recordings that are missing, unreadable or too short)"
         raise SertkError(f"{root}: {len(wrong)} lines are wrong, {remedy}:{in_order(wrong)}")
     if table.gaps:
-        what = "recordings are missing or unreadable and left out"
-        log.info("%s: %d %s:%s", root, len(table.gaps), what, in_order(table.gaps))
+        what = "recordings are missing, unreadable or too short and left out"
+        log.warning("%s: warning: %d %s:%s", root, len(table.gaps), what, in_order(table.gaps))
     utterances = [utterance for utterance in table.utterances if table.number[utterance.utt] not in table.gaps]
     if not utterances:
         raise SertkError(f"{root}: no utterance in it; each line after the header names a recording and its label")
@@ -132,8 +134,10 @@ class Lines:
                 self.utterances.append(utterance)
                 self.number[utterance.utt] = number
 
-    def check_audio(self, audio: Mapping[str, Audio], errors: Mapping[str, SertkError]) -> None:
-        """Enters the lines whose audio is unreadable, ends too early, or is that of an earlier line."""
+    def check_audio(
+        self, audio: Mapping[str, Audio], errors: Mapping[str, SertkError], needs: Mapping[str, float]
+    ) -> None:
+        """Enters the lines whose audio is unreadable, too short, ends too early, or is that of an earlier line."""
         for utterance in self.utterances:
             number = self.number[utterance.utt]
             where = f"{self.path}:{number}"
@@ -141,6 +145,9 @@ class Lines:
                 self.gaps[number] = f"{where}: {errors[utterance.utt]}"
                 continue
             found = audio[utterance.utt]
+            if problem := found.short_of(needs):
+                self.gaps[number] = f"{where}: {utterance.path}: {problem}"
+                continue
             try:
                 if utterance.segment:
                     _, start, end = utterance.segment

@@ -64,8 +64,13 @@ class Extractor(Dataclass, Protocol):
         ...
 
 
+def least_seconds(extractor: Extractor) -> float:
+    """How long a recording has to be for one frame."""
+    return (extractor.shortest - sum(extractor.margin)) / extractor.sample_frequency
+
+
 def check_length(samples: int, extractor: Extractor) -> None:
     """Raises SertkError for fewer samples, at the extractor's rate, than one frame is made of."""
-    least, rate = extractor.shortest - sum(extractor.margin), extractor.sample_frequency
-    if samples < least:
-        raise SertkError(f"too short: {samples / rate:.4f} s, a frame of its features needs {least / rate:.4f} s")
+    seconds, least = samples / extractor.sample_frequency, least_seconds(extractor)
+    if seconds < least:
+        raise SertkError(f"too short: {seconds:.4f} s, a frame of its features needs {least:.4f} s")
