@@ -63,18 +63,15 @@ class Samples:
     held: int
     layout: Layout
 
-    @property
-    def is_known(self) -> bool:
-        return 0 < self.said < self.layout.largest or 0 < self.said <= self.held
-
 
 class Spliced(io.RawIOBase):
-    """A file as it would be with another beginning: `head`, and what `rest` holds from `begin` on."""
+    """A file as it would be with another beginning: `head`, and what `rest` holds from `begin` to `end`."""
 
-    def __init__(self, head: bytes, rest: IO[bytes], begin: int):
+    def __init__(self, head: bytes, rest: IO[bytes], begin: int, end: int | None = None):
         super().__init__()
         self.head, self.rest, self.begin = head, rest, begin
-        self.size, self.place = len(head) + rest.seek(0, io.SEEK_END) - begin, 0
+        self.size = len(head) + (rest.seek(0, io.SEEK_END) if end is None else end) - begin
+        self.place = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
@@ -84,38 +81,42 @@ class Spliced(io.RawIOBase):
         return self.place
 
     def readinto(self, buffer) -> int:
-        content = self.head[self.place : self.place + len(buffer)]
-        if len(content) < len(buffer):
+        wanted = max(0, min(len(buffer), self.size - self.place))
+        content = self.head[self.place : self.place + wanted]
+        if len(content) < wanted:
             self.rest.seek(self.begin + max(0, self.place - len(self.head)))
-            content += self.rest.read(len(buffer) - len(content))
+            content += self.rest.read(wanted - len(content))
         buffer[: len(content)] = content
         self.place += len(content)
         return len(content)
 
 
 def with_size(stream: IO[bytes]) -> tuple[Spliced | None, str | None]:
-    """(the file with the right size in the place of one that is not known, or None where it is; a warning or None).
+    """(the file with the right size in the place of a wrong one, or None where it is right; a warning or None).
 
     Raises SertkError for a file that ends before the samples that it says it has.
     """
     found = find_samples(stream)
     if found is None:
         return None, None
-    end, stray = found.start + found.said, found.held - found.said
-    if found.is_known and stray < -MISCOUNTED:
-        raise SertkError("cut off, its header says that it is longer")
-    if found.is_known and stray >= 0:
-        is_lost = stray > STRAY and not is_chunked(stream, found.layout, end)
-        return None, f"the last {stray} bytes are not read, as its header knows nothing of them" if is_lost else None
-    if found.said == 0 and (found.held == 0 or is_chunked(stream, found.layout, end)):
-        return None, None  # it is empty indeed
-    size = found.held + found.layout.counted
-    lost = size - LARGEST if found.packed[1] == "I" else 0
+    stray = found.held - found.said
+    if found.said >= 0 and 0 <= stray and (0 < found.said and stray <= STRAY or is_chunked(stream, found)):
+        return None, None
+    size, warning = found.held, None
+    if 0 < found.said < found.layout.largest:
+        if stray < -MISCOUNTED:
+            raise SertkError("cut off, its header says that it is longer")
+        if stray > 0:
+            size, warning = found.said, f"the last {stray} bytes are not read, as its header knows nothing of them"
+    elif found.packed[1] == "I" and size > LARGEST:
+        size, warning = (
+            LARGEST,
+            f"the last {size - LARGEST} bytes are not read, as it has more than 4 GB: cut it in two",
+        )
     stream.seek(0)
     head = bytearray(stream.read(found.start))
-    struct.pack_into(found.packed, head, found.field, size - max(0, lost))
-    warning = f"the last {lost} bytes are not read, as it has more than 4 GB: cut it in two" if lost > 0 else None
-    return Spliced(bytes(head), stream, found.start), warning
+    struct.pack_into(found.packed, head, found.field, size + found.layout.counted)
+    return Spliced(bytes(head), stream, found.start, found.start + size), warning
 
 
 def find_samples(stream: IO[bytes]) -> Samples | None:
@@ -156,11 +157,11 @@ def chunks(stream: IO[bytes], layout: Layout, place: int) -> Iterator[tuple[byte
         place += -place % layout.align
 
 
-def is_chunked(stream: IO[bytes], layout: Layout, place: int) -> bool:
-    """Whether there are whole chunks, or nothing, from `place` to the file's end; of a format without them never."""
+def is_chunked(stream: IO[bytes], found: Samples) -> bool:
+    """Whether the file ends with its samples, by their size, or with whole chunks behind them."""
+    layout, place, end = found.layout, found.start + found.said, found.start + found.held
     if not layout.samples:
-        return False
-    end = stream.seek(0, io.SEEK_END)
+        return place == end
     place += -place % layout.align
     for name, at, size in chunks(stream, layout, place):
         place = at + layout.head + size

@@ -81,7 +81,9 @@ def sphere_count(stream: IO[bytes]) -> int | None:
 
 def whole_mp3(stream: IO[bytes], decoder: Decoder, files: contextlib.ExitStack) -> Decoder:
     """The decoder, or another one, that decodes an MP3 file to its end."""
+    place = stream.tell()
     found = mp3.contents_of(stream)
+    stream.seek(place)  # the decoder may be reading from it
     if found is None:
         return decoder
     if found.in_frame or found.said is not None and found.said > found.frames + 1:
