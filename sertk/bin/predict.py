@@ -108,9 +108,11 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
     from sertk.predicting.output import shown
     from sertk.predicting.sources import find_recordings, find_speakers
 
-    paths, errors = find_recordings(args.recordings)
+    paths, errors, others = find_recordings(args.recordings)
     for error in errors:
         say(error)
+    if paths and others:
+        say(f"{others.total()} other files are passed over ({shown(' '.join(sorted(others)))})")
     if not paths:
         return 1
     speakers = find_speakers(paths, args.spk)

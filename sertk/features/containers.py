@@ -13,6 +13,7 @@ from typing import IO
 from sertk.core.errors import SertkError
 
 PRINTABLE = frozenset(string.printable.encode())
+AU_HEAD = 24  # bytes, at least
 STRAY = 4096  # bytes behind the samples that need no word: odd tags, padding
 MISCOUNTED = 64  # bytes too many that are a writer's mistake, as of one who counts the header too
 LARGEST = 0xFFFFFFFF  # bytes that a field of 32 bits can say
@@ -65,7 +66,11 @@ class Samples:
 
 
 class Spliced(io.RawIOBase):
-    """A file as it would be with another beginning: `head`, and what `rest` holds from `begin` to `end`."""
+    """A file as it would be with another beginning: `head`, and what `rest` holds from `begin` to `end`.
+
+    It has a place of its own, so that `rest` may be read beside it, and no place before its beginning, where
+    libsndfile looks in damaged files.
+    """
 
     def __init__(self, head: bytes, rest: IO[bytes], begin: int, end: int | None = None):
         super().__init__()
@@ -74,7 +79,7 @@ class Spliced(io.RawIOBase):
         self.place = 0
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
+        self.place = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence])
         return self.place
 
     def tell(self) -> int:
@@ -109,10 +114,8 @@ def with_size(stream: IO[bytes]) -> tuple[Spliced | None, str | None]:
         if stray > 0:
             size, warning = found.said, f"the last {stray} bytes are not read, as its header knows nothing of them"
     elif found.packed[1] == "I" and size > LARGEST:
-        size, warning = (
-            LARGEST,
-            f"the last {size - LARGEST} bytes are not read, as it has more than 4 GB: cut it in two",
-        )
+        warning = f"the last {size - LARGEST} bytes are not read, as it has more than 4 GB: cut it in two"
+        size = LARGEST
     stream.seek(0)
     head = bytearray(stream.read(found.start))
     struct.pack_into(found.packed, head, found.field, size + found.layout.counted)
@@ -125,9 +128,9 @@ def find_samples(stream: IO[bytes]) -> Samples | None:
     stream.seek(0)
     head = stream.read(48)
     magic = head[:4]
-    if magic in AU and len(head) >= 12:
+    if magic in AU and len(head) >= AU_HEAD:
         start, said = struct.unpack_from(AU[magic].size[0] + "II", head, 4)
-        return Samples(8, AU[magic].size, said, start, end - start, AU[magic]) if start <= end else None
+        return Samples(8, AU[magic].size, said, start, end - start, AU[magic]) if AU_HEAD <= start <= end else None
     layout = LAYOUTS.get(magic)
     if layout is None:
         return None
@@ -135,7 +138,7 @@ def find_samples(stream: IO[bytes]) -> Samples | None:
         if name == layout.samples:
             start = place + layout.head
             field, packed = place + len(name), layout.size
-            if magic in (b"RF64", b"BW64") and said == 0xFFFFFFFF and head[12:16] == b"ds64":
+            if magic in (b"RF64", b"BW64") and said == LARGEST and head[12:16] == b"ds64" and place > 28:
                 field, packed, said = 28, "<Q", struct.unpack_from("<Q", head, 28)[0]
             return Samples(field, packed, said, start, end - start, layout)
     return None
@@ -143,11 +146,10 @@ def find_samples(stream: IO[bytes]) -> Samples | None:
 
 def chunks(stream: IO[bytes], layout: Layout, place: int) -> Iterator[tuple[bytes, int, int]]:
     """Yields (name, place, bytes that follow its head) of the chunks from `place` on."""
-    while True:
+    end = stream.seek(0, io.SEEK_END)
+    while place + layout.head <= end:
         stream.seek(place)
         head = stream.read(layout.head)
-        if len(head) < layout.head:
-            return
         name = head[: len(layout.samples)]
         if not PRINTABLE.issuperset(name[:4]):
             return

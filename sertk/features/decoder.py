@@ -38,17 +38,15 @@ def open_decoder(source: Source, files: contextlib.ExitStack) -> tuple[Decoder, 
     `source` is a path, or an open file from its beginning; what is opened is left to `files`. Raises SertkError for
     what is unreadable, or ends before the end that it speaks of.
     """
-    stream = source
-    if isinstance(stream, (str, bytes)):
-        stream = files.enter_context(open(stream, "rb"))
+    is_path = isinstance(source, (str, bytes))
+    stream = files.enter_context(open(source, "rb")) if is_path else source
     count = sphere_count(stream)
     mended, warning = with_size(stream)
     warnings = [each for each in (warning, check_pages(stream)) if each]
-    stream.seek(0)
     try:
-        decoder = files.enter_context(decoder_of(mended or source))
+        decoder = files.enter_context(decoder_of(mended or (source if is_path else Spliced(b"", stream, 0))))
     except (RuntimeError, TypeError, ValueError, OSError) as error:
-        if isinstance(source, (str, bytes)) and ffmpeg.takes(os.fsdecode(source)):
+        if is_path and ffmpeg.takes(os.fsdecode(source)):
             decoded, fault = ffmpeg.decode(os.fsdecode(source))
             decoder, length, _ = open_decoder(files.enter_context(decoded), files)
             return decoder, length, [fault] if fault else []
@@ -81,9 +79,7 @@ def sphere_count(stream: IO[bytes]) -> int | None:
 
 def whole_mp3(stream: IO[bytes], decoder: Decoder, files: contextlib.ExitStack) -> Decoder:
     """The decoder, or another one, that decodes an MP3 file to its end."""
-    place = stream.tell()
     found = mp3.contents_of(stream)
-    stream.seek(place)  # the decoder may be reading from it
     if found is None:
         return decoder
     if found.in_frame or found.said is not None and found.said > found.frames + 1:

@@ -1,6 +1,7 @@
 """Recordings that libsndfile does not read, of telephones and video, decoded by ffmpeg where that is installed."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,9 @@ SUFFIXES = frozenset(
 )
 # What ffmpeg may take such a file for, so that none is a list of other files.
 DEMUXERS = "aac,ac3,amr,amrnb,amrwb,ape,asf,avi,caf,eac3,flac,flv,matroska,mov,mp3,mpeg,mpegts,ogg,tta,w64,wav,wv"
+
+
+PLACE = re.compile(r"^\[[^]]* @ \w+\] *", re.MULTILINE)  # of ffmpeg's memory, before a message
 
 
 def takes(path: PathLike) -> bool:
@@ -43,7 +47,7 @@ def decode(path: PathLike) -> tuple[IO[bytes], str | None]:
         stdout=output,
         stderr=subprocess.PIPE,
     )
-    said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+    said = PLACE.sub("", done.stderr.decode("utf-8", "replace")).strip().splitlines()
     if done.returncode:
         output.close()
         raise SertkError(f"ffmpeg cannot decode it: {said[0] if said else f'status {done.returncode}'}")

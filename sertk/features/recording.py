@@ -53,22 +53,23 @@ class Recording:
 
     def span(self, first: int, stop: int) -> np.ndarray:
         """The samples from `first` to `stop` of a recording whose length is known; no others are read."""
-        self.decoder.seek(first)
         return np.concatenate([self._mixed(piece) for piece in self._decoded(BLOCK, first, stop)])
 
-    def _decoded(self, size: int, place: int, stop: int | None) -> Iterator[np.ndarray]:
-        """Yields what is decoded from `place` to `stop`, or to the end, in pieces (samples, channels)."""
-        while stop is None or place < stop:
-            try:
-                piece = self.decoder.read(
-                    size if stop is None else min(size, stop - place), dtype="float32", always_2d=True
-                )
-            except (RuntimeError, MemoryError) as error:
-                raise SertkError(f"{self.where}: cut off or damaged: {error}") from error
-            if not len(piece):
-                break
-            place += len(piece)
-            yield piece
+    def _decoded(self, size: int, first: int, stop: int | None) -> Iterator[np.ndarray]:
+        """Yields what is decoded from `first` to `stop`, or to the end, in pieces (samples, channels)."""
+        place = first
+        try:
+            if first:
+                self.decoder.seek(first)
+            while stop is None or place < stop:
+                wanted = size if stop is None else min(size, stop - place)
+                piece = self.decoder.read(wanted, dtype="float32", always_2d=True)
+                if not len(piece):
+                    break
+                place += len(piece)
+                yield piece
+        except (RuntimeError, MemoryError) as error:
+            raise SertkError(f"{self.where}: cut off or damaged: {error}") from error
         if not place:
             raise SertkError(f"{self.where}: no samples")
         if stop is not None and place < stop:

@@ -1,6 +1,7 @@
 """Which recordings a command's arguments stand for, and whose they are."""
 
 import os
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
@@ -14,33 +15,41 @@ SUFFIXES = ffmpeg.SUFFIXES | frozenset(
 )
 
 
-def find_recordings(arguments: Iterable[str]) -> tuple[dict[str, str | None], list[SertkError]]:
-    """({path: folder or None}, [error]): the files named, and those with a suffix of audio in the folders named.
+def find_recordings(arguments: Iterable[str]) -> tuple[dict[str, str | None], list[SertkError], Counter[str]]:
+    """({path: folder or None}, [error], {suffix: number}) of the files and folders named.
 
-    Folders are gone through in sorted order, links to folders in them are not followed, and hidden files are left out.
+    They are the files named, and those with a suffix of audio in the folders named; the last one tells what else lies
+    there. Folders are gone through in sorted order, links to folders in them are not followed, and hidden files are
+    left out.
     """
-    found, errors = {}, []
+    found, errors, others = {}, [], Counter()
     for argument in arguments:
         if not os.path.isdir(argument):
             found.setdefault(argument, None)
             continue
-        own = sorted(files_below(argument, errors))
+        own = []
+        for path in files_below(argument, errors):
+            suffix = Path(path).suffix
+            if suffix.lower() in SUFFIXES:
+                own.append(path)
+            else:
+                others[suffix or "without suffix"] += 1
         if not own:
             errors.append(SertkError(f"{argument}: no recording in this folder ({' '.join(sorted(SUFFIXES))})"))
-        for path in own:
+        for path in sorted(own):
             found.setdefault(path, os.path.dirname(path))
-    return found, errors
+    return found, errors, others
 
 
 def files_below(folder: str, errors: list[SertkError]) -> Iterator[str]:
-    """Yields the recordings in a folder, at any depth; folders that cannot be read are entered in `errors`."""
+    """Yields the files in a folder, at any depth; folders that cannot be read are entered in `errors`."""
 
     def note(error):
         errors.append(SertkError(f"{error.filename}: {error.strerror}"))
 
     for where, _, names in os.walk(folder, onerror=note):
         for name in names:
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith("."):
+            if not name.startswith("."):
                 yield os.path.join(where, name)
 
 

@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 import soundfile
+from open_lengths import mp3, noisy_tone, open_flac, open_lengths
 from tone_systems import CPU, RATE, tone
 
 from sertk.bin import predict
@@ -163,10 +164,62 @@ def test_odd_recordings_are_recognised_or_named(run_predict, tmp_path, monkeypat
         own = lines[list(GOOD).index(what)]["posteriors"]
         assert own == pytest.approx(expected, abs=2e-3), what
     messages = err.splitlines()
+    messages.remove("sertk-predict: 1 other files are passed over (.txt)")
+    odd = [line for line in messages if "warning" in line]
+    for what in ("silence", "a constant"):
+        assert sum(f"warning: {made[what]}: silence, its samples are all" in line for line in odd) == 1
+    assert len(odd) == 3 and odd[-1].endswith(f"2 of {len(made)} have a warning")
+    messages = [line for line in messages if line not in odd]
     assert len(messages) == len(BAD) + 1
     for what, (_, message) in BAD.items():
         assert sum(made[what] in line and message in line for line in messages) == 1, (what, err)
     assert messages[-1].endswith(f"{len(BAD)} of {len(made)} could not be used")
+
+
+def test_lengths_that_headers_do_not_know(run_predict, tmp_path):
+    seconds = {}
+    for long in (False, True):
+        wave = noisy_tone(31.0 if long else 1.0)
+        files = open_lengths(wave) if not long else {"flac": open_flac(wave)}
+        files = {what: files[what] for what in files if what in ("flac", "wav 0", "caf -1")} | {"mp3": mp3(wave, False)}
+        for what, content in files.items():
+            path = tmp_path / f"{what} {long}"
+            path.write_bytes(content)
+            seconds[str(path)] = len(wave) / RATE
+    status, out, err = run_predict("--format", "json", "--segments", *seconds)
+    assert (status, err) == (0, "")
+    for line in map(json.loads, out.splitlines()):
+        least = seconds[line["file"]]
+        assert least <= line["seconds"] < least + (0.1 if "mp3" in line["file"] else 1e-3)
+        assert line["windows"][-1]["end"] == pytest.approx(line["seconds"], abs=0.5)
+
+
+def test_recordings_of_telephones_and_video(run_predict, tmp_path, monkeypatch):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    write(folder / "a.wav")
+    suffixes = "m4a mp4 webm wma amr aac 3gp mov mkv M4A opus".split()
+    for suffix in suffixes:
+        (folder / f"b.{suffix}").write_bytes(b"\x00\x00\x00\x20ftypM4A ")
+    (folder / "notes.txt").write_text("no recording")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, out, err = run_predict("--format", "tsv", folder)
+    assert status == 1 and [line.split("\t")[0] for line in out.splitlines()] == ["file", str(folder / "a.wav")]
+    lines = err.splitlines()
+    assert lines[0] == "sertk-predict: 1 other files are passed over (.txt)"
+    for suffix in suffixes:
+        what = "not readable as audio" if suffix == "opus" else f".{suffix} files need ffmpeg: install it"
+        assert sum(f"{folder}/b.{suffix}: {what}" in line for line in lines) == 1
+    assert lines[-1] == f"sertk-predict: {len(suffixes)} of {len(suffixes) + 1} could not be used"
+
+
+def test_channels_that_cancel_each_other(run_predict, tmp_path):
+    path = write(tmp_path / "a.wav", np.stack([TONE, -TONE], 1))
+    for kind in ("windows", "speaker"):
+        status, _, err = run_predict("--spk", "all", path, kind=kind)
+        assert status == 0 and f"warning: {path}: its channels cancel each other in their mean" in err
+        assert err.splitlines()[-1] == "sertk-predict: 1 of 1 have a warning"
+        assert run_predict("--spk", "all", "--channel", "1", path, kind=kind)[2] == ""
 
 
 def test_formats_say_the_same(run_predict, systems, tmp_path):
