@@ -103,9 +103,11 @@ total=$(wc -l < "$dir/$list")
 mkdir -p "$logs"
 parts=()
 made_parts=()
+job_logs=()
 for job in $(seq "$nj"); do
     parts+=("$logs/$list.$type.$job")
     made_parts+=("$logs/feats.$type.$job")
+    job_logs+=("$logs/make_$type.$job.log")
 done
 split_scp.pl "$dir/$list" "${parts[@]}"
 
@@ -138,4 +140,6 @@ mv "$source.$$.tmp" "$source"
 mv "$merged" "$feats/$type.scp"
 rm -f "${parts[@]}" "${made_parts[@]}"
 [ "$bad" -eq 0 ] || echo "make_feats.sh: warning: $bad utterances left out: see $logs/make_$type.*.log" >&2
+odd=$(cat "${job_logs[@]}" | grep -c '^warning: ' || true)
+[ "$odd" -eq 0 ] || echo "make_feats.sh: warning: $odd recordings are silent or the like: see $logs/make_$type.*.log" >&2
 echo "make_feats.sh: $made of $total utterances in $feats/$type.scp"

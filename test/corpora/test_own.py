@@ -4,10 +4,12 @@ import os
 import numpy as np
 import pytest
 import soundfile
+from open_lengths import mp3, noisy_tone, open_flac
 
 from sertk.bin import prepare_corpus
 from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA
+from sertk.features.audio import audio_hash
 from sertk.kaldi.checks import validate
 from sertk.kaldi.datadir import DataDir
 
@@ -176,10 +178,61 @@ def test_a_part_alone_leaves_out_what_is_missing_and_nothing_else(folder, caplog
     table = "path,label\na.wav,happy\nx.wav,sad\nb.wav,sad\n"
     assert prepare(folder, table, partial=True).utterances == ["a.wav", "b.wav"]
     assert (
-        "1 recordings are missing or unreadable and left out" in caplog.text and "my.csv:3: no such file" in caplog.text
+        "1 recordings are missing, unreadable or too short and left out" in caplog.text
+        and "my.csv:3: no such file" in caplog.text
     )
     with pytest.raises(SertkError, match="1 lines are wrong"):
         prepare(folder, table + "b.wav,\n", partial=True)
+
+
+def test_recordings_that_are_too_short_are_named_or_left_out(folder, caplog):
+    caplog.set_level("INFO")
+    short = {"s15.wav": 0.015, "s25.wav": 0.025, "s40.wav": 0.04, "s60.wav": 0.06}
+    for number, (name, seconds) in enumerate(short.items(), 10):
+        samples = np.random.default_rng(number).uniform(-0.5, 0.5, round(seconds * RATE))
+        soundfile.write(folder / name, samples, RATE, subtype="PCM_16")
+    table = "path,label\na.wav,happy\n" + "".join(f"{name},sad\n" for name in short)
+    with pytest.raises(SertkError, match="my.csv: 1 lines are wrong, .*unreadable or too short") as caught:
+        prepare(folder, table)
+    what = "too short: 0.0150 s, a frame of most feature types needs 0.0250 s"
+    assert str(caught.value).splitlines()[1:] == [f"  {folder}/my.csv:3: {folder}/s15.wav: {what}"]
+    assert prepare(folder, table, partial=True).utterances == ["a.wav", "s25.wav", "s40.wav", "s60.wav"]
+    assert (
+        f"warning: 1 recordings are missing, unreadable or too short and left out:\n  {folder}/my.csv:3" in caplog.text
+    )
+    needs = prepare_corpus.needs_of(["fbank40", "egemaps"])
+    assert needs == {"fbank40": 0.025, "egemaps": 0.06}
+    with pytest.raises(SertkError, match="my.csv: 3 lines are wrong") as caught:
+        prepare(folder, table, needs=needs)
+    whats = "0.0150 s, fbank40 needs 0.0250 s", "0.0250 s, egemaps needs 0.0600 s", "0.0400 s, egemaps needs 0.0600 s"
+    for message, what in zip(str(caught.value).splitlines()[1:], whats):
+        assert message.endswith(f"too short: {what}")
+    assert prepare(folder, table, partial=True, needs=needs).utterances == ["a.wav", "s60.wav"]
+
+
+def test_segments_that_are_too_short(folder):
+    with pytest.raises(SertkError, match=r"my.csv:2: .*a.wav: too short: 0.0200 s, a frame of most"):
+        prepare(folder, "path,label,start,end\na.wav,happy,0.1,0.12\nb.wav,sad,,\n")
+
+
+def test_recordings_of_unknown_length_are_as_long_as_they_are(folder):
+    wave = noisy_tone(1.5)
+    (folder / "flac.wav").write_bytes(open_flac(wave))
+    (folder / "mp3.wav").write_bytes(mp3(noisy_tone(3.0), False))
+    data = prepare(folder, "path,label\nflac.wav,happy\nmp3.wav,sad\n")
+    assert data.table("utt2dur")["flac.wav"] == "1.5000"
+    assert 3 <= float(data.table("utt2dur")["mp3.wav"]) < 3.1
+    assert data.table("utt2hash")["flac.wav"] == audio_hash(wave, 16000)
+
+
+def test_recordings_of_silence_and_channels_that_cancel_each_other(folder, caplog):
+    noise = np.random.default_rng(3).uniform(-0.5, 0.5, RATE)
+    soundfile.write(folder / "silent.wav", np.zeros(RATE), RATE)
+    soundfile.write(folder / "cancel.wav", np.stack([noise, -noise * 0.999], 1), RATE, subtype="FLOAT")
+    prepare(folder, "path,label\na.wav,happy\nsilent.wav,sad\ncancel.wav,sad\n")
+    assert f"warning: {folder}/silent.wav: silence" in caplog.text
+    assert f"warning: {folder}/cancel.wav: its channels cancel each other" in caplog.text
+    assert "warning: 2 recordings are silent, or not read as they should be" in caplog.text
 
 
 def test_a_changed_table_leaves_nothing_of_the_old_one(folder):
@@ -212,6 +265,12 @@ def test_the_command(folder, capsys):
     with open(folder / "my.csv", "w", newline="") as lines:
         csv.writer(lines).writerows([["path", "label"], ["a.wav", "happy"], ["b.wav", "sad"]])
     assert prepare_corpus.main(["--nj", "1", "csv", str(folder / "my.csv"), str(folder / "data")]) == 0
+    types = ["--feats", "fbank40 egemaps"]
+    assert prepare_corpus.main([*types, "csv", str(folder / "my.csv"), str(folder / "data")]) == 0
+    assert prepare_corpus.main(["--feats", "x", "csv", str(folder / "my.csv"), str(folder / "data")]) == 1
+    assert "no feature type 'x'" in capsys.readouterr().err
+    assert prepare_corpus.main([*types, "ravdess", str(folder), str(folder / "data")]) == 2
+    assert "--feats: not an option of ravdess" in capsys.readouterr().err
     assert prepare_corpus.main(["csv", str(folder / "no.csv"), str(folder / "data")]) == 1
     assert capsys.readouterr().err == f"sertk-prepare-corpus: {folder}/no.csv: No such file or directory\n"
 

@@ -77,6 +77,19 @@ def test_broken_recordings_are_all_named(folder, capsys, caplog):
         assert re.search(reason, caplog.text)
 
 
+def test_warnings_are_counted(folder, caplog):
+    caplog.set_level("INFO")
+    noise = 0.1 * np.random.default_rng(2).standard_normal(16000)
+    soundfile.write(folder / "silent.wav", 0 * noise, 16000)
+    soundfile.write(folder / "cancel.wav", np.stack([noise, -noise], 1), 16000)
+    names = {"a-16k": "a", "y-cancel": "cancel", "z-silent": "silent"}
+    (folder / "wav.scp").write_text("".join(f"{key} {folder}/{name}.wav\n" for key, name in names.items()))
+    assert main(["--type", "fbank40", f"scp:{folder}/wav.scp", f"ark:{folder}/f.ark"]) == 0
+    assert f"warning: y-cancel: {folder}/cancel.wav: its channels cancel each other in their mean" in caplog.text
+    assert f"warning: z-silent: {folder}/silent.wav: silence, its samples are all 0" in caplog.text
+    assert "features of 3 utterances, 0 left out, 2 warnings" in caplog.text
+
+
 def test_max_bad(folder):
     command = ["--type", "fbank40", f"scp:{folder}/wav.scp", f"ark:{folder}/f.ark"]
     assert main(["--max_bad", "6", *command]) == 1

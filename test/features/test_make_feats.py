@@ -116,9 +116,12 @@ def test_broken_recordings(data):
     assert done.returncode == 1
     assert "2 of 5 utterances have no features, more than --max_bad 1" in done.stderr
     assert not (data / "feats/fbank40.scp").exists()
+    assert "silent" not in done.stderr
+    soundfile.write(data.parent / "s1-u0 x.wav", np.zeros(8000), 16000)
     done = make_feats(data, "--type", "fbank40", "--nj", "2", "--max_bad", "2", "data")
     assert done.returncode == 0
     assert "warning: 2 utterances left out" in done.stderr
+    assert "warning: 1 recordings are silent or the like: see data/log/make_fbank40.*.log" in done.stderr
     assert len((data / "feats/fbank40.scp").read_text().splitlines()) == 3
 
 
