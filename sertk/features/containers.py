@@ -13,6 +13,7 @@ from typing import IO
 from sertk.core.errors import SertkError
 
 PRINTABLE = frozenset(string.printable.encode())
+VOC, VOC_SOUND = b"Creative Voice File\x1a", (1, 2, 9)  # the types of blocks with samples
 AU_HEAD = 24  # bytes, at least
 STRAY = 4096  # bytes behind the samples that need no word: odd tags, padding
 MISCOUNTED = 64  # bytes too many that are a writer's mistake, as of one who counts the header too
@@ -116,8 +117,7 @@ def with_size(stream: IO[bytes]) -> tuple[Spliced | None, str | None]:
     elif found.packed[1] == "I" and size > LARGEST:
         warning = f"the last {size - LARGEST} bytes are not read, as it has more than 4 GB: cut it in two"
         size = LARGEST
-    stream.seek(0)
-    head = bytearray(stream.read(found.start))
+    head = bytearray(_read_at(stream, 0, found.start))
     struct.pack_into(found.packed, head, found.field, size + found.layout.counted)
     return Spliced(bytes(head), stream, found.start, found.start + size), warning
 
@@ -125,8 +125,7 @@ def with_size(stream: IO[bytes]) -> tuple[Spliced | None, str | None]:
 def find_samples(stream: IO[bytes]) -> Samples | None:
     """Where the samples of a WAV, RF64, W64, AIFF, CAF or AU file lie; None for anything else."""
     end = stream.seek(0, io.SEEK_END)
-    stream.seek(0)
-    head = stream.read(48)
+    head = _read_at(stream, 0, 48)
     magic = head[:4]
     if magic in AU and len(head) >= AU_HEAD:
         start, said = struct.unpack_from(AU[magic].size[0] + "II", head, 4)
@@ -148,8 +147,7 @@ def chunks(stream: IO[bytes], layout: Layout, place: int) -> Iterator[tuple[byte
     """Yields (name, place, bytes that follow its head) of the chunks from `place` on."""
     end = stream.seek(0, io.SEEK_END)
     while place + layout.head <= end:
-        stream.seek(place)
-        head = stream.read(layout.head)
+        head = _read_at(stream, place, layout.head)
         name = head[: len(layout.samples)]
         if not PRINTABLE.issuperset(name[:4]):
             return
@@ -170,3 +168,21 @@ def is_chunked(stream: IO[bytes], found: Samples) -> bool:
         if size < 0 or place > end or name in LAYOUTS:
             return False
     return place >= end - layout.head
+
+
+def refuse_blocks(stream: IO[bytes]) -> None:
+    """Raises SertkError for a VOC file of several blocks of samples: libsndfile takes their heads for samples too."""
+    head = _read_at(stream, 0, 26)
+    if head[:20] != VOC or len(head) < 26:
+        return
+    place, found = int.from_bytes(head[20:22], "little"), 0
+    while len(head := _read_at(stream, place, 4)) == 4 and head[0]:
+        found += head[0] in VOC_SOUND
+        place += 4 + int.from_bytes(head[1:], "little")
+    if found > 1:
+        raise SertkError("a VOC file in several blocks, which libsndfile does not read: `ffmpeg -i FILE OUT.wav` does")
+
+
+def _read_at(stream: IO[bytes], place: int, size: int) -> bytes:
+    stream.seek(place)
+    return stream.read(size)

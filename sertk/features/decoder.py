@@ -10,7 +10,7 @@ import soundfile
 
 from sertk.core.errors import SertkError
 from sertk.features import ffmpeg, mp3
-from sertk.features.containers import Spliced, with_size
+from sertk.features.containers import Spliced, refuse_blocks, with_size
 from sertk.features.ogg import check_pages
 
 SPHERE_HEAD = 1024  # bytes
@@ -41,6 +41,7 @@ def open_decoder(source: Source, files: contextlib.ExitStack) -> tuple[Decoder, 
     is_path = isinstance(source, (str, bytes))
     stream = files.enter_context(open(source, "rb")) if is_path else source
     count = sphere_count(stream)
+    refuse_blocks(stream)
     mended, warning = with_size(stream)
     warnings = [each for each in (warning, check_pages(stream)) if each]
     try:

@@ -85,6 +85,14 @@ def test_a_wav_file_of_more_than_it_can_say(tmp_path):
             assert with_size(stream) == (None, None)
 
 
+def test_voc_files(tmp_path):
+    content = bytes(encoded(WAVE, "VOC", subtype="PCM_16"))
+    assert len(read(content)[0]) == len(WAVE)
+    more = content[:-1] + b"\x02" + (SIZE).to_bytes(3, "little") + WAVE.tobytes()[:SIZE] + b"\x00"
+    with pytest.raises(SertkError, match="it: a VOC file in several blocks"):
+        read(more)
+
+
 def test_anything_else_is_left_alone():
     for content in (b"", b"RIFF", b"RIFF" + bytes(5000), b".snd\x00", b"fLaC" + bytes(50), b"hello, world" * 9):
         assert with_size(io.BytesIO(content)) == (None, None)
