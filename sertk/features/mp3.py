@@ -126,15 +126,16 @@ def said_by(stream: IO[bytes], start: int, first: Frame) -> int | None:
     """How many frames follow, by the first one; None if that does not say it."""
     stream.seek(start)
     frame = stream.read(first.length)
-    for tag, at in ((b"VBRI", 36 + 14), *((tag, first.count_at + 8) for tag in (b"Xing", b"Info"))):
-        place = 36 if tag == b"VBRI" else first.count_at
-        if frame[place : place + 4] == tag and len(frame) >= at + 4 and (tag == b"VBRI" or frame[place + 7] & 1):
-            return struct.unpack_from(">I", frame, at)[0]
+    xing, vbri = frame[first.count_at :], frame[36:]
+    if xing[:4] in (b"Xing", b"Info") and len(xing) >= 12 and xing[7] & 1:
+        return int.from_bytes(xing[8:12], "big")
+    if vbri[:4] == b"VBRI" and len(vbri) >= 18:
+        return int.from_bytes(vbri[14:18], "big")
     return None
 
 
 def next_frame(stream: IO[bytes], place: int, first: Frame) -> int | None:
-    """Where behind `place` the frames go on, after a tag or what is no sound; None where they have ended."""
+    """Where behind `place` two frames follow each other, after a tag or what is no sound; None where they have ended."""
     tagged = after_tag(stream, place)
     if tagged > place:
         return tagged
@@ -142,9 +143,7 @@ def next_frame(stream: IO[bytes], place: int, first: Frame) -> int | None:
     junk = stream.read(1 << 16)
     for match in re.finditer(b"\xff[\xe2-\xff]", junk):
         frame = Frame.of(junk[match.start() : match.start() + 4])
-        if frame and frame.same_stream(first):
-            behind = junk[match.start() + frame.length :][:4]
-            other = Frame.of(behind)
-            if other and other.same_stream(first):
-                return place + 1 + match.start()
+        other = frame and Frame.of(junk[match.start() + frame.length :][:4])
+        if frame and other and frame.same_stream(first) and other.same_stream(first):
+            return place + 1 + match.start()
     return None

@@ -1,0 +1,88 @@
+"""MP3 files whose length libsndfile guesses."""
+
+import io
+
+import numpy as np
+import pytest
+import soundfile
+from open_lengths import mp3, noisy_tone
+from scipy.signal import correlate
+
+from sertk.core.errors import SertkError
+from sertk.features.audio import load_audio, load_segment
+from sertk.features.mp3 import contents_of
+
+WAVE = noisy_tone()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content):
+        (tmp_path / "a.mp3").write_bytes(content)
+        return str(tmp_path / "a.mp3")
+
+    return write
+
+
+def heard_at(samples):
+    """Where in decoded samples WAVE begins; how alike its noise and theirs are there."""
+    noise = WAVE[len(WAVE) // 2 :]
+    place = int(np.argmax(correlate(samples, noise, "valid")))
+    return place - len(WAVE) // 2, np.corrcoef(noise, samples[place : place + len(noise)])[0, 1]
+
+
+@pytest.mark.parametrize("bitrate_mode", ["VARIABLE", "CONSTANT"])
+def test_an_mp3_file_from_a_pipe_is_decoded_to_its_end(write, bitrate_mode):
+    path = write(mp3(WAVE, False, bitrate_mode))
+    if bitrate_mode == "VARIABLE":
+        assert soundfile.info(path).frames < len(WAVE) / 2  # what libsndfile guesses from the first frame
+    for entry in (path, f"cat {path} |"):
+        samples, _ = load_audio(entry)
+        start, alike = heard_at(samples)
+        assert alike > 0.75 and len(samples) >= start + len(WAVE)
+        np.testing.assert_array_equal(load_segment(entry, 1.5, 1.75)[0], samples[24000:28000])
+
+
+def test_an_mp3_file_that_says_its_length_is_as_long_as_that(write):
+    samples, _ = load_audio(write(mp3(WAVE)))
+    assert len(samples) == len(WAVE)
+    assert heard_at(samples)[0] == 0
+
+
+def test_mp3_files_one_after_the_other_and_tags_between_them(write):
+    one = mp3(WAVE)
+    tag = b"ID3\x04\x00\x00\x00\x00\x00\x7f" + bytes(127)
+    for content in (one + one, tag + one + tag + one, one + one + b"TAG" + bytes(125)):
+        samples, _ = load_audio(write(content))
+        assert 2 * len(WAVE) <= len(samples) <= 2 * len(WAVE) + 4000
+        start, alike = heard_at(samples[len(WAVE) :])
+        assert alike > 0.75 and len(samples) >= start + 2 * len(WAVE)
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_an_mp3_file_that_was_cut_off(write, said):
+    content = mp3(WAVE, said)
+    path = write(content[: len(content) // 2 + 20])
+    with pytest.raises(SertkError, match=r"a\.mp3: cut off; `ffmpeg -i FILE OUT\.wav` keeps what is there"):
+        load_audio(path)
+
+
+def test_frames_are_counted():
+    content = mp3(WAVE)
+    first, second = contents_of(io.BytesIO(content)), contents_of(io.BytesIO(mp3(WAVE, False)))
+    assert first.said == first.frames == second.frames and second.said is None
+    assert first.is_counted and not second.is_counted
+    assert first.start == len(content) - len(mp3(WAVE, False)) and second.start == 0
+    assert first.samples == first.frames * 576 >= len(WAVE)
+    with_vbri = bytearray(content)
+    at = content.index(b"Xing")
+    with_vbri[at : at + 4] = bytes(4)
+    with_vbri[36:54] = b"VBRI" + bytes(10) + first.frames.to_bytes(4, "big")
+    assert contents_of(io.BytesIO(bytes(with_vbri))) == first
+    counting = contents_of(io.BytesIO(second.counting_frame() + mp3(WAVE, False)))
+    assert (counting.said, counting.frames) == (first.frames, first.frames)
+
+
+@pytest.mark.parametrize("content", [b"", b"ID3", b"RIFF" * 9, b"\xff\xfb", b"\xff\xf1\x50\x80" * 9, bytes(999)])
+def test_what_is_no_mp3(content):
+    assert contents_of(io.BytesIO(content)) is None
