@@ -14,7 +14,7 @@ from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.features.audio import Cut, audio_hash, cut_segment, load_audio
-from sertk.features.recording import log_warning
+from sertk.features.recording import OnWarning, log_warning, silence_in
 from sertk.kaldi.datadir import DataDir, Tables, write_data_dir
 from sertk.kaldi.stale import drop_stale
 from sertk.text.phones import PHONES, WORDS
@@ -96,7 +96,8 @@ def probe_audio(
             samples, rate = load_audio(str(path), on_warning=warnings[path].append)
         except SertkError as error:
             return dict.fromkeys((utterance.utt for utterance in recordings[path]), error)
-        return {utterance.utt: probe_utterance(utterance, samples, rate) for utterance in recordings[path]}
+        warn = warnings[path].append
+        return {utterance.utt: probe_utterance(utterance, samples, rate, warn) for utterance in recordings[path]}
 
     audio, errors = {}, {}
     with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
@@ -118,11 +119,13 @@ def warn_of(warnings: Sequence[str]) -> None:
         log.warning("warning: %d recordings are silent, or not read as they should be", len(warnings))
 
 
-def probe_utterance(utterance: Utterance, samples: np.ndarray, rate: int) -> Audio | SertkError:
+def probe_utterance(utterance: Utterance, samples: np.ndarray, rate: int, on_warning: OnWarning) -> Audio | SertkError:
     """The Audio of an utterance from the samples of its recording, or a SertkError."""
     try:
         if utterance.segment:
             samples = cut_segment(samples, rate, *utterance.segment[1:])
+            if warning := silence_in(samples):
+                on_warning(f"{utterance.path}: {utterance.utt}: {warning}")
         return Audio(rate, len(samples) / rate, audio_hash(samples, rate))
     except SertkError as error:
         return SertkError(f"{utterance.path}: {utterance.utt}: {error}")

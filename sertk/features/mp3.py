@@ -135,7 +135,7 @@ def said_by(stream: IO[bytes], start: int, first: Frame) -> int | None:
 
 
 def next_frame(stream: IO[bytes], place: int, first: Frame) -> int | None:
-    """Where behind `place` two frames follow each other, after a tag or what is no sound; None where they have ended."""
+    """Where two frames follow each other behind what is none at `place`, a tag or noise; None where they have ended."""
     tagged = after_tag(stream, place)
     if tagged > place:
         return tagged

@@ -233,6 +233,9 @@ def test_recordings_of_silence_and_channels_that_cancel_each_other(folder, caplo
     assert f"warning: {folder}/silent.wav: silence" in caplog.text
     assert f"warning: {folder}/cancel.wav: its channels cancel each other" in caplog.text
     assert "warning: 2 recordings are silent, or not read as they should be" in caplog.text
+    soundfile.write(folder / "half.wav", np.concatenate([noise, 0 * noise]), RATE)
+    prepare(folder, "path,label,start,end\nhalf.wav,happy,0,1\nhalf.wav,sad,1.25,1.75\n")
+    assert f"warning: {folder}/half.wav: half.wav-00001250-00001750: silence, its samples are all 0" in caplog.text
 
 
 def test_a_changed_table_leaves_nothing_of_the_old_one(folder):
