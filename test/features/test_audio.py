@@ -13,11 +13,11 @@ from sertk.features.audio import (
     load_audio,
     load_segment,
     locate_utterances,
-    open_recording,
     read_utterances,
     read_wave_archive,
     resample,
 )
+from sertk.features.recording import open_recording
 
 TONE = (0.5 * np.sin(2 * np.pi * 440 * np.arange(16000) / 16000)).astype(np.float32)
 
