@@ -4,10 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from sertk.inference.attention import AttentionMaps
-from sertk.reports.plots.pictures import SMALL, decibels, plain_texts, set_title
+from sertk.reports.plots.pictures import SMALL, decibels, set_title
 
 
-@plain_texts
 def attention_figure(maps: AttentionMaps, frame_seconds: float, bin_hertz: float) -> Figure:
     """AttentionMaps as three panels: the spectrogram, and the top-down and bottom-up map laid over it.
 

@@ -4,10 +4,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from sertk.reports.plots.pictures import SMALL, class_ticks, plain_texts, set_title
+from sertk.reports.plots.pictures import SMALL, class_ticks, set_title
 
 
-@plain_texts
 def confusion_figure(confusion: ArrayLike, labels: list[str], title: str) -> Figure:
     """A confusion matrix (classes, classes) of counts: each cell the row's share and the count."""
     confusion = np.asarray(confusion)

@@ -8,10 +8,9 @@ from matplotlib.ticker import MaxNLocator
 
 from sertk.core.errors import SertkError
 from sertk.evaluation.runs import DecodedRun
-from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, plain_texts, set_title, shades
+from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, set_title, shades
 
 
-@plain_texts
 def curves_figure(runs: Sequence[DecodedRun], title: str) -> Figure:
     """Loss and validation UAR by epoch of the runs that have epochs: a line per fold, or per seed of a fold.
 

@@ -3,15 +3,15 @@
 import hashlib
 import io
 import re
+import warnings
 from xml.etree import ElementTree
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from sertk.reports.plots.pictures import METADATA, STABLE_IDS
+from sertk.reports.plots.pictures import METADATA, STABLE_IDS, lay_out
 
 SVG = "{http://www.w3.org/2000/svg}"
-NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def inline_svg(figure: Figure, title: str) -> str:
@@ -20,11 +20,11 @@ def inline_svg(figure: Figure, title: str) -> str:
     It has no styles, which a page's policy may forbid, but attributes; its ids are its own on the page.
     """
     written = io.StringIO()
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")
-    with matplotlib.rc_context({**STABLE_IDS, "svg.fonttype": "none"}):
+    with warnings.catch_warnings(), matplotlib.rc_context({**STABLE_IDS, "svg.fonttype": "none"}):
+        warnings.filterwarnings("ignore", r"Glyph .* missing from")  # the reader's fonts matter, and none here
+        lay_out(figure, fonts_of_readers=True)
         figure.savefig(written, format="svg", metadata=METADATA[".svg"])
-    text = NO_XML.sub("\ufffd", written.getvalue())
+    text = written.getvalue()
     root = ElementTree.fromstring(text)
     for name in ("metadata", "defs"):  # the first defs holds the style of all elements
         root.remove(next(root.iterfind(f"{SVG}{name}")))

@@ -3,10 +3,9 @@
 from matplotlib.figure import Figure
 
 from sertk.inference.neurons import Heard
-from sertk.reports.plots.pictures import draw_wave, plain_texts, set_title
+from sertk.reports.plots.pictures import draw_wave, set_title
 
 
-@plain_texts
 def neuron_figure(heard: Heard, unit: int, correlation: float, frames: int) -> Figure:
     """Activation of a unit, from 1, waveform and loudness, one below the other over seconds.
 

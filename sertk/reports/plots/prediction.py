@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.figure import Figure
 
-from sertk.reports.plots.pictures import DASHES, SMALL, plain_texts, set_title, shades
+from sertk.reports.plots.pictures import DASHES, SMALL, set_title, shades
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,6 @@ class Overview:
     log_mel: np.ndarray
 
 
-@plain_texts
 def prediction_figure(
     title: str, overview: Overview, classes: list[str], times: np.ndarray, posteriors: np.ndarray
 ) -> Figure:

@@ -10,7 +10,7 @@ from matplotlib.legend_handler import HandlerTuple
 from sertk.evaluation.metrics import class_metrics, scores
 from sertk.evaluation.results import run_confusion
 from sertk.evaluation.runs import DecodedRun
-from sertk.reports.plots.pictures import DASHES, SMALL, class_ticks, fitted, plain_texts, set_title
+from sertk.reports.plots.pictures import DASHES, SMALL, class_ticks, fitted, set_title
 
 HATCHES = ["", "////", "....", "xxxx", "----", "\\\\\\\\", "oo", "++++", "||||"]
 
@@ -41,7 +41,6 @@ def _recall(confusion):
     return np.where(metrics["support"] > 0, metrics["recall"], np.nan)
 
 
-@plain_texts
 def recall_figure(systems: Sequence[Recalls], labels: list[str], title: str) -> Figure:
     """Bars of per-class recall of each system, with standard deviations, and a line for each UAR."""
     width = 0.8 / len(systems)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sertk.core.errors import SertkError
 from sertk.reports.plots.embedding import Point
-from sertk.reports.plots.pictures import MARKERS, SMALL, plain_texts, shades
+from sertk.reports.plots.pictures import MARKERS, SMALL, shades
 
 MOST_GROUPS = 3 * len(MARKERS)
 
@@ -30,7 +30,6 @@ def group_points(points: Sequence[Point], by: Literal["label", "row"]) -> dict[s
     return {f"row {key}" if by == "row" else key: np.array(members[key]) for key in order}
 
 
-@plain_texts
 def scatter_figure(coordinates: np.ndarray, panels: Sequence[str], groups: Mapping[str, np.ndarray]) -> Figure:
     """One panel per archive, all on the same axes and with one legend, as they were embedded together.
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
-from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, plain_texts, set_title, shades
+from sertk.reports.plots.pictures import DASHES, MARKERS, SMALL, set_title, shades
 
 WIDE = 8  # numbers that span more than this factor are on a logarithmic axis, beside which 0 has its place
 
@@ -31,7 +31,6 @@ def swept_number(config: dict[str, Any], key: str, path: PathLike) -> float:
     return number
 
 
-@plain_texts
 def sweep_figure(
     numbers: Sequence[float], lines: Sequence[tuple[str, Sequence[float | None]]], key: str, title: str
 ) -> Figure:

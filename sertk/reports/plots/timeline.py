@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from sertk.features.spectrogram import Spectrogram
 from sertk.inference.timeline import Timeline
-from sertk.reports.plots.pictures import DASHES, SMALL, decibels, draw_wave, plain_texts, set_title, shades
+from sertk.reports.plots.pictures import DASHES, SMALL, decibels, draw_wave, set_title, shades
 
 
 def analyser(rate: int) -> Spectrogram:
@@ -16,7 +16,6 @@ def analyser(rate: int) -> Spectrogram:
     return Spectrogram(float(rate), frame_length=25.0, fft_size=points, bins=round(min(8000, rate / 2) * points / rate))
 
 
-@plain_texts
 def timeline_figure(timeline: Timeline) -> Figure:
     """Waveform, spectrogram and posteriors of a Timeline, one below the other over seconds."""
     figure = Figure(figsize=(9, 7), layout="constrained")
