@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
+from sertk.core.messages import shown
 from sertk.kaldi import checks as datadir_checks
 from sertk.kaldi import tools as datadir_tools
 from sertk.kaldi.datadir import DataDir
@@ -81,12 +82,12 @@ def execute(args: argparse.Namespace) -> None:
 
 def _validate(args):
     datadir_checks.validate(args.folder, feats=not args.no_feats, text=not args.no_text, wav=not args.no_wav)
-    print(f"Successfully validated data-directory {args.folder}")
+    print(shown(f"Successfully validated data-directory {args.folder}"))
 
 
 def _fix(args):
     kept, total = datadir_checks.fix(args.folder)
-    print(f"kept {kept} utterances out of {total}")
+    print(shown(f"kept {kept} utterances out of {total}"))
 
 
 def _subset(args):
@@ -107,7 +108,7 @@ def _subset(args):
             raise UsageError(f"expected a number of utterances, not '{number}'; see --help")
         chosen = datadir_tools.choose_number(source, how, int(number), args.seed)
     kept = datadir_tools.subset(source, destination, chosen)
-    print(f"{destination}: {kept} utterances of {source}")
+    print(shown(f"{destination}: {kept} utterances of {source}"))
 
 
 def _split(args):
@@ -116,12 +117,12 @@ def _split(args):
 
 def _combine(args):
     total = datadir_tools.combine(args.destination, args.sources, args.extra_files.split())
-    print(f"{args.destination}: {total} utterances of {len(args.sources)} folders")
+    print(shown(f"{args.destination}: {total} utterances of {len(args.sources)} folders"))
 
 
 def _copy(args):
     total = datadir_tools.copy(args.source, args.destination, args.utt_prefix, args.spk_prefix, args.feats)
-    print(f"{args.destination}: {total} utterances of {args.source}")
+    print(shown(f"{args.destination}: {total} utterances of {args.source}"))
 
 
 def _digest(args):

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from sertk.bin._options import add_device_options, add_model_options, choose_device, named_specifiers
 from sertk.core.command import make_parser, progress, run_command
 from sertk.core.errors import SertkError, UsageError
+from sertk.core.messages import shown
 
 if TYPE_CHECKING:
     from sertk.predicting.recognizer import Recognizer
@@ -105,14 +106,13 @@ def load(args: Namespace) -> "Recognizer":
 
 def predict(recognizer: "Recognizer", args: Namespace) -> int:
     """Recognises what the arguments name; 1 if any of it could not be used."""
-    from sertk.predicting.output import shown
     from sertk.predicting.sources import find_recordings, find_speakers
 
     paths, errors, others = find_recordings(args.recordings)
     for error in errors:
         say(error)
     if paths and others:
-        say(f"{others.total()} other files are passed over ({shown(' '.join(sorted(others)))})")
+        say(f"{others.total()} other files are passed over ({' '.join(sorted(others))})")
     if not paths:
         return 1
     speakers = find_speakers(paths, args.spk)
@@ -136,7 +136,7 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
             except SertkError as error:
                 bad += 1
                 named = str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
-                say(shown(named))
+                say(named)
     for number, what in ((odd, "have a warning"), (bad, "could not be used")):
         if number:
             say(f"{number} of {len(paths) + len(errors)} {what}")
@@ -144,7 +144,7 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
 
 
 def say(text):
-    tqdm.write(f"sertk-predict: {text}", file=sys.stderr)
+    tqdm.write(shown(f"sertk-predict: {text}"), file=sys.stderr)
 
 
 def open_output(recognizer, args, paths):
@@ -162,7 +162,7 @@ def draw(args, path, result):
     from sertk.reports.plots.prediction import prediction_figure
 
     figure = prediction_figure(
-        path, overview_of(path, result.seconds, args.channel), result.classes, result.times, result.rows
+        shown(path), overview_of(path, result.seconds, args.channel), result.classes, result.times, result.rows
     )
     save_figure(figure, [picture_path(args.plot, path)])
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
+from sertk.core.messages import say
 from sertk.experiments.layout import DECODED
 
 EXAMPLE = "sertk-score exp/ravdess_8_emobox/blstm_capsule"
@@ -53,7 +54,7 @@ def _score(experiment, args):
     results = write_results(experiment, args.draws, args.seed, decoded)
     folder = experiment / decoded if args.decoded else experiment
     for warning in results["warnings"]:
-        print(f"sertk-score: warning: {warning}", file=sys.stderr)
+        say(f"sertk-score: warning: {warning}")
     print(
         f"UAR {percent(results['uar'])} % {interval(results['intervals'], 'uar')}, "
         f"accuracy {percent(results['accuracy'])} %, {extent(results)}: "

@@ -1,23 +1,32 @@
 """What all commands share: options, messages, progress bars, exit codes."""
 
 import argparse
+import io
 import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
 from sertk.core.errors import SertkError, UsageError
+from sertk.core.messages import OneLine, say, shown
 
 T = TypeVar("T")
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose complaint of a wrong word is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message))
+
+
 def make_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
     """An argument parser with `--debug` and an example at the end of its help."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog=name,
         description=description,
         epilog=f"example:\n  {example}",
@@ -38,7 +47,11 @@ def run_command(
     0 is success, 1 an error that is printed as one line, 2 wrong usage, 130 an interruption (Ctrl-C).
     """
     args = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler()
+    handler.setFormatter(OneLine())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal may be unable to show every letter
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = function(args) or 0
         if sys.stdout:
@@ -47,21 +60,21 @@ def run_command(
     except SertkError as error:
         if args.debug:
             raise
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        say(f"{parser.prog}: {error}")
         return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        say(f"{parser.prog}: interrupted")
         return 128 + signal.SIGINT
     except BrokenPipeError:
         # What is still buffered would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"{parser.prog}: what reads the output ended before it had read all", file=sys.stderr)
+        say(f"{parser.prog}: what reads the output ended before it had read all")
         return 1
     except OSError as error:
         if args.debug:
             raise
         what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
-        print(f"{parser.prog}: {what}", file=sys.stderr)
+        say(f"{parser.prog}: {what}")
         return 1
 
 

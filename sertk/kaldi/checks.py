@@ -3,12 +3,12 @@
 import math
 import re
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, folder_aside, write_text
+from sertk.core.messages import say
 from sertk.core.names import MISSING, compared_form, difference, in_other_spelling, is_missing, seen_form
 from sertk.kaldi.datadir import (
     SPLITS,
@@ -252,7 +252,7 @@ def _remove_protocols(folders):
     if folders:
         names = ", ".join(folder.name for folder in folders)
         text = f"removed the fold lists {names}: they name dropped utterances, make them anew"
-        print(f"{text} with sertk-make-splits", file=sys.stderr)
+        say(f"{text} with sertk-make-splits")
 
 
 def _read_anyhow(path, allow_empty):
@@ -278,7 +278,7 @@ def _in_every_table(tables):
             keys = key_of[table_kind(name)]
             missing = {utt for utt in utt2spk if keys.get(utt, utt) not in table}
             if missing:
-                print(f"{len(missing)} utterances are not in {name}", file=sys.stderr)
+                say(f"{len(missing)} utterances are not in {name}")
             kept -= missing
     return kept
 

@@ -2,7 +2,6 @@
 
 import random
 import shutil
-import sys
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TypeVar
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, folder_aside, write_text
 from sertk.core.locks import LEASE, locked_folder
+from sertk.core.messages import say
 from sertk.core.names import in_other_spelling
 from sertk.kaldi.datadir import (
     DataDir,
@@ -110,7 +110,7 @@ def choose_listed(source: PathLike, list_path: PathLike, speakers: bool = False)
     if unknown:
         counts = f"{len(unknown)} of {len(listed)} names in {list_path}"
         first = f"'{unknown[0]}'{in_other_spelling(unknown[0], known)}"
-        print(f"warning: {counts} are not in {source}, the first is {first}", file=sys.stderr)
+        say(f"warning: {counts} are not in {source}, the first is {first}")
     return [utt for utt, speaker in utt2spk.items() if (speaker if speakers else utt) in listed]
 
 
@@ -227,7 +227,7 @@ def combine(destination: PathLike, sources: Collection[PathLike], extra_files: S
     for name in sorted({name for tables in loaded.values() for name in tables}):
         lacking = [source for source, tables in loaded.items() if name not in tables]
         if lacking and "/" not in name:
-            print(f"warning: {name} is not combined, {lacking[0]} does not have it", file=sys.stderr)
+            say(f"warning: {name} is not combined, {lacking[0]} does not have it")
         else:
             combined[name] = _join(name, {source: tables.get(name, {}) for source, tables in loaded.items()})
     replace_data_dir(sources, destination, combined)
@@ -285,7 +285,7 @@ def copy(
     replace_data_dir([source], destination, renamed)
     if feature_type is None and (utt_prefix or spk_prefix) and folder.split_lists():
         # Their cards hold digests and speakers of the old names.
-        print(f"{destination}: without the fold lists; make them with sertk-make-splits", file=sys.stderr)
+        say(f"{destination}: without the fold lists; make them with sertk-make-splits")
     elif feature_type is None:
         _copy_splits(folder, Path(destination))
     return len(renamed["utt2spk"])
@@ -306,5 +306,5 @@ def _plain_kaldi(folder, tables, feature_type):
     plain = {key: table for key, table in tables.items() if "/" not in key and key not in FEATURE_TABLES}
     total = len(plain["utt2spk"])
     if len(feats) < total:
-        print(f"warning: only {len(feats)} of {total} utterances have {feature_type}", file=sys.stderr)
+        say(f"warning: only {len(feats)} of {total} utterances have {feature_type}")
     return restrict({**plain, "feats.scp": feats}, feats)

@@ -10,24 +10,19 @@ from typing import TextIO
 from tqdm import tqdm
 
 from sertk.core.files import PathLike
+from sertk.core.messages import shown
 from sertk.kaldi.archives import MatrixWriter
 from sertk.predicting.recognizer import Result
-
-
-def shown(path: PathLike) -> str:
-    """A path as text that any terminal and file can hold, on one line."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return re.sub(r"[\x00-\x1f\x7f]", lambda match: f"\\x{ord(match[0]):02x}", text)
 
 
 class Lines:
     """Writes one line for each recording or, with `segments`, for each of its windows; subclasses have `line`."""
 
     def __init__(self, classes: Sequence[str], paths: Iterable[PathLike], segments: bool, out: TextIO):
-        self.classes, self.segments, self.out = classes, segments, out
+        self.classes, self.segments, self.out = list(map(shown, classes)), segments, out
         self.width = max([len("file"), *(len(shown(path)) for path in paths)])
-        self.widths = [max(6, len(name)) for name in classes]
-        self.label_width = max(len("label"), *map(len, classes))
+        self.widths = [max(6, len(name)) for name in self.classes]
+        self.label_width = max(len("label"), *map(len, self.classes))
 
     def __enter__(self):
         self.print(self.line("file", ("start", "end"), "label", self.classes))
@@ -48,7 +43,7 @@ class Lines:
         if not self.segments:
             posteriors = result.posteriors
             self.print(
-                self.line(shown(path), ("", ""), result.label, [f"{value:.4f}" for value in posteriors.values()])
+                self.line(shown(path), ("", ""), shown(result.label), [f"{value:.4f}" for value in posteriors.values()])
             )
             return
         for (start, end), row in zip(result.times, result.rows):
@@ -82,14 +77,14 @@ class Json(Lines):
 
     def write(self, path: PathLike, result: Result) -> None:
         line = {
-            "file": shown(path),
+            "file": os.fspath(path),  # JSON escapes what needs it
             "seconds": round(result.seconds, 4),
             "label": result.label,
             "posteriors": result.posteriors,
         }
         if self.segments:
             line["windows"] = [vars(window) for window in result.windows]
-        self.print(json.dumps(line, ensure_ascii=False))
+        self.print(json.dumps(line))
 
 
 class Archive:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sertk.core.files import PathLike
+from sertk.core.messages import shown
 from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import is_random
 from sertk.experiments.card import CARD_KEYS
@@ -41,7 +42,7 @@ def experiment_page(results: dict[str, Any], commands: Sequence[str] = (), curve
     if curves:
         page += [Heading("Learning curves"), Picture("Learning curves", "curves.png")]
     if commands:
-        page += [Heading("Commands"), Code(list(commands))]
+        page += [Heading("Commands"), Code([shown(command) for command in commands])]
     return page
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from sertk.core.messages import shown
 from sertk.reports.blocks import Block, Code, Heading, Listing, Picture, Table, Text
 
 MARKUP = re.compile(  # what would begin markup anywhere in a line; what could only end it is left as it is
@@ -47,7 +48,7 @@ class Marked(str):
 
 def inline(text: object) -> str:
     """A text, or anything that has one, as a line of Markdown inside another."""
-    line = " ".join(str(text).split())
+    line = shown(" ".join(str(text).split()))
     return line if isinstance(text, Marked) else MARKUP.sub(_escaped, line)
 
 

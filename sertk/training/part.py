@@ -10,6 +10,7 @@ import torch
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, naming
+from sertk.core.messages import OneLine
 from sertk.experiments.layout import best_checkpoint
 from sertk.experiments.run import Run
 from sertk.kaldi.datadir import DataDir
@@ -90,7 +91,7 @@ def logging_to(path: PathLike) -> Iterator[None]:
     That is also what sertk itself says of a training in a program that does not ask to be told.
     """
     handler = RunLog(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler.setFormatter(OneLine("%(asctime)s %(message)s"))
     root, own = logging.getLogger(), logging.getLogger("sertk")
     level = own.level
     root.addHandler(handler)

@@ -253,6 +253,23 @@ def test_formats_say_the_same(run_predict, systems, tmp_path):
     ]
 
 
+def test_names_of_any_letters_are_drawn_and_written(run_predict, tmp_path):
+    names = ["take_$1_$2.wav", "a\x1b[31m\n.wav", os.fsdecode(b"\xff.wav"), "\u58f0 <b>.wav"]
+    paths = [str(tmp_path / name) for name in names]
+    for path in paths:
+        os.rename(write(tmp_path / "a.wav"), path)
+    status, out, err = run_predict("--format", "json", "--plot", tmp_path / "plots", *paths)
+    assert (status, err) == (0, "") and len(list((tmp_path / "plots").iterdir())) == len(names)
+    assert [json.loads(line)["file"] for line in out.splitlines()] == paths  # as they are, and so can be opened
+    lines = [str(tmp_path / name) for name in [names[0], r"a\x1b[31m\x0a.wav", r"\xff.wav", names[3]]]
+    for form, end in (("tsv", "\t"), ("table", " ")):
+        _, out, _ = run_predict("--format", form, *paths)
+        rows = out.splitlines()[1:]
+        assert len(rows) == len(names) and all(row.startswith(line + end) for row, line in zip(rows, lines))
+    status, _, err = run_predict(*(path.replace(".wav", ".mp3") for path in paths[:2]))
+    assert status == 1 and len(err.splitlines()) == 3 and r"a\x1b[31m\x0a.mp3: no such file" in err
+
+
 def test_speakers(run_predict, systems, tmp_path):
     paths = list(systems.wavs.values())[:3]
     _, alone, err = run_predict("--format", "tsv", *paths, kind="speaker")

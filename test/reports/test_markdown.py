@@ -71,6 +71,7 @@ def test_nothing_is_escaped_without_need(text):
 def test_escapes_by_hand():
     assert inline("<unk> $a$ __init__ 5*3 *x* `y` a\\*b") == r"\<unk> \$a$ \_\_init__ 5\*3 \*x* \`y\` a\\\*b"
     assert inline(" a\n b ") == "a b"
+    assert inline("\x1b[31m\u202ered") == r"\x1b[31m\u202ered"
     blocks = [Text("* few"), Text("2. a"), Text("---"), Listing(["> a", "# b"]), Heading("C #", 3)]
     assert markdown(blocks) == "\\* few\n\n2\\. a\n\n\\---\n\n- \\> a\n- \\# b\n\n### C \\#\n"
     assert markdown([Table(["a|b", "c"], [["[1]*", 3]])]) == "| a\\|b | c |\n| - | -: |\n| [1]* | 3 |\n"

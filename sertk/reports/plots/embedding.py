@@ -12,6 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, write_text
+from sertk.core.messages import shown
 from sertk.kaldi.archives import open_matrices
 from sertk.kaldi.datadir import first_of
 
@@ -114,6 +115,6 @@ def write_embedding(path: PathLike, points: Sequence[Point], coordinates: np.nda
     """Writes points and their coordinates (points, 2) as a table with a header."""
     lines = ["archive\tutterance\trow\tlabel\tx\ty\n"]
     for point, (x, y) in zip(points, coordinates):
-        fields = [point.archive, point.utterance, str(point.row), point.label or "-", f"{x:.4f}", f"{y:.4f}"]
+        fields = [shown(point.archive), point.utterance, str(point.row), point.label or "-", f"{x:.4f}", f"{y:.4f}"]
         lines.append("\t".join(fields) + "\n")
     write_text(path, "".join(lines))

@@ -1,0 +1,35 @@
+"""Lines on a terminal and in log files; names that others gave may hold what would move its cursor, or end a line."""
+
+import logging
+import os
+import re
+import sys
+
+from sertk.core.files import PathLike
+
+# Control characters, ends of lines, marks that turn the direction of writing, and bytes that are no UTF-8
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def shown(text: PathLike) -> str:
+    r"""A path or a message as text that any terminal and file can hold, on one line: `\x0a` stands for a newline."""
+    return UNSEEN.sub(_escaped, os.fspath(text))
+
+
+def say(text: str) -> None:
+    """Prints a message as one line on standard error."""
+    print(shown(text), file=sys.stderr)
+
+
+class OneLine(logging.Formatter):
+    """A formatter of messages that are one line each; the traceback behind one keeps its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return shown(super().formatMessage(record))
+
+
+def _escaped(match):
+    code = ord(match[0])
+    if 0xDC80 <= code <= 0xDCFF:  # how Python reads a byte of a name that is no UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
