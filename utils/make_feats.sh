@@ -28,6 +28,7 @@ PATH=$utils:$PATH
 # It sets the variables above by name; its own --config is a shell file of such settings.
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh"
+. "$utils/jobs.sh"
 
 if [ $# -ne 1 ] || [ -z "$type" ]; then
     echo "$help_message" >&2
@@ -111,18 +112,19 @@ for job in $(seq "$nj"); do
 done
 split_scp.pl "$dir/$list" "${parts[@]}"
 
-inputs=("scp:$dir/wav.scp" --segments "$logs/segments.$type.JOB")
-[ "$list" = segments ] || inputs=("scp:$logs/wav.scp.$type.JOB")
+JOB=$(job_name "$dir" "$type" "$feats_config")
+inputs=("scp:$dir/wav.scp" --segments "$logs/segments.$type.$JOB")
+[ "$list" = segments ] || inputs=("scp:$logs/wav.scp.$type.$JOB")
 make=(sertk-compute-feats --type "$type" --max_bad "$max_bad")
 [ -z "$feats_config" ] || make+=(--config "$feats_config")
 [ -z "$channel" ] || make+=(--channel "$channel")
 [ "$compress" = false ] || make+=(--compress)
-make+=("${inputs[@]}")
+make+=("${inputs[@]}" "ark,scp:$feats/$type.$JOB.ark,$logs/feats.$type.$JOB")
+quote "${make[@]}"
 
 # $cmd may hold options of its own, such as run.pl --mem 4G.
 # shellcheck disable=SC2086
-$cmd JOB=1:"$nj" "$logs/make_$type.JOB.log" \
-    "${make[@]}" "ark,scp:$feats/$type.JOB.ark,$logs/feats.$type.JOB" ||
+$cmd "$JOB=1:$nj" "$logs/make_$type.$JOB.log" "${quoted[@]}" ||
     fail "some job failed: see $logs/make_$type.*.log"
 
 merged=$feats/.$type.scp.$$.tmp

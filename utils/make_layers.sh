@@ -31,6 +31,7 @@ PATH=$utils:$PATH
 # It sets the variables above by name.
 # shellcheck source=/dev/null
 . "$utils/parse_options.sh"
+. "$utils/jobs.sh"
 
 if [ $# -ne 1 ] || [ -z "$encoder" ] || [ -z "$layers" ] || [ -z "$type" ]; then
     echo "$help_message" >&2
@@ -105,17 +106,19 @@ fi
 parts=()
 for job in $(seq "$pieces"); do parts+=("$logs/$list.${type/\{layer\}/layers}.$job"); done
 split_scp.pl "$dir/$list" "${parts[@]}"
-inputs=("scp:$dir/wav.scp" --segments "$logs/segments.${type/\{layer\}/layers}.JOB")
-[ "$list" = segments ] || inputs=("scp:$logs/wav.scp.${type/\{layer\}/layers}.JOB")
-
+JOB=$(job_name "$dir" "$type" "$encoder")
+inputs=("scp:$dir/wav.scp" --segments "$logs/segments.${type/\{layer\}/layers}.$JOB")
+[ "$list" = segments ] || inputs=("scp:$logs/wav.scp.${type/\{layer\}/layers}.$JOB")
+quote sertk-extract --encoder "$encoder" --layer "$missing_list" --pool "$pool" --device "$device" \
+    --num_threads "$num_threads" "${inputs[@]}" "ark,scp:$feats/$type.$JOB.ark,$feats/.$type.$JOB.scp"
+extract=("${quoted[@]}")
 # A piece is there when the table of its first layer is, which appears last.
-first=$feats/.${type/\{layer\}/${missing[0]}}.JOB.scp
+quote test -e "$feats/.${type/\{layer\}/${missing[0]}}.$JOB.scp"
+
 # $cmd may hold options of its own, such as run.pl --mem 4G.
 # shellcheck disable=SC2086
-$cmd --max-jobs-run "$nj" JOB=1:"$pieces" "$logs/make_${type/\{layer\}/layers}.JOB.log" \
-    test -e "$first" '||' sertk-extract --encoder "$encoder" --layer "$missing_list" --pool "$pool" \
-    --device "$device" --num_threads "$num_threads" "${inputs[@]}" \
-    "ark,scp:$feats/$type.JOB.ark,$feats/.$type.JOB.scp" ||
+$cmd --max-jobs-run "$nj" "$JOB=1:$pieces" "$logs/make_${type/\{layer\}/layers}.$JOB.log" \
+    "${quoted[@]}" '||' "${extract[@]}" ||
     fail "some job failed: see $logs/make_${type/\{layer\}/layers}.*.log"
 
 for layer in "${missing[@]}"; do

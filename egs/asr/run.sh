@@ -146,15 +146,15 @@ if run_stage 3 "training of $model into $exp"; then
     launch=(torchrun --standalone --nproc_per_node "$processes" --no_python)
   fi
   resources+=(--gpu "$ngpu" --num-threads "$((num_threads * processes))" ${mem:+--mem "$mem"})
-  $cuda_cmd "${resources[@]}" "$exp/log/train.log" \
-    "${launch[@]}" sertk-train-asr "${model_options[@]}" --train "$data/train" --dev "$data/dev" --seed "$seed" \
+  quote "${launch[@]}" sertk-train-asr "${model_options[@]}" --train "$data/train" --dev "$data/dev" --seed "$seed" \
     --device "$device" --num_threads "$num_threads" "$exp"
+  $cuda_cmd "${resources[@]}" "$exp/log/train.log" "${quoted[@]}"
 fi
 
 if run_stage 4 "decoding"; then
   for folder in "${folders[@]:1}"; do
-    $decode_cmd --gpu "$((ngpu > 0))" --num-threads "$num_threads" "$exp/log/decode_${folder##*/}.log" \
-      sertk-decode-asr --data "$folder" --device "$device" --num_threads "$num_threads" "$exp"
+    quote sertk-decode-asr --data "$folder" --device "$device" --num_threads "$num_threads" "$exp"
+    $decode_cmd --gpu "$((ngpu > 0))" --num-threads "$num_threads" "$exp/log/decode_${folder##*/}.log" "${quoted[@]}"
   done
   printf '%s\n' "config=$config" "set=$set" "train_sets=$train_sets" "dev_sets=$dev_sets" > "$exp/.done"
   echo "$0: see $exp/RESULTS.md"

@@ -64,10 +64,11 @@ list_jobs() {  # the folds and seeds of this call, into the jobs file
 }
 
 run_jobs() {  # ACTION COMMAND OPTION...: sertk-ACTION for every line of the jobs file
-  local action=$1 command=$2 log=$exp/log/$1_${selection// /-}
+  local action=$1 command=$2 log=$exp/log/$1_${selection// /-} JOB
+  JOB=$(job_name "$exp")   # in which the jobs file and the logs are
   shift 2
-  $command "$@" --num-threads "$num_threads" JOB=1:"$(wc -l < "$jobs")" "$log.JOB.log" \
-    "sertk-$action" --jobs "$jobs" --job JOB --device "$device" --num_threads "$num_threads" "$exp"
+  $command "$@" --num-threads "$num_threads" "$JOB=1:$(wc -l < "$jobs")" "$log.$JOB.log" \
+    "sertk-$action" --jobs "$jobs" --job "$JOB" --device "$device" --num_threads "$num_threads" "$exp"
 }
 
 # One GPU for each job, or as many CPU jobs at a time as have their threads. A cluster minds its limits itself.

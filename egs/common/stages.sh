@@ -1,6 +1,8 @@
 # What all recipes share, sourced before the command line is parsed: options, and functions for options and stages.
 # shellcheck shell=bash disable=SC2034,SC2154
 . ./cmd.sh
+. utils/jobs.sh
+exec < /dev/null                # a list that a loop around the recipe reads stays whole
 on_this_machine=true; [[ "$train_cmd $cuda_cmd" = *run.pl* ]] || on_this_machine=false
 stage=${stage:-0}               # first stage to run
 nj=$(nproc)                     # jobs for features; on a cluster 32

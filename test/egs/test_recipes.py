@@ -146,7 +146,7 @@ def test_a_speech_recogniser_is_trained_for_the_model_that_takes_its_layer(tree,
 
 def test_own_recordings_run_from_a_table_to_results(tree):
     rows = [line.split("\t") for line in (tree / "release/metadata.tsv").read_text().splitlines()]
-    table = tree / "release/my voices.csv"
+    table = tree / "release/JOB, my voices.csv"  # JOB is what Kaldi calls the number of a job
     with open(table, "w", newline="", encoding="utf-8") as lines:
         csv.writer(lines).writerows(
             [
@@ -163,7 +163,7 @@ def test_own_recordings_run_from_a_table_to_results(tree):
     done = run_recipe(tree, "own", *options, "--folds", "2", "--nj", "1", "--num_threads", "1")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "protocol speakers: there are 8 speakers" in done.stderr
-    results = json.loads((tree / "egs/own/exp/my_voices_emotion_speakers/blstm_small/results.json").read_text())
+    results = json.loads((tree / "egs/own/exp/JOB__my_voices_emotion_speakers/blstm_small/results.json").read_text())
     assert results["labels"] == ["angry", "happy", "neutral", "sad"]
     assert results["folds_scored"] == {"scored": [2], "missing": [1, 3, 4, 5], "of": 5}
     assert [row["utterances"] for row in results["per_class"]] == [2, 2, 2, 2]

@@ -90,6 +90,18 @@ def test_jobs_are_merged(data, monkeypatch):
     assert "features of" in (data / "log/make_fbank40.2.log").read_text()
 
 
+@pytest.mark.parametrize("name", ["JOB_interviews", "TASK/JOBX's_$HOME;&"])
+def test_names_that_the_runner_or_the_shell_would_read_otherwise(data, monkeypatch, name):
+    folder = data.parent / name
+    folder.parent.mkdir(exist_ok=True)
+    data.rename(folder)
+    (data.parent / "JOB & co.yaml").write_text("extractor: fbank\nnum_mel_bins: 10\n")
+    done = make_feats(data, "--type", "JOBS", "--feats-config", "JOB & co.yaml", "--nj", "2", name)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(data.parent)
+    assert len(list(open_matrices(f"scp:{name}/feats/JOBS.scp"))) == 5
+
+
 def test_segments_and_more_jobs_than_utterances(data):
     (data / "segments").write_text("s1-a s1-u0 0 0.2\ns2-b s2-u3 0.1 0.4\n")
     lines = (data / "wav.scp").read_text().splitlines(keepends=True)

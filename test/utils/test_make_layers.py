@@ -56,7 +56,11 @@ def make(data, run_script, monkeypatch):
     command.write_text(STAND_IN.format(python=sys.executable))
     command.chmod(0o755)
     path = f"{command.parent}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return lambda *options: run_script("make_layers.sh", *OPTIONS, *options, "data", env={"PATH": path})
+
+    def run(*options, folder="data"):
+        return run_script("make_layers.sh", *OPTIONS, *options, folder, env={"PATH": path})
+
+    return run
 
 
 def layers(data, numbers=(0, 3)):
@@ -92,6 +96,15 @@ def test_all_layers_are_made_in_one_pass_and_once(data, make):
     assert again.returncode == 0
     assert again.stdout.endswith("make_layers.sh: layers 0,3 of tiny are up to date in data/feats\n")
     assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("name", ["JOB_interviews", "JOBX's $HOME;&"])
+def test_names_that_the_runner_or_the_shell_would_read_otherwise(data, make, name):
+    wanted = expected(data)
+    data = data.rename(data.parent / name.replace(" ", "_"))
+    done = make("--nj", "2", folder=data.name)
+    assert done.returncode == 0, done.stderr
+    assert_same(layers(data), wanted)
 
 
 def test_layers_that_are_there_are_not_made_again(data, make):
