@@ -165,7 +165,7 @@ def install(packages: Sequence[str], folder: Path) -> None:
     options = ["--no-deps", "--only-binary", ":all:", "--no-compile", "--disable-pip-version-check", "--quiet"]
     command = [sys.executable, "-m", "pip", "install", *options, "--target", str(folder), *packages]
     log.info("installing %s aside", ", ".join(packages))
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
         errors = [line for line in lines if "error" in line.lower()] or lines

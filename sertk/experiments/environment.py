@@ -43,6 +43,7 @@ def git_commit() -> str | None:
         commit = subprocess.run(
             ["git", "describe", "--always", "--abbrev=12", "--dirty=+changes", "--exclude=*"],
             cwd=Path(__file__).parent,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=True,

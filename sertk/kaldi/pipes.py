@@ -80,8 +80,11 @@ def name_of(location: PathLike) -> str:
     return "standard input" if location == "-" else str(location)
 
 
-def start_command(command: str, stdin: int | None = None, stdout: int | None = None) -> subprocess.Popen[bytes]:
-    """A Popen of a command line, which fails where any command of its pipes does."""
+def start_command(command: str, stdin: int = subprocess.DEVNULL, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    """A Popen of a command line, which fails where any command of its pipes does.
+
+    It reads nothing of this program's own standard input, which may be a terminal, or the list of a loop around it.
+    """
     return subprocess.Popen(["bash", "-o", "pipefail", "-c", command], stdin=stdin, stdout=stdout)
 
 

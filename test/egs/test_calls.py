@@ -1,6 +1,7 @@
 """How recipes are called: their help, and what they refuse before they start anything."""
 
 import os
+import subprocess
 import sys
 
 import pytest
@@ -68,6 +69,23 @@ def test_wrong_options_are_refused_before_anything_is_started(tree, recipe, opti
     assert done.returncode == 1
     assert message in done.stderr and done.stderr.count("\n") == 1
     assert not (tree / "egs" / recipe / "data").exists() and not (tree / "egs" / recipe / "exp").exists()
+
+
+def test_a_list_that_a_loop_around_recipes_reads_stays_whole(tree):
+    reading = tree / "reading"
+    reading.mkdir()
+    (reading / "python3").symlink_to(tree / "bin/python3")
+    (reading / "sertk-make-splits").write_text("#!/bin/sh\ncat > /dev/null\necho random75\n")
+    (reading / "sertk-make-splits").chmod(0o755)
+    done = subprocess.run(
+        ["bash", "-c", "printf 'one\ntwo\n' | while read -r each; do ./run.sh --csv $each.csv; done"],
+        cwd=tree / "egs/own",
+        env={"PATH": "/usr/bin:/bin", "SERTK_PYTHON": str(reading / "python3")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert [line.split()[2] for line in done.stderr.splitlines()] == ["one.csv:", "two.csv:"]
 
 
 def test_a_missing_environment_is_named(tree):

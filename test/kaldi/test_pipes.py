@@ -1,5 +1,6 @@
 """Commands in pipes of a plain shell: what writes to them or reads from them ends too early, or disks are full."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,18 @@ def assert_one_line(done, message, status=1):
 )
 def test_one_line_says_what_broke(shell, tmp_path, line, message):
     assert not (tmp_path / "o").exists() or "cat > o" in line
+
+
+def test_commands_read_nothing_of_the_list_of_a_loop_around_them(shell):
+    done = shell("printf '1\n2\n' | while read -r each; do cmvn 'ark:cat > eaten; cat a.ark |' ark:o; echo $each; done")
+    assert (done.stdout, done.stderr) == ("1\n2\n", "")
+
+
+def test_no_process_inherits_standard_input():
+    for path in ROOT.glob("sertk/**/*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in ("subprocess.run", "subprocess.Popen"):
+                assert "stdin" in {keyword.arg for keyword in call.keywords}, f"{path}:{call.lineno}"
 
 
 def test_a_reader_that_ends_early(shell):
