@@ -28,11 +28,11 @@ my @passed  = qw(PATH LD_LIBRARY_PATH PYTHONPATH SERTK_PYTHON);    # on to the c
 #   task            environment variable with the number of a task
 #   limits_arrays   whether max_jobs_run is a part of an array's range and no matter of the config
 #   submission      function of the array to what the submitting command needs beside the config's words
-#   id              pattern of the job's number in its answer
+#   id              pattern of the job's number, or what else tells it from others, in its answer
 #   passing         pattern of complaints that a later try may not meet
-#   unfinished      function of a job's number to its tasks in the queue, each with why it will never run,
+#   unfinished      function of a job's id to its tasks in the queue, each with why it will never run,
 #                   or ""; undef if the scheduler does not answer
-#   remove          command that removes a job, or one task of it as JOB, remove_task, TASK
+#   removal         function of a job's id, and of its tasks if not all, to the command that removes them
 sub run_on_cluster {
     my ($engine) = @_;
     my $job      = parse_command_line( \@ARGV, undef );
@@ -46,11 +46,11 @@ sub run_on_cluster {
     }
     my $array  = describe_array( $engine, $job );
     my $id     = submit( $engine, $config, $array, @words );
-    my $failed = $stopped ? 0 : wait_for_tasks( $engine, $config, $array, $id );
+    my @failed = $stopped ? () : wait_for_tasks( $engine, $config, $array, $id );
     remove_tree( $array->{codes} );                     # a task that starts after this does nothing
-    end_stopped( $engine, $id )      if $stopped;
-    report_failures( $job, $failed ) if $failed;
-    exit( $failed ? 1 : 0 );
+    end_stopped( $engine, $id )       if $stopped;
+    report_failures( $job, @failed ) if @failed;
+    exit( @failed ? 1 : 0 );
 }
 
 # The tasks append to their logs, as the scheduler may run one again.
@@ -254,7 +254,6 @@ sub answer_of {
     my $pid = open( my $output, "-|" ) // fail("cannot start a process: $!");
     if ( !$pid ) {
         setpgrp 0, 0;
-        open STDIN,  "<",  "/dev/null";
         open STDERR, ">&", \*STDOUT;
         no warnings "exec";
         exec { $words[0] } @words;
@@ -273,14 +272,14 @@ sub pause {
     return;
 }
 
-# wait_for_tasks($engine, $config, $array, $id) returns how many tasks failed.
+# wait_for_tasks($engine, $config, $array, $id) returns the tasks that failed.
 sub wait_for_tasks {
     my ( $engine, $config, $array, $id ) = @_;
     my %left = map { $_ => 1 } $array->{first} .. $array->{last};
-    my ( $failed, $nap, $asked, %missed ) = ( 0, 0.1, time );
+    my ( $nap, $asked, @failed, %missed ) = ( 0.1, time );
     while (1) {
-        $failed += take_codes( $array, \%left );
-        return $failed if !%left || $stopped;
+        push @failed, take_codes( $array, \%left );
+        return @failed if !%left || $stopped;
         pause($nap);
         $nap = $nap * 1.5 > 1 ? 1 : $nap * 1.5;
         next if time < $asked + $config->{poll};
@@ -288,16 +287,16 @@ sub wait_for_tasks {
         $asked = time;
         next if !$queued;
         look_again($array);
-        $failed += take_codes( $array, \%left );
+        push @failed, take_codes( $array, \%left );
         my @gone  = grep { !defined $queued->{$_} } keys %left;
         my @lost  = grep { $missed{$_} } @gone;    # twice, as a code may come later than its task's end
         my @stuck = grep { $queued->{$_} } keys %left;
         %missed = map { $_ => 1 } @gone;
         complain( $id, "left the queue without an exit code: removed, out of time, or its node lost", @lost );
         complain( $id, "will never run ($queued->{$stuck[0]})", @stuck ) if @stuck;
-        answer_of( $engine->{remove}, map { $id . $engine->{remove_task} . $_ } @stuck ) if @stuck;
+        answer_of( $engine->{removal}->( $id, @stuck ) ) if @stuck;
         delete @left{ @lost, @stuck };
-        $failed += @lost + @stuck;
+        push @failed, @lost, @stuck;
     }
 }
 
@@ -317,16 +316,16 @@ sub look_again {
     return;
 }
 
-# Takes the tasks that have ended from %$left and returns how many of them failed.
+# Takes the tasks that have ended from %$left and returns those that failed.
 sub take_codes {
     my ( $array, $left ) = @_;
-    opendir my $folder, $array->{codes} or return 0;
-    my $failed = 0;
+    opendir my $folder, $array->{codes} or return;
+    my @failed;
     for my $entry ( readdir $folder ) {
         my ( $task, $code ) = $entry =~ /^(\d+)\.(\d+)$/ or next;
-        $failed++ if delete $left->{$task} && $code != 0;
+        push @failed, $task if delete $left->{$task} && $code != 0;
     }
-    return $failed;
+    return @failed;
 }
 
 # Ends this program, which a signal stopped, with the job.
@@ -334,10 +333,11 @@ sub end_stopped {
     my ( $engine, $id ) = @_;
     my $what = "";
     if ( defined $id ) {
-        my ( $status, $answer ) = answer_of( $engine->{remove}, $id );
+        my @removal = $engine->{removal}->($id);
+        my ( $status, $answer ) = answer_of(@removal);
         $answer = join " ", split " ", $answer;
-        $what = ", job $id is removed";
-        $what = "; job $id may still run, $engine->{remove} failed: $answer" if $status;
+        $what   = ", job $id is removed";
+        $what   = "; job $id may still run, '@removal' failed: $answer" if $status;
     }
     print STDERR "$program: stopped by SIG$stopped$what\n";
     exit 2;

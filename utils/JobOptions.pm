@@ -16,6 +16,9 @@ our @EXPORT_OK = qw(parse_command_line log_of command_of template_of_command sub
   report_failures make_log_folders make_folder now);
 
 my $program = basename($0);
+my $shown   = 3;        # reasons of failures, at most
+my $longest = 500;      # bytes of such a reason
+my $tail    = 65536;    # bytes at the end of a log, in which it is looked for
 my $whole   = qr/^[1-9]\d*$/;
 my %checks  = (
     "num-threads"  => [ $whole,            "a number from 1" ],
@@ -38,10 +41,12 @@ sub now {
 }
 
 # parse_command_line(\@words, \@known) reads options, "--name value" or "--name=value", with - or _ in the
-# name; only those that $known names are allowed (undef: all). Returns a reference to a hash: options (name to
+# name; only those that $known names are allowed (undef: all). From then on nothing reads the terminal, or the
+# list of a loop around the program. Returns a reference to a hash: options (name to
 # value), name (undef without a range), first and last, log, and command (a reference to its words).
 sub parse_command_line {
     my ( $words, $known ) = @_;
+    open STDIN, "<", "/dev/null" or fail("cannot read /dev/null: $!");
     my @words = @$words;
     my %job   = ( options => {}, name => undef, first => 1, last => 1 );
     while (@words) {
@@ -99,7 +104,7 @@ sub command_of {
 # template_of_command($job): the shell command that still has NAME in it.
 sub template_of_command {
     my ($job) = @_;
-    return join " ", map { /^\S+$/ ? $_ : single_quoted($_) } @{ $job->{command} };
+    return join " ", map { /^\S+\z/ ? $_ : single_quoted($_) } @{ $job->{command} };
 }
 
 # substitute($job, $number, $text): the text with $number for NAME.
@@ -131,18 +136,36 @@ sub make_folder {
     return;
 }
 
-# report_failures($job, $failed): one line that says how many failed and where their logs are.
+# report_failures($job, @failed): how many failed and where their logs are, and what the logs say of it.
 sub report_failures {
-    my ( $job, $failed ) = @_;
+    my ( $job, @failed ) = @_;
     my $total = $job->{last} - $job->{first} + 1;
-    if ( $total == 1 ) {
-        print STDERR "$program: job failed, log is in " . log_of( $job, $job->{first} ) . "\n";
-    }
-    else {
-        my $logs = substitute( $job, "*", $job->{log} );
-        print STDERR "$program: $failed / $total failed, log is in $logs\n";
+    my $logs  = $total == 1 ? log_of( $job, $job->{first} ) : substitute( $job, "*", $job->{log} );
+    my $what  = $total == 1 ? "job"                         : @failed . " / $total";
+    print STDERR "$program: $what failed, log is in $logs\n";
+    my %said = ( "" => 1 );
+    for my $log ( map { log_of( $job, $_ ) } sort { $a <=> $b } @failed ) {
+        my $reason = reason_in($log);
+        next if $said{$reason}++;
+        print STDERR "$program: $log: $reason\n";
+        last if keys %said > $shown;
     }
     return;
+}
+
+# reason_in($log): the last line in which a command of ours complains, else the last that the command wrote, or "".
+sub reason_in {
+    my ($log) = @_;
+    open my $file, "<:raw", $log or return "";
+    seek $file, -$tail, 2 if -s $file > $tail;
+    my $text = join "", <$file>;
+    $text =~ s/\e\[[\d;]*[A-Za-z]|[\x00-\x08\x0e-\x1f\x7f]//g;    # colours, and what moves a cursor
+    my @lines = grep { /\S/ && !/^#/ } split /[\r\n]+/, $text;
+    my @ours  = grep { /(^|\s)sertk-[a-z-]+: / } @lines;
+    my $line  = ( @ours ? $ours[-1] : $lines[-1] ) // "";
+    $line =~ s/^\s+|\s+$//g;
+    $line = substr( $line, 0, $longest ) =~ s/[\xc0-\xff][\x80-\xbf]*$//r . " ..." if length $line > $longest;
+    return $line;
 }
 
 1;

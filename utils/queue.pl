@@ -20,8 +20,7 @@ run_on_cluster(
         id          => qr/^(\d+)(?:\.\d+-\d+:\d+)?$/m,
         passing     => qr/timed? ?out|temporarily|unable to contact|connect|commlib|gdi request/i,
         unfinished  => \&unfinished,
-        remove      => "qdel",
-        remove_task => ".",
+        removal     => \&removal,
     }
 );
 
@@ -29,8 +28,15 @@ run_on_cluster(
 sub submission {
     my ($array) = @_;
     my $output = "$array->{folder}/" . substitute( $array, '$TASK_ID', $array->{file} );
+    $output = "/dev/null" if "$array->{folder}$array->{file}" =~ /[\$:,]/;    # a variable, HOST:PATH or two paths to it
     my $range  = "$array->{first}-$array->{last}";
     return ( "-C", "", "-terse", "-N", $array->{title}, "-o", $output, "-t", $range );
+}
+
+# The command that removes a job, or some tasks of it.
+sub removal {
+    my ( $id, @tasks ) = @_;
+    return ( "qdel", @tasks ? map { "$id.$_" } @tasks : $id );
 }
 
 # The tasks that qstat still knows, each with why it will never run, if so; undef if qstat does not answer.

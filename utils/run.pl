@@ -19,7 +19,7 @@ my ( $slots, @devices ) = resources( $job->{options} );
 make_log_folders($job);
 
 my %running;    # process id to what is known of its job
-my ( $failed, $stopped_by, $killed, $next ) = ( 0, 0, 0, $job->{first} );
+my ( $stopped_by, $killed, $next, @failed ) = ( 0, 0, $job->{first} );
 my $all_signals = POSIX::SigSet->new( SIGINT, SIGTERM, SIGHUP, SIGALRM );
 $SIG{$_}   = \&stop for qw(INT TERM HUP);
 $SIG{ALRM} = \&kill_all;
@@ -33,8 +33,8 @@ while ( %running || ( $next <= $job->{last} && !$stopped_by ) ) {
     }
 }
 exit 128 + $stopped_by if $stopped_by;
-report_failures( $job, $failed ) if $failed;
-exit( $failed ? 1 : 0 );
+report_failures( $job, @failed ) if @failed;
+exit( @failed ? 1 : 0 );
 
 # How many jobs run at once, and the names of the graphics cards that they share.
 sub resources {
@@ -74,7 +74,7 @@ sub start {
     my $log;
     if ( !sysopen $log, $path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND ) {
         print STDERR "run.pl: cannot write the log $path: $!\n";
-        $failed++;
+        push @failed, $number;
         return;
     }
     my @cards = splice @devices, 0, $job->{options}{gpu} // 0;
@@ -85,11 +85,11 @@ sub start {
     become( $command, $log, @cards ) if defined $pid && $pid == 0;
     if ( defined $pid ) {
         setpgrp $pid, $pid;
-        $running{$pid} = { log => $log, cards => \@cards, started => time };
+        $running{$pid} = { number => $number, log => $log, cards => \@cards, started => time };
     }
     else {
         print STDERR "run.pl: cannot start a process: $!\n";
-        $failed++;
+        push @failed, $number;
         push @devices, @cards;
     }
     sigprocmask( SIG_UNBLOCK, $all_signals );
@@ -103,9 +103,8 @@ sub become {
     $SIG{$_} = "DEFAULT" for qw(INT TERM HUP ALRM);
     sigprocmask( SIG_UNBLOCK, $all_signals );
     $ENV{CUDA_VISIBLE_DEVICES} = join ",", @cards if @cards;
-    open STDIN,  "<",  "/dev/null" or POSIX::_exit(126);
-    open STDOUT, ">&", $log        or POSIX::_exit(126);
-    open STDERR, ">&", $log        or POSIX::_exit(126);
+    open STDOUT, ">&", $log or POSIX::_exit(126);
+    open STDERR, ">&", $log or POSIX::_exit(126);
     no warnings "exec";
     exec "bash", "-o", "pipefail", "-c", $command;
     print STDERR "run.pl: cannot start bash: $!\n";
@@ -118,7 +117,7 @@ sub finish {
     my $code = WIFSIGNALED($?) ? 128 + WTERMSIG($?) : WEXITSTATUS($?);
     wait_for_group($pid) if $stopped_by;
     my $ended = delete $running{$pid} or return;
-    $failed++ if $code != 0;
+    push @failed, $ended->{number} if $code != 0;
     push @devices, @{ $ended->{cards} };
     my $seconds = time - $ended->{started};
     my $threads = $job->{options}{"num-threads"} // 1;

@@ -18,11 +18,10 @@ run_on_cluster(
         task          => "SLURM_ARRAY_TASK_ID",
         limits_arrays => 1,
         submission    => \&submission,
-        id            => qr/^(\d+)(?:;\S+)?$/m,
+        id            => qr/^(\d+(?:;\S+)?)$/m,
         passing       => qr/timed out|temporarily|unable to contact|not responding|connect/i,
         unfinished    => \&unfinished,
-        remove        => "scancel",
-        remove_task   => "_",
+        removal       => \&removal,
     }
 );
 
@@ -36,10 +35,26 @@ sub submission {
     return ( "--parsable", "--array=$range", @names );
 }
 
+# What sbatch calls a job of another cluster than this machine's, NUMBER;CLUSTER, as options and a number.
+sub place_of {
+    my ($id) = @_;
+    my ( $number, $cluster ) = split /;/, $id;
+    return ( $number, defined $cluster ? "--clusters=$cluster" : () );
+}
+
+# The command that removes a job, or some tasks of it. The number that Slurm gives a task itself would do nothing.
+sub removal {
+    my ( $id,     @tasks )   = @_;
+    my ( $number, @cluster ) = place_of($id);
+    return ( "scancel", @cluster, @tasks ? map { "${number}_$_" } @tasks : $number );
+}
+
 # The tasks that squeue still knows, each with why it will never run, if so; undef if squeue does not answer.
 sub unfinished {
     my ($id) = @_;
-    my ( $status, $answer ) = answer_of( "squeue", "--noheader", "--array", "--jobs=$id", "--format=%K %r" );
+    my ( $number, @cluster ) = place_of($id);
+    my @look = ( "squeue", @cluster, "--noheader", "--array", "--jobs=$number", "--format=%K %r" );
+    my ( $status, $answer ) = answer_of(@look);
     return {} if $status && $answer =~ /invalid job id/i;    # it ended minutes ago
     return undef if $status;
     my %tasks;

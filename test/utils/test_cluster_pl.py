@@ -25,7 +25,7 @@ option gpu=* -l gpu=$0
 poll 0.2
 """
 # The file `calls` gets what was called; `refusals` has answers to the next submissions; the tasks in `lost`
-# never run; `queue` is what the queue holds; with `down` it does not answer.
+# never run; `queue` is what the queue holds; with `down` it does not answer; `cluster` names another one that has it.
 FAKE = r"""#!/usr/bin/env bash
 name=$(basename "$0")
 printf '%q ' "$name" "$@" >> calls; echo >> calls
@@ -37,8 +37,9 @@ case $name in
       grep -qsx "$task" lost ||
         env -i HOME=/ SGE_TASK_ID="$task" SLURM_ARRAY_TASK_ID="$task" PATH=/bin bash "${!#}" > output 2>&1 &
     done
-    if [ "$name" = qsub ]; then echo "7.$range:1"; else echo 7; fi ;;
+    if [ "$name" = qsub ]; then echo "7.$range:1"; else echo "7$(sed 's/^/;/' cluster 2> /dev/null)"; fi ;;
   squeue | qstat)
+    if [ -e cluster ] && ! grep -q -- "--clusters=$(cat cluster)" <<< "$*"; then exit; fi  # none of its jobs
     if [ -e down ]; then echo "no answer"; exit 1; fi
     cat queue 2> /dev/null || true ;;
 esac
@@ -147,7 +148,8 @@ def test_array_with_its_logs(runner, tmp_path):
 
 def test_failures_are_counted(runner, tmp_path):
     done = runner("J=1:3", "log/b.J.log", "echo", "J", ";", "exit", "3", "|", "cat")
-    assert done == (1, "3 / 3 failed, log is in log/b.*.log\n")
+    reasons = "".join(f"log/b.{task}.log: {task}\n" for task in (1, 2, 3))
+    assert done == (1, f"3 / 3 failed, log is in log/b.*.log\n{reasons}")
     done = runner("J=1:3", "log/b.J.log", "[", "J", "-ne", "2", "]")
     assert done == (1, "1 / 3 failed, log is in log/b.*.log\n")
     assert "with status 1" in (tmp_path / "log/b.2.log").read_text()
@@ -253,6 +255,7 @@ def test_tries_are_bounded(runner):
 
 
 def test_a_task_that_vanishes_has_failed(runner):
+    """Whatever the scheduler says of it: to `qsub -sync y`, one that was removed with qdel has ended well."""
     runner.write("lost", "2", "4")
     code, messages = runner("J=1:4", "J.log", "true")
     lost = "job 7, task 2,4 left the queue without an exit code: removed, out of time, or its node lost\n"
@@ -265,6 +268,37 @@ def test_a_task_that_can_never_run_is_removed_and_has_failed(runner):
     code, messages = runner("J=1:3", "J.log", "true")
     assert code == 1 and "job 7, task 2 will never run (" in messages and "1 / 3 failed" in messages
     assert runner.calls(runner.engine["remove"]) == [[{"slurm": "7_2", "queue": "7.2"}[runner.name]]]
+
+
+def test_a_job_of_another_cluster_is_looked_for_and_removed_there(tmp_path, monkeypatch):
+    """sbatch says which cluster took the job, whether --clusters or the environment asked for it."""
+    runner = Runner("slurm", tmp_path)
+    runner.write("cluster", "gpu")
+    runner.write("lost", "1", "2")
+    runner.write("queue", *map(runner.engine["queued"].format, (1, 2)))
+    running = runner.start("J=1:2", "J.log", "true", SBATCH_CLUSTERS="gpu")
+    try:
+        runner.wait_for_looks(2)
+        assert running.poll() is None  # as the tasks wait in that cluster's queue
+        runner.write("queue", runner.engine["stuck"].format(1), runner.engine["queued"].format(2))
+        wait_until(lambda: runner.calls("scancel"), running)
+        running.terminate()
+        _, messages = running.communicate(timeout=HOUR)
+    finally:
+        running.kill()
+    assert "job 7;gpu, task 1 will never run (launch failed)" in messages
+    assert messages.endswith("stopped by SIGTERM, job 7;gpu is removed\n")
+    assert runner.calls("scancel") == [["--clusters=gpu", "7_1"], ["--clusters=gpu", "7"]]
+    assert {"--clusters=gpu", "--jobs=7"} <= set(runner.calls("squeue")[0])
+
+
+def test_paths_that_a_scheduler_would_read_otherwise(runner, tmp_path):
+    log = "a,b:$USER/log%a/x.J.log"
+    assert runner("J=1:2", log, "echo", "J") == (0, "")
+    assert body(tmp_path / log.replace("J", "2")) == ["2"]
+    (call,) = runner.calls()
+    output = {"slurm": f"--output={tmp_path}/a,b:$USER/log%%a/q/x.%a.log", "queue": "/dev/null"}
+    assert output[runner.name] in call
 
 
 def test_a_scheduler_that_does_not_answer_is_waited_for(runner, tmp_path):

@@ -31,7 +31,8 @@ def test_single_job_and_its_log(run_script, tmp_path):
 
 def test_failures_are_counted_and_do_not_stop_siblings(run_script, tmp_path):
     done = run_script("run.pl", "JOB=1:3", "log/b.JOB.log", "echo", "job", "JOB", ";", "[", "JOB", "-ne", "2", "]")
-    assert (done.returncode, done.stderr) == (1, "run.pl: 1 / 3 failed, log is in log/b.*.log\n")
+    assert done.returncode == 1
+    assert done.stderr == "run.pl: 1 / 3 failed, log is in log/b.*.log\nrun.pl: log/b.2.log: job 2\n"
     assert [body(tmp_path / f"log/b.{n}.log") for n in (1, 2, 3)] == [["job 1"], ["job 2"], ["job 3"]]
     assert "# Ended (code 1)" in (tmp_path / "log/b.2.log").read_text()
 
@@ -40,6 +41,43 @@ def test_single_failure_message(run_script):
     assert run_script("run.pl", "x.log", "exit", "3").stderr == "run.pl: job failed, log is in x.log\n"
     done = run_script("run.pl", "N=7", "x.N.log", "exit", "N")
     assert (done.returncode, done.stderr) == (1, "run.pl: job failed, log is in x.7.log\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        (
+            "begin\\nsertk-train: a.wav: no such file\\nTraceback\\n  ChildFailedError\\n",
+            "sertk-train: a.wav: no such file",
+        ),
+        ("one\\n  RuntimeError: out of memory  \\n\\n", "RuntimeError: out of memory"),
+        ("10 %%\\r20 %%\\r\\033[31mred\\033[0m \\007caf\\303\\251", "red caf\u00e9"),
+        ("# a remark\\n", None),
+        ("%0499d\\303\\251long\\n", "0" * 499 + " ..."),
+    ],
+)
+def test_the_reason_is_on_the_terminal(run_script, written, shown):
+    done = run_script("run.pl", "x.log", "printf", f"{written}\n", ";", "exit", "3")
+    expected = "run.pl: job failed, log is in x.log\n" + (f"run.pl: x.log: {shown}\n" if shown else "")
+    assert (done.returncode, done.stderr) == (1, expected)
+
+
+def test_reasons_are_shown_once_and_some_at_most(run_script):
+    done = run_script("run.pl", "J=1:12", "J.log", "echo", "reason", "$((J/4))", ";", "false")
+    reasons = "".join(f"run.pl: {log}.log: reason {number}\n" for number, log in enumerate((1, 4, 8)))
+    assert done.stderr == f"run.pl: 12 / 12 failed, log is in *.log\n{reasons}"
+    done = run_script("run.pl", "J=1:12", "J.log", "echo", "reason", "J", ";", "false")
+    assert done.stderr.count("\n") == 4
+
+
+def test_nothing_that_is_started_reads_standard_input(run_script, tmp_path):
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\ncat > eaten\necho 'GPU 0: A Card'\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    line = f"printf '1\\n2\\n' | while read -r each; do env -u CUDA_VISIBLE_DEVICES {RUN} --gpu 1 $each.log cat; done"
+    assert subprocess.run(["bash", "-c", line], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
+    assert sorted(path.name for path in tmp_path.glob("*.log")) == ["1.log", "2.log"]
+    assert (tmp_path / "eaten").read_text() == ""
 
 
 def test_any_identifier_and_leading_zeros(run_script, tmp_path):
@@ -51,7 +89,18 @@ def test_any_identifier_and_leading_zeros(run_script, tmp_path):
 
 @pytest.mark.parametrize(
     "word",
-    ["two words", "it's here", 'say "hi" now', "$HOME and `id`", "back\\slash \\n", " ", "", "a\tb", "new\nline"],
+    [
+        "two words",
+        "it's here",
+        'say "hi" now',
+        "$HOME and `id`",
+        "back\\slash \\n",
+        " ",
+        "",
+        "a\tb",
+        "new\nline",
+        "end\n",
+    ],
 )
 def test_words_with_white_space_arrive_whole(run_script, tmp_path, word):
     assert run_script("run.pl", "q.log", "printf", "[%s]", word, ">", "out").returncode == 0
