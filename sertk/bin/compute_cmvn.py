@@ -1,7 +1,6 @@
 """CMVN statistics in Kaldi's format."""
 
 import logging
-import re
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
@@ -15,8 +14,6 @@ from sertk.core.files import write_aside
 from sertk.features import cmvn
 from sertk.kaldi import archives
 from sertk.kaldi.datadir import require_all
-
-SPECIFIER = re.compile(r"(ark|scp)(,\w+)*:")
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +34,14 @@ def build_parser() -> ArgumentParser:
 def execute(args: Namespace) -> None:
     archives.refuse_shared_input(args.spk2utt, args.rspecifier)
     features = archives.open_matrices(args.rspecifier)
-    if not SPECIFIER.match(args.wspecifier):
+    if not archives.SPECIFIER.match(args.wspecifier):
         if args.spk2utt:
             raise SertkError(f"--spk2utt needs an archive to write, such as ark:{args.wspecifier}")
         write_global(args.wspecifier, features)
         return
     with archives.MatrixWriter(args.wspecifier) as writer:
         if args.spk2utt:
-            named_stats = speaker_stats(SPECIFIER.sub("", args.spk2utt, count=1), features, args.rspecifier)
+            named_stats = speaker_stats(args.spk2utt, features, args.rspecifier)
         else:
             named_stats = ((utterance, accumulate(utterance, matrix)) for utterance, matrix in features)
         for name, stats in named_stats:
@@ -65,7 +62,7 @@ def speaker_stats(
     path: str, features: Iterable[tuple[str, np.ndarray]], rspecifier: str
 ) -> list[tuple[str, np.ndarray]]:
     """`(speaker, statistics)` of the features that `rspecifier` names, in the order of the spk2utt file `path`."""
-    spk2utt = {speaker: utterances.split() for speaker, utterances in archives.read_scp(path).items()}
+    spk2utt = {speaker: utterances.split() for speaker, utterances in archives.read_text_table(path).items()}
     speakers = {utterance: speaker for speaker, utterances in spk2utt.items() for utterance in utterances}
     stats, seen, ignored = {}, set(), 0
     for utterance, matrix in features:
@@ -74,10 +71,11 @@ def speaker_stats(
             continue
         seen.add(utterance)
         stats[speaker] = accumulate(utterance, matrix, stats.get(speaker))
-    require_all(rspecifier, seen, speakers, f"compute them, or take them out of {path}")
+    if not archives.split_rspecifier(rspecifier).permissive:
+        require_all(rspecifier, seen, speakers, f"compute them, or take them out of {path}")
     if ignored:
         log.warning("%d utterances are not in %s and are left out", ignored, path)
-    return [(speaker, stats[speaker]) for speaker in spk2utt]
+    return [(speaker, stats[speaker]) for speaker in spk2utt if speaker in stats]
 
 
 def accumulate(utterance: str, matrix: np.ndarray, stats: np.ndarray | None = None) -> np.ndarray:

@@ -205,8 +205,8 @@ def _neuron(args):
     from sertk.kaldi.archives import read_scp, split_rspecifier
     from sertk.reports.plots.neuron import neuron_figure
 
-    kind, location = split_rspecifier(args.rspecifier)
-    if kind != "scp":
+    kind, location, permissive = split_rspecifier(args.rspecifier)
+    if kind != "scp" or permissive:
         raise UsageError(f"{args.rspecifier}: expected a table, scp:FILE, read in the recordings' order")
     table, extractor = read_scp(location), _spectrogram("spectrogram161", args.feats_config)
     if args.utt not in table:

@@ -7,7 +7,7 @@ import io
 import math
 import struct
 import subprocess
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -25,8 +25,8 @@ OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kal
 # torchaudio's kernel holds the product of both rates over their common divisor: gigabytes for 15999 Hz.
 LARGEST_KERNEL = 2000
 
+OnError = archives.OnError
 Cut = tuple[str, float, float]  # a recording, or its entry of wav.scp, and start and end in seconds
-OnError = Callable[[str, SertkError], object]
 
 
 def load_audio(entry: str, channel: int | None = None, on_warning: OnWarning = log_warning) -> tuple[np.ndarray, int]:
@@ -118,14 +118,21 @@ def read_specified(
     on_error: OnError | None = None,
     on_warning: OnWarning = log_warning,
 ) -> Iterator[tuple[str, np.ndarray, int]]:
-    """Yields what `read_utterances` does, of `scp:WAV_SCP`, or of an archive of waves, `ark:FILE`, without segments."""
+    """Yields what `read_utterances` does, of `scp:WAV_SCP`, or of an archive of waves, `ark:FILE`, without segments.
+
+    With the option p (`scp,p:WAV_SCP`) broken recordings are left out, and counted in a warning.
+    """
     archives.refuse_shared_input(segments, rspecifier)
-    kind, location = archives.split_rspecifier(rspecifier)
-    if kind == "scp":
-        return read_utterances(location, segments, channel, on_error, on_warning=on_warning)
-    if segments:
+    kind, location, permissive = archives.split_rspecifier(rspecifier)
+    if segments and kind == "ark":
         raise UsageError("--segments needs recordings by name: scp:wav.scp")
-    return read_wave_archive(location, channel, on_error, on_warning)
+
+    def read(on_error: OnError | None) -> Iterator[tuple[str, np.ndarray, int]]:
+        if kind == "scp":
+            return read_utterances(location, segments, channel, on_error, on_warning=on_warning)
+        return read_wave_archive(location, channel, on_error, on_warning)
+
+    return archives.leaving_out(location, read) if permissive else read(on_error)
 
 
 def read_data_dir(

@@ -11,7 +11,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.experiments.run import Run
 from sertk.inference.trained import LoadedModel, TrainedModel
-from sertk.kaldi.archives import open_matrices, read_scp
+from sertk.kaldi.archives import open_matrices, read_text_table
 from sertk.kaldi.datadir import SPLITS, DataDir, require_all
 from sertk.kaldi.labels import Labels
 from sertk.models.base import known
@@ -79,7 +79,7 @@ def read_archives(trained: LoadedModel, feats: Mapping[str, str], utt2spk: str |
     if trained.needs_speakers() and not utt2spk:
         raise SertkError("the model normalises per speaker: give --utt2spk")
     dataset = dataset_of_rspecifiers(trained.config, feats)
-    table = read_scp(utt2spk.removeprefix("ark:")) if utt2spk else {}
+    table = read_text_table(utt2spk) if utt2spk else {}
     if utt2spk:
         require_all(utt2spk, table, dataset.utterances, "add their speakers")
     speakers = [table.get(utterance) for utterance in dataset.utterances]

@@ -4,12 +4,13 @@ import codecs
 import contextlib
 import io
 import itertools
+import logging
 import re
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from kaldiio.matio import read_matrix_or_vector, write_array, write_array_ascii
@@ -21,13 +22,26 @@ from sertk.kaldi.datadir import BEGINS_WITH_BOM
 from sertk.kaldi.digests import samples_digest
 from sertk.kaldi.pipes import is_special, name_of, open_input, open_output
 
-# Options that only tell Kaldi how to search a table; reading in order needs none of them.
-READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "np", "bg"}
-WRITE_OPTIONS = {"b", "t", "f", "nf", "np"}
+SPECIFIER = re.compile(r"(\w+,)*(ark|scp)(,\w+)*:")
+# But for p (reading goes on where an entry cannot be read) and t (text is written), all only tell Kaldi how to search a
+# table, or when to write; reading in order and whole files need none of them.
+READ_OPTIONS = {"b", "t", "o", "no", "s", "ns", "cs", "ncs", "p", "np", "bg"}
+WRITE_OPTIONS = {"b", "t", "f", "nf", "p", "np"}
 RANGE_SLACK = 3  # rows a range may go past the end, as Kaldi allows
 LONGEST_KEY = 4096
 
 T = TypeVar("T")
+OnError = Callable[[str, SertkError], object]
+
+log = logging.getLogger(__name__)
+
+
+class Rspecifier(NamedTuple):
+    """What a reading specifier says: `kind` is ark or scp; `permissive` leaves out what cannot be read."""
+
+    kind: str
+    location: str
+    permissive: bool
 
 
 def refuse_shared_input(*rspecifiers: str | None) -> None:
@@ -36,25 +50,35 @@ def refuse_shared_input(*rspecifiers: str | None) -> None:
         raise UsageError("standard input can be read once only: give one '-', files or commands else")
 
 
-def split_rspecifier(rspecifier: str) -> tuple[str, str]:
-    """`("ark" | "scp", location)` of a reading specifier such as `scp:feats.scp` or `ark,s,cs:-`."""
-    kind, options, location = _split_specifier(rspecifier)
-    if len(kind) != 1 or options - READ_OPTIONS or not location:
+def split_rspecifier(rspecifier: str) -> Rspecifier:
+    """The Rspecifier of a text such as `scp:feats.scp`, `scp,p:feats.scp` or `ark,s,cs:-`."""
+    kind, options, location = _split_specifier(rspecifier, "read", READ_OPTIONS)
+    if len(kind) != 1 or not location:
         raise UsageError(f"'{rspecifier}' cannot be read: expected ark:FILE or scp:FILE (- is standard input)")
-    return kind[0], location
+    return Rspecifier(kind[0], location, "p" in options)
+
+
+def read_text_table(name: str) -> dict[str, str]:
+    """What `read_scp` gives, of a path or a specifier of text such as `ark,t:spk2utt`."""
+    return read_scp(split_rspecifier(name).location if SPECIFIER.match(name) else name)
 
 
 def open_matrices(rspecifier: str, dtype: DTypeLike = np.float32) -> Iterator[tuple[str, np.ndarray]]:
     """Yields `(key, matrix (rows, columns) or vector (size,))` in the order of the archive or table.
 
     Binary, text, compressed and gzipped archives, commands (`ark:gunzip -c a.gz |`), offsets and ranges
-    are understood. Raises SertkError for anything unreadable, cut off, empty, not finite or given twice.
+    are understood. Raises SertkError for anything unreadable, cut off, empty, not finite or given twice; with the
+    option p (`scp,p:feats.scp`) that is left out, and counted in a warning.
     """
-    kind, location = split_rspecifier(rspecifier)
+    kind, location, permissive = split_rspecifier(rspecifier)
     if kind == "ark":
-        yield from read_archive(location, lambda stream, where: read_matrix(stream, where, dtype))
+        matrices = read_archive(location, lambda stream, where: read_matrix(stream, where, dtype))
+        yield from leaving_out(location, lambda _: matrices) if permissive else matrices
         return
     table = read_locations(location)
+    if permissive:
+        yield from leaving_out(location, lambda on_error: _read_each(table, dtype, on_error))
+        return
     for _, numbered in itertools.groupby(enumerate(table.items()), key=_file_of):
         lines = [(key, *split_location(where)) for _, (key, where) in numbered]
         with open_input(lines[0][1]) as stream:
@@ -62,11 +86,33 @@ def open_matrices(rspecifier: str, dtype: DTypeLike = np.float32) -> Iterator[tu
                 yield key, _read_at(stream, f"{key} in {name}", offset, cut, dtype)
 
 
-def load_matrix(location: str) -> np.ndarray:
-    """The float32 matrix (rows, columns) or vector (size,) at `location`, what stands behind a key in an scp file."""
+def load_matrix(location: str, dtype: DTypeLike = np.float32) -> np.ndarray:
+    """The matrix (rows, columns) or vector (size,) at `location`, what stands behind a key in an scp file."""
     name, offset, cut = split_location(location)
     with open_input(name) as stream:
-        return _read_at(stream, location, offset, cut, np.float32)
+        return _read_at(stream, location, offset, cut, dtype)
+
+
+def leaving_out(location: PathLike, read: Callable[[OnError], Iterator[T]]) -> Iterator[T]:
+    """Yields what `read(on_error)` does, and warns at the end of entries that it could not read, as p asks for.
+
+    It hands them to `on_error(key, error)`. A SertkError ends what is read; it is raised where nothing was.
+    """
+    name, errors, count = name_of(location), {}, 0
+    try:
+        for entry in read(errors.__setitem__):
+            count += 1
+            yield entry
+    except SertkError as error:
+        if not count:
+            raise
+        log.warning("%s; this and what follows is left out (%d read)", error, count)
+    if errors:
+        first = "{}: {}".format(*next(iter(errors.items())))
+        text = f"{name}: {len(errors)} of {count + len(errors)} entries cannot be read"
+        if not count:
+            raise SertkError(f"{text}, the first is {first}")
+        log.warning("%s and are left out, the first is %s", text, first)
 
 
 def read_scp(location: PathLike) -> dict[str, str]:
@@ -171,9 +217,9 @@ class MatrixWriter:
     """
 
     def __init__(self, wspecifier: str, compression: int | None = None):
-        kinds, options, location = _split_specifier(wspecifier)
+        kinds, options, location = _split_specifier(wspecifier, "written", WRITE_OPTIONS)
         files = location.split(",", 1) if sorted(kinds) == ["ark", "scp"] else [location]
-        if "ark" not in kinds or options - WRITE_OPTIONS or len(files) != len(kinds) or not all(files):
+        if "ark" not in kinds or len(files) != len(kinds) or not all(files):
             raise UsageError(f"'{wspecifier}' cannot be written: expected ark:FILE, ark,t:FILE or ark,scp:FILE,SCP")
         names = dict(zip(kinds, files))
         self._ark, self._scp = names["ark"], names.get("scp")
@@ -242,12 +288,28 @@ class _ExactStream:
         return data
 
 
-def _split_specifier(specifier: str) -> tuple[list[str], set[str], str]:
-    """The kinds (ark, scp) in order, the set of other options, and what follows the first colon."""
+def _split_specifier(specifier: str, done: str, known: set[str]) -> tuple[list[str], set[str], str]:
+    """The kinds (ark, scp) in order, the set of options, all of them `known`, and what follows the first colon."""
     types, _, location = specifier.partition(":")
     types = types.split(",")
     kinds = [name for name in types if name in ("ark", "scp")]
-    return kinds, set(types) - {"ark", "scp"}, location.strip()
+    options = set(types) - {"ark", "scp"}
+    if kinds and (unknown := sorted(options - known)):
+        raise UsageError(
+            f"'{specifier}' cannot be {done}: no option '{unknown[0]}', there are {' '.join(sorted(known))}"
+        )
+    return kinds, options, location.strip()
+
+
+def _read_each(table, dtype, on_error):
+    """Yields (key, matrix) of a table's entries, each opened alone so that a broken one takes no other along."""
+    for key, location in table.items():
+        try:
+            matrix = load_matrix(location, dtype)
+        except SertkError as error:
+            on_error(key, error)
+            continue
+        yield key, matrix
 
 
 def _file_of(numbered: tuple[int, tuple[str, str]]) -> tuple[int | None, str]:

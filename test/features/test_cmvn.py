@@ -92,6 +92,14 @@ def test_command_per_utterance_speaker_and_global(features):
     assert (features / "global").read_bytes()[:5] == b"\0BDM "
 
 
+def test_specifiers_with_options(features):
+    (features / "f.scp").write_text(f"a {features}/f.txt:1\nb gone.ark:1\n")
+    speakers = f"ark,t:{features}/spk2utt"
+    assert main(["--spk2utt", speakers, f"scp,p:{features}/f.scp", f"t,ark:{features}/s.txt"]) == 0
+    stats = dict(open_matrices(f"ark:{features}/s.txt"))
+    assert list(stats) == ["s1"] and stats["s1"].tolist() == [[4, 6, 2], [10, 20, 0]]
+
+
 def test_command_messages(features, capsys):
     source = f"ark:{features}/f.txt"
     (features / "spk2utt").write_text("s1 a d\n")

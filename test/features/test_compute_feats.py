@@ -97,6 +97,18 @@ def test_max_bad(folder):
     assert len(dict(open_matrices(f"ark:{folder}/f.ark"))) == 5
 
 
+def test_what_cannot_be_read_is_left_out_where_p_asks_for_it(folder, caplog):
+    command = ["--type", "fbank40", "--max_bad", "1", f"scp,p:{folder}/wav.scp", f"ark:{folder}/f.ark"]
+    assert main(command) == 0  # the one is too short for a frame, which p does not speak of
+    assert len(dict(open_matrices(f"ark:{folder}/f.ark"))) == 5
+    assert f"{folder}/wav.scp: 6 of 12 entries cannot be read and are left out, the first is x-cut: " in caplog.text
+    wave = b"u1 " + (folder / "a.wav").read_bytes()
+    (folder / "waves.ark").write_bytes(wave + wave[:999].replace(b"u1", b"u2"))
+    assert main(["--type", "fbank40", f"ark,p:{folder}/waves.ark", f"ark:{folder}/f.ark"]) == 0
+    assert list(dict(open_matrices(f"ark:{folder}/f.ark"))) == ["u1"]
+    assert f"u2 in {folder}/waves.ark: the archive is cut off here; this and what follows is left out" in caplog.text
+
+
 def test_all_may_be_bad_within_max_bad(folder):
     (folder / "wav.scp").write_text(f"x {folder}/gone.wav\n")
     outputs = f"ark,scp:{folder}/f.ark,{folder}/f.scp"

@@ -15,7 +15,7 @@ from kaldi_reference import reference
 from sertk.batches.streams import load_stream
 from sertk.core.errors import SertkError, UsageError
 from sertk.features.audio import read_utterances
-from sertk.kaldi.archives import MatrixWriter, load_matrix, open_matrices, read_scp, split_location
+from sertk.kaldi.archives import MatrixWriter, load_matrix, open_matrices, read_scp, read_text_table, split_location
 
 MATRIX = np.arange(50, dtype=np.float32).reshape(10, 5) / 4
 
@@ -271,10 +271,66 @@ def test_commands_that_fail(tmp_path, ark):
         load_matrix(f"{tmp_path}/no-such.ark:12")
 
 
-@pytest.mark.parametrize("specifier", ["x.ark", "ark:", "scp,p:a.scp", "ark,scp:a,b", "foo:a"])
+@pytest.mark.parametrize("specifier", ["x.ark", "ark:", "ark,scp:a,b", "foo:a"])
 def test_specifiers_that_cannot_be_read(specifier):
     with pytest.raises(UsageError, match="cannot be read"):
         list(open_matrices(specifier))
+
+
+@pytest.mark.parametrize("options", ["", ",o", ",no,s,cs", ",ns,ncs,np", ",bg", ",b", ",t", ",p", ",s,cs,p,bg"])
+def test_options_of_kaldi_that_change_nothing_here(tmp_path, ark, options):
+    (tmp_path / "a.scp").write_text(f"one {ark}:4\n")
+    assert list(dict(open_matrices(f"scp{options}:{tmp_path}/a.scp"))) == ["one"]
+    assert list(dict(open_matrices(f"ark{options}:{ark}"))) == ["one", "two"]
+
+
+@pytest.mark.parametrize("options", ["ark", "ark,b", "ark,f,p", "ark,nf,np", "t,ark"])
+def test_options_of_kaldi_for_writing(tmp_path, options):
+    with MatrixWriter(f"{options}:{tmp_path}/b.ark") as writer:
+        writer.write("one", MATRIX)
+    np.testing.assert_array_equal(dict(open_matrices(f"ark:{tmp_path}/b.ark"))["one"], MATRIX)
+
+
+def test_options_that_nobody_knows():
+    with pytest.raises(UsageError, match=r"^'scp,q:a' cannot be read: no option 'q', there are b bg cs .* p s t$"):
+        list(open_matrices("scp,q:a"))
+    with pytest.raises(UsageError, match=r"^'ark,cs:a' cannot be written: no option 'cs', there are b f nf np p t$"):
+        MatrixWriter("ark,cs:a")
+
+
+def test_what_cannot_be_read_is_left_out_and_counted_where_p_asks_for_it(tmp_path, ark, caplog):
+    table = tmp_path / "a.scp"
+    second = len(binary("one", MATRIX)) + 4
+    broken = ["b gone.ark:4", f"c {ark}:5", "d exit 3 |", f"e {ark}:4[8:99]"]
+    table.write_text("\n".join([f"a {ark}:4", *broken, f"f {ark}:{second}"]) + "\n")
+    with pytest.raises(SertkError, match=r"gone\.ark: No such file"):
+        list(open_matrices(f"scp:{table}"))
+    read = dict(open_matrices(f"scp,p:{table}", np.float64))
+    assert list(read) == ["a", "f"] and read["f"].dtype == np.float64
+    assert caplog.messages == [
+        f"{table}: 4 of 6 entries cannot be read and are left out, the first is b: gone.ark: No such file or directory"
+    ]
+    table.write_text("\n".join(broken) + "\n")
+    with pytest.raises(SertkError, match=r"4 of 4 entries cannot be read, the first is b: gone\.ark: No such file"):
+        list(open_matrices(f"scp,p:{table}"))
+    with pytest.raises(SertkError, match=r"nowhere\.scp: No such file"):
+        list(open_matrices(f"scp,p:{tmp_path}/nowhere.scp"))
+
+
+def test_an_archive_that_is_cut_off_is_taken_up_to_there_where_p_asks_for_it(tmp_path, ark, caplog):
+    ark.write_bytes(ark.read_bytes()[:-9])
+    with pytest.raises(SertkError, match="two in .* cut off here"):
+        list(open_matrices(f"ark:{ark}"))
+    assert list(dict(open_matrices(f"ark,p:{ark}"))) == ["one"]
+    assert caplog.messages == [f"two in {ark}: the archive is cut off here; this and what follows is left out (1 read)"]
+    with pytest.raises(SertkError, match="no-such"):
+        list(open_matrices(f"ark,p:{tmp_path}/no-such.ark"))
+
+
+def test_tables_of_text_may_be_named_by_a_specifier(tmp_path):
+    path = tmp_path / "spk2utt"
+    path.write_text("a x y\n")
+    assert read_text_table(f"ark,t:{path}") == read_text_table(str(path)) == {"a": "x y"}
 
 
 @pytest.mark.parametrize("specifier", ["x.ark", "scp:a.scp", "ark,scp:a", "ark,scp:-,a", "ark,zip:a", "ark:"])
