@@ -54,13 +54,19 @@ def test_array_with_a_failure(cluster, tmp_path):
     options = ["--mem", "100M", "--num-threads", "2", "--gpu", "1", "--time", "0:10:0", "--max-jobs-run", "2"]
     words = ["echo", "J", "two  words\n#$ -q nowhere\n#SBATCH -p nowhere", ";", "[", "J", "-ne", "2", "]"]
     done = cluster(*options, "J=1:3", "exp/log/a.J.log", *words)
-    assert done == (1, "1 / 3 failed, log is in exp/log/a.*.log\n")
+    assert done == (1, "1 / 3 failed, log is in exp/log/a.*.log\nexp/log/a.2.log: 2 two  words\n")
     for task in (1, 2, 3):
         assert body(tmp_path / f"exp/log/a.{task}.log") == [f"{task} two  words"]
     assert "threads=2" in (tmp_path / "exp/log/a.1.log").read_text()
     assert {path.name: path.read_text() for path in (tmp_path / "exp/q").glob("*.log")} == {
         f"a.{n}.log": "" for n in (1, 2, 3)
     }
+
+
+def test_paths_that_a_scheduler_would_read_otherwise(cluster, tmp_path):
+    log = "a,b:$USER/log%a/x.J.log"
+    assert cluster("J=1:2", log, "echo", "J") == (0, "")
+    assert body(tmp_path / log.replace("J.", "2.")) == ["2"]
 
 
 def test_a_refused_submission(cluster):
@@ -77,7 +83,7 @@ def test_a_task_that_is_removed_saves_its_work_and_has_failed(cluster, tmp_path,
     for task in (1, 2):
         cluster.remove(job, task)
     code, messages = cluster.end(running)
-    assert code == 1 and messages.endswith("2 / 2 failed, log is in removed.*.log\n")
+    assert code == 1 and "2 / 2 failed, log is in removed.*.log\n" in messages
     assert f"job {job}, task " in messages and "left the queue without an exit code" in messages
     assert (tmp_path / "checkpoint2").exists()
     assert "with status 143" in (tmp_path / "removed.2.log").read_text()
