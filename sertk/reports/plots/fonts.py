@@ -45,6 +45,6 @@ def _had_by(family, characters):
 
 @functools.cache
 def _glyphs_of(family):
-    """The code points that the font has which matplotlib takes for the family; none of one with fixed sizes."""
-    font = get_font(fontManager.findfont(FontProperties(family=[family]), fallback_to_default=False))
-    return frozenset(font.get_charmap() if font.scalable else ())
+    """The code points that the font has which matplotlib takes for the family."""
+    font = fontManager.findfont(FontProperties(family=[family]), fallback_to_default=False)
+    return frozenset(get_font(font).get_charmap())
