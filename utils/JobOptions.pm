@@ -41,9 +41,9 @@ sub now {
 }
 
 # parse_command_line(\@words, \@known) reads options, "--name value" or "--name=value", with - or _ in the
-# name; only those that $known names are allowed (undef: all). From then on nothing reads the terminal, or the
-# list of a loop around the program. Returns a reference to a hash: options (name to
-# value), name (undef without a range), first and last, log, and command (a reference to its words).
+# name; only those that $known names are allowed (undef: all). Returns a reference to a hash: options (name to
+# value), name (undef without a range), first and last, log, and command (a reference to its words). From then on
+# neither the program nor what it starts reads the terminal, or the list of a loop around it.
 sub parse_command_line {
     my ( $words, $known ) = @_;
     open STDIN, "<", "/dev/null" or fail("cannot read /dev/null: $!");

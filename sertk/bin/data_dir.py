@@ -87,7 +87,7 @@ def _validate(args):
 
 def _fix(args):
     kept, total = datadir_checks.fix(args.folder)
-    print(shown(f"kept {kept} utterances out of {total}"))
+    print(f"kept {kept} utterances out of {total}")
 
 
 def _subset(args):
