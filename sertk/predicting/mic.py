@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sertk.core.errors import SertkError
+from sertk.core.messages import shown
 from sertk.predicting.recognizer import Recognizer
 
 PERIOD = 0.5  # seconds between two lines
@@ -55,8 +56,8 @@ def load_sounddevice():
 def bars(classes: Sequence[str], row: np.ndarray, seconds: float) -> str:
     """One line: a bar for each class, the best one marked, and how long computing took."""
     best = int(np.argmax(row))
-    shown = (
-        f"{'>' if place == best else ' '}{name} {'#' * round(BAR * value):{BAR}} {value:.2f}"
+    cells = (
+        f"{'>' if place == best else ' '}{shown(name)} {'#' * round(BAR * value):{BAR}} {value:.2f}"
         for place, (name, value) in enumerate(zip(classes, row))
     )
-    return "  ".join([*shown, f"({1000 * seconds:.0f} ms)"])
+    return "  ".join([*cells, f"({1000 * seconds:.0f} ms)"])
