@@ -49,18 +49,8 @@ check_names model protocol labels subset tag asr_model asr_tag
 [[ -z $protocol || " $protocols " = *" $protocol "* ]] ||
   { echo "$0: no protocol '$protocol' (there are: $protocols)" >&2; exit 1; }
 
-# What later stages need, before any runs
-model_config=conf/$model.yaml
-[ -e "$model_config" ] || model_config=../common/conf/$model.yaml
-[ -e "$model_config" ] || { echo "$0: no model $model (there are: $models)" >&2; exit 1; }
-model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
-plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # `tag NAME`, `data NAME` for all that is needed, `encoder NAME`
-encoder=$(sed -n 's/^encoder //p' <<< "$plan")   # whose layers the model takes
-check_gpu 2
-if [[ -n $encoder && ( $encoder != recogniser || -n $asr_exp ) && $stage -le 3 && $stage -le $stop_stage && $stop_stage -ge 2 ]]; then
-  sertk-make-experiment "${model_options[@]}" --plan --with_encoder ${asr_exp:+--asr_exp "$asr_exp"} > /dev/null
-fi
-
+# shellcheck source=plan.sh
+. ../common/plan.sh
 whole=data/$corpus                # the data folder of the corpus
 data=$whole${subset:+_$subset}    # and that of the part of it which is used
 need_corpus() {  # DEFAULT: sets db_root to where stage 0 puts the corpus, unless it was given

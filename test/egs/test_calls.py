@@ -74,7 +74,8 @@ def test_wrong_options_are_refused_before_anything_is_started(tree, recipe, opti
 def test_a_list_that_a_loop_around_recipes_reads_stays_whole(tree):
     reading = tree / "reading"
     reading.mkdir()
-    (reading / "python3").symlink_to(tree / "bin/python3")
+    for name in ("python3", "sertk-make-experiment"):
+        (reading / name).symlink_to(tree / "bin" / name)
     (reading / "sertk-make-splits").write_text("#!/bin/sh\ncat > /dev/null\necho random75\n")
     (reading / "sertk-make-splits").chmod(0o755)
     done = subprocess.run(
