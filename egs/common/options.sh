@@ -49,7 +49,7 @@ check_names model protocol labels subset tag asr_model asr_tag
 [[ -z $protocol || " $protocols " = *" $protocol "* ]] ||
   { echo "$0: no protocol '$protocol' (there are: $protocols)" >&2; exit 1; }
 
-# shellcheck source=plan.sh
+# shellcheck source=../common/plan.sh
 . ../common/plan.sh
 whole=data/$corpus                # the data folder of the corpus
 data=$whole${subset:+_$subset}    # and that of the part of it which is used
