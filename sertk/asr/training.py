@@ -56,7 +56,7 @@ def describe_training(
     }
     path = exp_dir / CONFIG
     if path.exists() and "data" not in read_config(exp_dir).get("run", run):
-        warn_of_former(path)
+        warn_of_former(exp_dir)
         del run["data"]
     store(path, {**to_mapping(config), "run": run})
     write_command(exp_dir)

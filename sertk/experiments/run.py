@@ -176,15 +176,15 @@ class Run:
             was = trained["labels"]["set"]
             raise SertkError(f"{path}: trained on other labels ({was}) than {inputs.labels} has now; {remedy}")
         if "data" not in trained:
-            warn_of_former(path)
+            warn_of_former(self.experiment.path)
         known = trained.get("data", {})
         if changed := [what for what, digest in now["data"].items() if known.get(what, digest) != digest]:
             raise SertkError(f"{path}: trained on other {', '.join(changed)} than {inputs.data} has now; {remedy}")
 
 
 @functools.cache
-def warn_of_former(path: Path) -> None:
-    log.warning("%s: warning: trained before version 0.4: whether the data are still the same is not known", path)
+def warn_of_former(experiment: Path) -> None:
+    log.warning("%s: warning: trained before version 0.4: whether its data are still the same is not known", experiment)
 
 
 @contextlib.contextmanager
