@@ -94,8 +94,7 @@ def embed(vectors: np.ndarray, perplexity: float | None = None, seed: int = 0) -
     are too few points for the one given, or nothing to tell them apart.
     """
     count, dims = vectors.shape
-    if dims < 2 or not np.ptp(vectors, axis=0).any():
-        raise SertkError("t-SNE needs points of two or more dimensions that are not all the same")
+    vectors = unit_spread(vectors)
     if perplexity is None:
         perplexity = min(PERPLEXITY, count // 3 + 1)
     if count <= perplexity:
@@ -107,8 +106,26 @@ def embed(vectors: np.ndarray, perplexity: float | None = None, seed: int = 0) -
             vectors = PCA(min(DIMS, count), random_state=seed).fit_transform(vectors)
         tsne = TSNE(perplexity=perplexity, init="pca", random_state=seed)
         coordinates = tsne.fit_transform(vectors)
+    if not np.isfinite(coordinates).all():
+        raise SertkError("t-SNE found no places for the points; give other vectors, or another --perplexity")
     log.info("t-SNE took %.0f s, Kullback-Leibler divergence %.2f", time.monotonic() - start, tsne.kl_divergence_)
     return coordinates
+
+
+def unit_spread(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (points, dims) around 0, float32, whose dimension of the widest range has the range 1.
+
+    To t-SNE they are the same, but the squares of their distances can neither vanish nor overflow. Raises SertkError
+    where there is nothing to tell them apart by.
+    """
+    wide = vectors.astype(np.float64)
+    wide /= np.abs(wide).max() or 1.0  # so that a difference of two is finite
+    wide -= wide.mean(axis=0)
+    wide /= np.ptp(wide, axis=0).max() or 1.0
+    scaled = wide.astype(np.float32)
+    if scaled.shape[1] < 2 or not np.isfinite(scaled).all() or not np.ptp(scaled, axis=0).any():
+        raise SertkError("t-SNE needs points of two or more dimensions that are not all the same")
+    return scaled
 
 
 def write_embedding(path: PathLike, points: Sequence[Point], coordinates: np.ndarray) -> None:

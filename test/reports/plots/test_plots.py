@@ -15,7 +15,7 @@ from sertk.core.errors import SertkError
 from sertk.evaluation.runs import read_predictions, read_runs
 from sertk.reports.plots.confusion import confusion_figure
 from sertk.reports.plots.curves import curves_figure
-from sertk.reports.plots.embedding import draw_points, embed, read_points
+from sertk.reports.plots.embedding import draw_points, embed, read_points, unit_spread
 from sertk.reports.plots.pictures import fitted
 from sertk.reports.plots.recall import class_recalls, recall_figure
 from sertk.reports.plots.scatter import group_points, scatter_figure
@@ -332,6 +332,27 @@ def test_groups_that_cannot_be_told_apart_are_refused(tmp_path):
     points = list(read_points({"a": write_archive(tmp_path / "a", {"u": np.eye(31)})}))
     with pytest.raises(SertkError, match="31 different rows, and a picture tells 30 apart"):
         group_points(points, "row")
+
+
+@pytest.mark.parametrize(
+    "dtype, scale", [(np.float32, 1e-30), (np.float32, 1e-40), (np.float64, 1e-300), (np.float64, 1e300)]
+)
+def test_vectors_are_scaled_before_they_are_embedded(dtype, scale):
+    plain = np.random.default_rng(0).integers(-9, 9, size=(20, 4)).astype(np.float64)
+    scaled = unit_spread((plain * scale).astype(dtype))
+    assert scaled.dtype == np.float32 and np.ptp(scaled, axis=0).max() == pytest.approx(1)
+    np.testing.assert_allclose(scaled, unit_spread(plain), atol=1e-3)  # which has but a few bits in float32 below 1e-38
+
+
+def test_a_small_spread_far_from_zero_counts():
+    vectors = 1 + 1e-12 * np.arange(24.0).reshape(8, 3) ** 2  # all the same in float32
+    assert np.ptp(unit_spread(vectors), axis=0).max() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.0, 1e-300])
+def test_a_spread_that_rounding_alone_makes_is_none(value):
+    with pytest.raises(SertkError, match="not all the same"):
+        unit_spread(np.full((7, 3), value))
 
 
 @pytest.mark.parametrize("vectors", [np.ones((50, 4)), np.arange(50.0)[:, None]])
