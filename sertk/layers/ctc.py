@@ -1,8 +1,7 @@
 """Connectionist temporal classification (Graves et al. 2006) of sequences that repeat one class's label.
 
 log_probs (batch, frames, classes + 1) are natural logarithms with the blank last, so that a class's column is
-its index; `torch.nn.functional.ctc_loss` takes them as (frames, batch, classes + 1), with `blank=classes`.
-lengths (batch,) are on the CPU.
+its index. lengths (batch,) are on the CPU.
 """
 
 from collections.abc import Sequence
@@ -60,6 +59,17 @@ def longest_repetition(frames: Frames) -> Frames:
 def shortest_input(labels: Sequence[int]) -> int:
     """The frames that a list of labels needs: one for each, and a blank between equal neighbours."""
     return len(labels) + sum(one == other for one, other in pairwise(labels))
+
+
+def ctc_losses(log_probs: Tensor, lengths: Tensor, targets: Tensor, counts: Tensor) -> Tensor:
+    """-log P(targets) of each sequence (batch,), in nats; infinite where they do not fit.
+
+    targets (batch, labels) are classes, the first `counts` (batch,) of each row; a row may have none, whose loss is
+    that of blanks alone. cuDNN would give such a row 0: PyTorch calls it only where the blank is the first symbol and
+    the targets are one row of 32-bit numbers, and here they never are.
+    """
+    blank = log_probs.shape[-1] - 1
+    return F.ctc_loss(log_probs.transpose(0, 1), targets.long(), lengths, counts, blank=blank, reduction="none")
 
 
 def repetition_log_likelihood(log_probs: Tensor, lengths: Tensor, counts: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from sertk.core.distributed import summed
 from sertk.core.errors import SertkError
 from sertk.layers.batchnorm import MaskedBatchNorm
 from sertk.layers.convolution import WideConv2d
-from sertk.layers.ctc import best_path, collapse
+from sertk.layers.ctc import best_path, collapse, ctc_losses
 from sertk.layers.recurrent import Bigru, length_mask
 from sertk.models.base import Batch, EmotionModel, Output, Padded, Shape, known
 from sertk.models.registry import DeepSpeechConfig
@@ -132,9 +132,7 @@ class DeepSpeech(EmotionModel):
 
     def losses(self, log_probs: Tensor, lengths: Tensor, tokens: Padded) -> Tensor:
         """-log P(text) of each utterance (batch,), in nats; infinite where the text does not fit."""
-        return F.ctc_loss(
-            log_probs.transpose(0, 1), tokens.values, lengths, tokens.lengths, blank=self.blank, reduction="none"
-        )
+        return ctc_losses(log_probs, lengths, tokens.values, tokens.lengths)
 
     def paths(self, log_probs: Tensor, lengths: Tensor) -> list[list[int]]:
         """The tokens on the best path of each utterance, a list of lists."""

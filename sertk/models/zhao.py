@@ -1,11 +1,17 @@
 """Zhao et al. 2019, Attention-Enhanced Connectionist Temporal Classification for Discrete SER: the networks."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sertk.core.errors import SertkError
 from sertk.layers.attention import ComponentAttention, LocalAttention, QuantumAttention, WindowAttention
-from sertk.layers.ctc import best_path, collapse, greedy_scores, longest_repetition, repetition_log_likelihood
+from sertk.layers.ctc import (
+    best_path,
+    collapse,
+    ctc_losses,
+    greedy_scores,
+    longest_repetition,
+    repetition_log_likelihood,
+)
 from sertk.layers.recurrent import Blstm, masked_mean
 from sertk.models.base import Batch, EmotionModel, Output, Shape, known, mean_loss
 from sertk.models.registry import BlstmCtcConfig
@@ -49,7 +55,7 @@ class BlstmCtc(EmotionModel):
         log_probs, lengths = self.log_probs(batch)
         wanted, counts = self.counts(batch, lengths)
         targets = known(batch.labels, "labels")[:, None].expand(-1, int(counts.max()))
-        losses = F.ctc_loss(log_probs.transpose(0, 1), targets, lengths, counts, blank=self.blank, reduction="none")
+        losses = ctc_losses(log_probs, lengths, targets, counts)
         empty = (best_path(log_probs, lengths) == self.blank).all(1)
         figures = {"capped": (wanted > counts).float().mean(), "empty": empty.float().mean()}
         return mean_loss(losses, batch.weights), figures

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from sertk.layers.ctc import collapse, greedy_scores, longest_repetition, repetition_log_likelihood
+from sertk.layers.ctc import collapse, ctc_losses, greedy_scores, longest_repetition, repetition_log_likelihood
 
 
 def random_log_probs(*shape, seed=0, spread=2.0):
@@ -79,6 +79,27 @@ def test_likelihoods_and_their_gradients_are_those_of_the_ctc_loss():
     torch.testing.assert_close(
         torch.autograd.grad(again.sum(), logits)[0], torch.autograd.grad(-losses.sum(), log_probs)[0]
     )
+
+
+@pytest.mark.parametrize("counts", [[2, 0, 1], [0, 0, 0]])
+def test_the_loss_of_no_label_is_that_of_blanks_alone(counts):
+    log_probs, lengths = random_log_probs(3, 5, 4), torch.tensor([5, 3, 4])
+    targets = torch.tensor([[0, 2], [1, 1], [2, 0]], dtype=torch.int32)[:, : max(counts)]
+    losses = ctc_losses(log_probs.float(), lengths, targets, torch.tensor(counts))
+    for row, count in enumerate(counts):
+        if count == 0:
+            expected = -float(log_probs[row, : lengths[row], -1].sum())
+            assert float(losses[row]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_cudnn_which_loses_empty_targets_is_never_asked(monkeypatch):
+    """PyTorch takes it only for a blank of 0 and int32 targets in one row: one of the three would do."""
+    asked = []
+    original = F.ctc_loss
+    monkeypatch.setattr(F, "ctc_loss", lambda *args, **named: asked.append((args, named)) or original(*args, **named))
+    ctc_losses(random_log_probs(1, 4, 3), torch.tensor([4]), torch.zeros(1, 2, dtype=torch.int32), torch.tensor([2]))
+    ((_, targets, *_), named) = asked.pop()
+    assert named["blank"] == 2 and targets.dtype == torch.int64 and targets.ndim == 2
 
 
 def test_what_does_not_fit_has_no_likelihood_and_no_gradient():
