@@ -15,7 +15,7 @@ from sertk.core.files import PathLike
 from sertk.features.notes import noted_options
 from sertk.features.registry import describe_extractor, load_extractor
 from sertk.kaldi.archives import open_matrices
-from sertk.kaldi.datadir import DataDir, read_counts
+from sertk.kaldi.datadir import DataDir, read_counts, require_all
 from sertk.kaldi.labels import Labels
 from sertk.models.encoder_streams import is_encoder
 
@@ -49,6 +49,7 @@ def load_dataset(
         raise SertkError(f"{data_dir}: no utterance is left: the lists and the label set have none in common")
     streams = {name: load_features(config, name, data_dir, utterances, own_dir) for name in config.streams}
     utt2spk = DataDir(data_dir).table("utt2spk")
+    require_all(Path(data_dir) / "utt2spk", utt2spk, utterances, "add their speakers")
     return Dataset(
         utterances,
         streams,

@@ -16,7 +16,7 @@ from sertk.core.files import PathLike
 from sertk.features.audio import OVERSHOOT, Cut, load_segment, locate_utterances, read_data_dir, resample
 from sertk.features.extractor import Extractor, check_length
 from sertk.features.registry import load_extractor
-from sertk.kaldi.datadir import DataDir, require_all
+from sertk.kaldi.datadir import read_positive
 
 READERS = 4  # threads that read recordings
 
@@ -154,10 +154,13 @@ def locate_waves(feature_type: str, data_dir: PathLike, utterances: Sequence[str
     Raises SertkError for utterances that these lack, and for a type that archives alone can bring.
     """
     extractor, places = framewise_extractor(feature_type), locate_utterances(data_dir, utterances)
-    durations = DataDir(data_dir).table("utt2dur")
-    require_all(Path(data_dir) / "utt2dur", durations, utterances)
-    seconds = [float(durations[utterance]) for utterance in utterances]
-    return RecordedStream(utterances, [places[utterance] for utterance in utterances], seconds, extractor)
+    seconds = read_positive(Path(data_dir) / "utt2dur", utterances)
+    return RecordedStream(
+        utterances,
+        [places[utterance] for utterance in utterances],
+        [seconds[utterance] for utterance in utterances],
+        extractor,
+    )
 
 
 def framewise_extractor(feature_type: str) -> Framewise:

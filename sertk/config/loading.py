@@ -40,7 +40,9 @@ def load_parts(path: PathLike, settings: Sequence[str] = (), overlay: PathLike |
 
 def refuse_former(source: Source) -> None:
     """Raises SertkError for a section of the time when a speech recogniser was the only encoder."""
-    sections = {"": source.data, **{f"steps.{name}.": part for name, part in (source.data.get("steps") or {}).items()}}
+    parts = source.data.get("steps")
+    named = parts.items() if isinstance(parts, dict) else ()
+    sections = {"": source.data, **{f"steps.{name}.": part for name, part in named}}
     for prefix, section in sections.items():
         if isinstance(section, dict) and FORMER in section:
             now = "is called encoder now, and asr among the features encoder: `encoder: {name: recogniser, layer: 2}`"

@@ -1,7 +1,6 @@
 """What a training's config says, as frozen dataclasses that refuse what is impossible; see loading.py."""
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -45,7 +44,7 @@ class Optimiser:
     betas: tuple[float, float] = (0.9, 0.999)  # of adam
 
     def __post_init__(self):
-        require(0 < self.lr < math.inf, "lr", "above 0")
+        require(self.lr > 0, "lr", "above 0")
         require(self.weight_decay >= 0, "weight_decay", "0 or more")
         require(0 <= self.momentum < 1, "momentum", "between 0 and 1")
         require(self.momentum > 0 or not self.nesterov, "nesterov", "false without momentum")
@@ -250,7 +249,7 @@ def to_mapping(config: Dataclass) -> dict[str, Any]:
 def differing_keys(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
     """The key paths at which two mappings differ, sorted."""
     keys = []
-    for key in sorted(set(one) | set(other)):
+    for key in sorted(set(one) | set(other), key=str):
         left, right = one.get(key), other.get(key)
         if isinstance(left, dict) and isinstance(right, dict):
             keys += differing_keys(left, right, f"{prefix}{key}.")

@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import yaml
 
 from sertk.config.schema import Optimiser
+from sertk.core.documents import parse_yaml
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_parsed
+from sertk.core.typed import shorten
 
 NAMED = {"model": None, "optimiser": Optimiser.name}  # mappings whose keys depend on their name, and its default
 
@@ -69,7 +71,7 @@ def read_source(path: PathLike, heirs: tuple[Path, ...] = ()) -> Source:
 
     Raises SertkError for a file that holds no mapping, or is among its own bases.
     """
-    data, lines = read_parsed(path, load_with_lines, yaml.YAMLError, "YAML")
+    data, lines = read_parsed(path, parse_with_lines, "YAML")
     if not isinstance(data, dict):
         raise SertkError(f"{path}: expected a mapping of keys to values")
     base = data.pop("base", None)
@@ -86,23 +88,17 @@ def read_source(path: PathLike, heirs: tuple[Path, ...] = ()) -> Source:
 
 
 def read_names(path: PathLike) -> tuple[Any, dict[str, int]]:
-    """What `load_with_lines` gives of a YAML file in which all is names: `1`, `yes` or `1:30` are texts, as written."""
-    return read_parsed(path, lambda handle: load_with_lines(handle, yaml.BaseLoader), yaml.YAMLError, "YAML")
+    """What `parse_with_lines` gives of a YAML file in which all is names: `1`, `yes` or `1:30` are texts."""
+    return read_parsed(path, lambda text: parse_with_lines(text, as_texts=True), "YAML")
 
 
-def load_with_lines(
-    handle: TextIO, kind: type[yaml.SafeLoader | yaml.BaseLoader] = yaml.SafeLoader
-) -> tuple[Any, dict[str, int]]:
-    """What a YAML loader gives, and the line of every key path: {"training.drops": 7}.
+def parse_with_lines(text: str, as_texts: bool = False) -> tuple[Any, dict[str, int]]:
+    """The data of a YAML text, and the line of every key path: {"training.drops": 7}.
 
-    Raises a YAMLError for a key that a mapping has twice, too: YAML forbids it, and only the last would hold.
+    Raises a YAMLError as `parse_yaml`, and for a key that a mapping has twice: YAML forbids it, and only the last
+    would hold.
     """
-    loader = kind(handle)
-    try:
-        node = loader.get_single_node()
-        data = None if node is None else loader.construct_document(node)
-    finally:
-        loader.dispose()
+    data, node = parse_yaml(text, as_texts)
     lines = {}
     for key, mark in key_marks(node):
         if key in lines:
@@ -111,15 +107,12 @@ def load_with_lines(
     return data, lines
 
 
-def key_marks(
-    node: yaml.Node | None, prefix: str = "", around: tuple[yaml.Node, ...] = ()
-) -> Iterator[tuple[str, yaml.Mark]]:
-    """Yields the key paths of nested mappings with their places; `around` are the nodes that a node is in."""
-    if not isinstance(node, yaml.MappingNode) or node in around:  # an alias may stand for what it is in
-        return
-    for key, value in node.value:
-        yield f"{prefix}{key.value}", key.start_mark
-        yield from key_marks(value, f"{prefix}{key.value}.", (*around, node))
+def key_marks(node: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, yaml.Mark]]:
+    """Yields the key paths of nested mappings with their places."""
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield f"{prefix}{key.value}", key.start_mark
+            yield from key_marks(value, f"{prefix}{key.value}.")
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any], own: str | None = None) -> dict[str, Any]:
@@ -141,14 +134,15 @@ def settings_source(settings: Iterable[str]) -> Source:
     """The Source of `key.key=value` strings, whose values are YAML, together: what they name holds in any order."""
     data, places = {}, {}
     for setting in settings:
-        where = f"--set {setting}"
+        where = f"--set {shorten(setting)}"
         keys, equals, value = setting.partition("=")
         if not equals or not all(keys.split(".")):
             raise SertkError(f"{where}: expected key=value or key.key=value")
         try:
-            nested = yaml.safe_load(value)
+            nested, _ = parse_yaml(value)
         except yaml.YAMLError as error:
-            raise SertkError(f"{where}: the value is not valid YAML") from error
+            problem = getattr(error, "problem", None) or error
+            raise SertkError(f"{where}: the value is not valid YAML: {problem}") from error
         places.update(dict.fromkeys([keys, *leaves(nested, f"{keys}.")], where))
         for key in reversed(keys.split(".")):
             nested = {key: nested}

@@ -1,5 +1,6 @@
 """Files and folders that are either whole or absent: everything is written aside and renamed."""
 
+import codecs
 import contextlib
 import glob
 import hashlib
@@ -9,10 +10,11 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, TextIO, TypeVar
+from typing import IO, Any, TypeVar
 
 import yaml
 
+from sertk.core.documents import parse_json, parse_yaml
 from sertk.core.errors import SertkError
 
 PathLike = os.PathLike[str] | str  # what users name a file or folder by
@@ -120,26 +122,36 @@ def write_yaml(path: PathLike, value: object) -> None:
     write_text(path, yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100))
 
 
+def read_text(path: PathLike) -> str:
+    """A whole UTF-8 file; raises SertkError if it is missing or with the line of the first other byte."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise SertkError(f"{path}: {error.strerror}") from error
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        known = " -f UTF-16 -t UTF-8" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
+        raise SertkError(f"{path}:{line}: not UTF-8 text; convert the file with iconv{known}") from error
+
+
 def read_yaml(path: PathLike) -> Any:
-    """The content of a YAML file, as data alone; raises SertkError with the place of a syntax error."""
-    return read_parsed(path, yaml.safe_load, yaml.YAMLError, "YAML")
+    """The content of a YAML file, as data alone; raises SertkError with the place of what is wrong."""
+    return read_parsed(path, lambda text: parse_yaml(text)[0], "YAML")
 
 
 def read_json(path: PathLike) -> Any:
-    """The content of a JSON file; raises SertkError with the place of a syntax error."""
-    return read_parsed(path, json.load, json.JSONDecodeError, "JSON")
+    """The content of a JSON file; raises SertkError with the place of what is wrong."""
+    return read_parsed(path, parse_json, "JSON")
 
 
-def read_parsed(path: PathLike, parse: Callable[[TextIO], T], syntax_error: type[Exception], language: str) -> T:
-    """What `parse` makes of a UTF-8 file; raises SertkError for an unreadable one, and for a `syntax_error`."""
+def read_parsed(path: PathLike, parse: Callable[[str], T], language: str) -> T:
+    """What `parse` makes of a file's text; raises SertkError for an unreadable one, and for what `parse` refuses."""
+    text = read_text(path)
     try:
-        with open(path, encoding="utf-8") as handle:
-            return parse(handle)
-    except OSError as error:
-        raise SertkError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise SertkError(f"{path}: not UTF-8 text; convert the file with iconv") from error
-    except syntax_error as error:
+        return parse(text)
+    except (yaml.YAMLError, ValueError) as error:
         raise SertkError(f"{path}: not valid {language}: {' '.join(str(error).split())}") from error
 
 

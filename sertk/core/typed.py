@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ class Dataclass(Protocol):
 
 
 D = TypeVar("D", bound=Dataclass)
+LONGEST = 200  # characters of what is shown in an error
 Where = PathLike | Callable[[str], str]  # of a file, or of a key
 
 WORDS = {  # of one value, of several
@@ -146,7 +148,7 @@ def as_float(value: Any) -> Any:
         return value
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return value
 
 
@@ -156,6 +158,8 @@ def is_a(hint: Any, value: object) -> bool:
         return value in typing.get_args(hint)
     if typing.get_origin(hint) is dict:
         return isinstance(value, dict)
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))  # Python's booleans are numbers
 
 
@@ -174,14 +178,23 @@ def describe(hint: Any, many: bool = False) -> str:
     return WORDS.get(hint, WORDS[dict])[many]
 
 
+def shorten(text: str) -> str:
+    """A text for an error, of a long one the beginning."""
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
 def show(value: object) -> str:
-    """A value as YAML has it."""
+    """A value as YAML has it, of what is long the beginning."""
+    return shorten(_in_full(value))
+
+
+def _in_full(value):
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return show(dataclasses.asdict(value))
+        return _in_full(dataclasses.asdict(value))
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {show(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {_in_full(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(show, value))}]"
+        return f"[{', '.join(map(_in_full, value))}]"
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     return str(value) if isinstance(value, datetime.date) else repr(value)

@@ -8,10 +8,9 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike
+from sertk.core.files import PathLike, read_text
 from sertk.corpora import phseg
 from sertk.corpora.base import Utterance, check_counts, listed, refuse_gaps, write_corpus
-from sertk.kaldi.datadir import read_text
 from sertk.text.phones import words_of
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ import soundfile
 
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, folder_aside, read_yaml, write_text, write_yaml
+from sertk.core.files import PathLike, folder_aside, read_text, read_yaml, write_text, write_yaml
 from sertk.corpora.base import Utterance, refuse_gaps, write_corpus
 from sertk.features.audio import resample
 from sertk.text.espeak import load_espeak
@@ -137,7 +137,7 @@ def read_release(root: PathLike, partial: bool = False) -> list[Utterance]:
     if not metadata.is_file():
         raise SertkError(f"{metadata}: not there; stage 0 makes the mini corpus (sertk-synthesise-mini)")
     utterances = []
-    for number, line in enumerate(metadata.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(metadata).splitlines(), 1):
         fields = line.split("\t")
         if len(fields) != 5 or fields[3] not in EMOTIONS:
             raise SertkError(f"{metadata}:{number}: not utterance, speaker, gender, emotion, text with tabs")

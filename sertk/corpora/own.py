@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from sertk.core.errors import SertkError, UsageError
-from sertk.core.files import PathLike
+from sertk.core.files import PathLike, read_text
 from sertk.core.names import MAY_BE_CLASSES, MISSING, compared_form, difference, find_path, is_missing, seen_form
 from sertk.corpora.base import NEEDS, Audio, Utterance, listed, probe_audio, tables_of, write_tables
-from sertk.kaldi.datadir import DataDir, read_table, read_text
+from sertk.kaldi.datadir import DataDir, read_table
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,7 @@ First and last frame, score, phone; for a phone of a word also its neighbours an
 
 import re
 
-from sertk.core.files import PathLike
-from sertk.kaldi.datadir import read_text
+from sertk.core.files import PathLike, read_text
 
 HEADING = ["SFrm", "EFrm", "SegAScr", "Phone"]
 PHONE = re.compile(r"\s*\d+\s+\d+\s+-?\d+\s+(\S+)(?:\s+\S+\s+\S+\s+[biesu])?\s*")  # begin, in, end, single

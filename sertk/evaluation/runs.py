@@ -1,5 +1,6 @@
 """The runs of an experiment as they are scored: predictions and epochs, read and checked."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 
 from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike
+from sertk.core.files import PathLike, read_text
 from sertk.experiments.layout import (
     CONFIG,
     DECODED,
@@ -95,20 +96,17 @@ def read_predictions(path: PathLike, classes: list[str]) -> Predictions:
     """The `Predictions` of a predictions.tsv; raises SertkError with file and line for whatever is wrong."""
     index = {name: number for number, name in enumerate(classes)}
     speakers, reference, predicted, posteriors = {}, [], [], []
-    try:
-        with open(path, encoding="utf-8") as handle:
-            _check_header(path, handle.readline().rstrip("\n"), classes)
-            for number, line in enumerate(handle, 2):
-                where = f"{path}:{number}"
-                utterance, speaker, *labels, shares = _check_row(where, line.rstrip("\n").split("\t"), index)
-                if utterance in speakers:
-                    raise SertkError(f"{where}: utterance {utterance} is there twice; decode again (stage 4)")
-                speakers[utterance] = speaker
-                reference.append(index[labels[0]])
-                predicted.append(index[labels[1]])
-                posteriors.append(shares)
-    except UnicodeDecodeError as error:
-        raise SertkError(f"{path}: not UTF-8 text: {error}") from error
+    lines = io.StringIO(read_text(path), newline=None)
+    _check_header(path, lines.readline().rstrip("\n"), classes)
+    for number, line in enumerate(lines, 2):
+        where = f"{path}:{number}"
+        utterance, speaker, *labels, shares = _check_row(where, line.rstrip("\n").split("\t"), index)
+        if utterance in speakers:
+            raise SertkError(f"{where}: utterance {utterance} is there twice; decode again (stage 4)")
+        speakers[utterance] = speaker
+        reference.append(index[labels[0]])
+        predicted.append(index[labels[1]])
+        posteriors.append(shares)
     if not speakers:
         raise SertkError(f"{path}: no utterances in it; decode again (stage 4)")
     arrays = map(np.array, (reference, predicted, posteriors))

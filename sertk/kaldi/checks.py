@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, folder_aside, write_text
+from sertk.core.files import PathLike, folder_aside, read_text, write_text
 from sertk.core.messages import say
 from sertk.core.names import MISSING, compared_form, difference, in_other_spelling, is_missing, seen_form
 from sertk.kaldi.datadir import (
@@ -19,7 +19,6 @@ from sertk.kaldi.datadir import (
     named_speakers,
     read_lines,
     read_table,
-    read_text,
     split_line,
     table_kind,
     write_data_dir,

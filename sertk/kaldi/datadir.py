@@ -1,6 +1,6 @@
 """Kaldi data folders: reading and writing their tables."""
 
-import codecs
+import math
 import os
 import re
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, scratch_folder, write_text
+from sertk.core.files import PathLike, read_text, scratch_folder, write_text
 
 Tables = Mapping[str, Mapping[str, Any]]  # to be written, by their names; a value is what its text is
 Kind = Literal["utterance", "speaker", "recording"]
@@ -38,20 +38,6 @@ def read_lines(path: PathLike) -> list[str]:
         raise SertkError(f"{path}:{line}: Windows line end (CR LF); convert the file with dos2unix")
     lines = text.split("\n")
     return lines[:-1] if lines[-1] == "" else lines
-
-
-def read_text(path: PathLike) -> str:
-    """A whole UTF-8 file; raises SertkError if it is missing or with the line of the first other byte."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise SertkError(f"{path}: {error.strerror}") from error
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        known = " -f UTF-16 -t UTF-8" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
-        raise SertkError(f"{path}:{line}: not UTF-8 text; convert the file with iconv{known}") from error
 
 
 def split_line(line: str) -> tuple[str, str]:
@@ -126,6 +112,27 @@ def read_counts(path: PathLike, utterances: Collection[str]) -> dict[str, int]:
     return {utterance: int(table[utterance]) for utterance in utterances}
 
 
+def read_positive(path: PathLike, utterances: Collection[str]) -> dict[str, float]:
+    """{utterance: number} of the `utterances` from a table of positive numbers, as utt2dur.
+
+    Raises SertkError naming an utterance that is missing, or has something else.
+    """
+    table = read_table(path)
+    require_all(path, table, utterances)
+    numbers = {utterance: _as_number(table[utterance]) for utterance in utterances}
+    for utterance, number in numbers.items():
+        if not 0 < number < math.inf:
+            raise SertkError(f"{path}: '{utterance}' needs a positive number, not '{table[utterance]}'; correct it")
+    return numbers
+
+
+def _as_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
 def write_table(path: PathLike, mapping: Mapping[str, Any]) -> None:
     """Writes a dict from key to value as sorted lines, whole or not at all."""
     write_text(path, _format_table(path, mapping))
@@ -186,8 +193,7 @@ class DataDir:
 
     def hours(self, utterances: Iterable[str]) -> float:
         """How long these utterances are together, by utt2dur."""
-        durations = self.table("utt2dur")
-        return sum(float(durations[utterance]) for utterance in utterances) / 3600
+        return sum(read_positive(self.path / "utt2dur", list(utterances)).values()) / 3600
 
     def table_names(self, prefix: str = "") -> list[str]:
         """The sorted names, relative to the folder, of the tables it has that begin with `prefix`."""

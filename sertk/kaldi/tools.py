@@ -18,6 +18,7 @@ from sertk.kaldi.datadir import (
     by_bytes,
     invert_utt2spk,
     read_lines,
+    read_positive,
     split_line,
     table_kind,
     write_data_dir,
@@ -131,8 +132,9 @@ def choose_number(source: PathLike, how: str, number: int, seed: int = 0) -> lis
     if how == "last":
         return utterances[-number:]
     if how == "shortest":
-        lengths = folder.table("utt2num_frames" if folder.has("utt2num_frames") else "utt2dur")
-        return sorted(lengths, key=lambda utt: (float(lengths[utt]), by_bytes(utt)))[:number]
+        table = "utt2num_frames" if folder.has("utt2num_frames") else "utt2dur"
+        lengths = read_positive(folder.path / table, utterances)
+        return sorted(lengths, key=lambda utt: (lengths[utt], by_bytes(utt)))[:number]
     if how == "random":
         return generator.sample(utterances, number)
     groups = [group.split() for group in invert_utt2spk(utt2spk).values()]
@@ -196,7 +198,7 @@ def split(source: PathLike, count: int, per_utterance: bool = False) -> Path:
 def _is_split(folder, target):
     """Whether what is in `target` was made of the tables as they are."""
     try:
-        return (target / STAMP).read_text(encoding="utf-8") == _fingerprint(folder)
+        return (target / STAMP).read_bytes() == _fingerprint(folder).encode()
     except FileNotFoundError:
         return False
 

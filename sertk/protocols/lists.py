@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -121,11 +122,20 @@ def read_fold(splits_dir: PathLike, fold: int, known: Collection[str] | None = N
     if not folder.is_dir():
         there = ", ".join(map(str, list_folds(splits_dir)))
         raise SertkError(f"{folder}: no such fold; there are: {there} (stage 1, sertk-make-splits)")
-    lists = Fold(*(read_lines(folder / split) for split in SPLITS))
+    lists = Fold(*(read_list(folder / split) for split in SPLITS))
     if known is not None:
         for split, utterances in zip(SPLITS, lists):
             require_known(folder / split, utterances, known)
     return lists
+
+
+def read_list(path: PathLike) -> list[str]:
+    """The utterances of a fold list; raises SertkError for one that is there twice."""
+    utterances = read_lines(path)
+    for utterance, count in Counter(utterances).items():
+        if count > 1:
+            raise SertkError(f"{path}: {utterance!r} is there twice; stage 1 makes the lists (sertk-make-splits)")
+    return utterances
 
 
 def require_known(path: Path, utterances: Iterable[str], known: Collection[str]) -> None:

@@ -172,7 +172,10 @@ def label_shares(corpus: Corpus, keys: Mapping[str, str]) -> dict[str, dict[Labe
     """{speaker or group: {("all" or (label set, label)): its share of these utterances}}."""
     kinds: dict[Label, list[str]] = {"all": corpus.utterances}
     for name in corpus.datadir.table_names("labels/"):
-        for utt, label in corpus.datadir.table(name).items():
+        labels = corpus.datadir.table(name)
+        remedy = f"add their speakers, or take them out of {name}"
+        require_all(corpus.datadir.path / "utt2spk", corpus.utt2spk, labels, remedy)
+        for utt, label in labels.items():
             kinds.setdefault((name, label), []).append(utt)
     shares: dict[str, dict[Label, Fraction]] = {name: {} for name in keys.values()}
     for kind, utterances in kinds.items():

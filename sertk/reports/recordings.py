@@ -8,11 +8,10 @@ import numpy as np
 import soundfile
 
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike
+from sertk.core.files import PathLike, read_text
 from sertk.evaluation.runs import DecodedRun
 from sertk.experiments.experiment import Experiment
 from sertk.features.audio import read_data_dir, resample
-from sertk.kaldi.datadir import read_text
 
 RATE = 16000  # Hz
 LONGEST = 10  # seconds of a recording that are kept

@@ -107,7 +107,7 @@ MISTAKES = {
     "normalise: [{scope: corpus}]": "normalise.scope is 'corpus', expected one of window, utterance, speaker, global",
     "normalise: [{scope: window}, {scope: global}]": "normalise",
     "normalise: window": "expected no scope window without segment",
-    "optimiser: {lr: .inf}": "optimiser.lr is inf, expected above 0",
+    "optimiser: {lr: .inf}": "optimiser.lr is inf, expected a number",
     "optimiser: {name: sgd, nesterov: true}": "optimiser.nesterov is true, expected false without momentum",
     "steps: {a: b}": "steps.a: expected a mapping",
     "steps: {1: {}}": "steps.1: the part's name 1 is not text; put it in quotes",
@@ -161,6 +161,7 @@ def test_reading_a_config_alone_needs_no_torch():
 
 def test_differing_keys_are_given_with_their_path():
     assert differing_keys({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4}) == ["a.c", "d"]
+    assert differing_keys({None: 1, "a": 2}, {3: 4, "a": 2}) == ["3", "None"]
 
 
 TWO_STEPS = """features: [toy]

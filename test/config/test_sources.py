@@ -7,7 +7,7 @@ import yaml
 
 from sertk.config.loading import load_parts
 from sertk.config.schema import Optimiser
-from sertk.config.sources import load_with_lines, merge, read_source, settings_source
+from sertk.config.sources import merge, parse_with_lines, read_source, settings_source
 from sertk.core.errors import SertkError
 
 EGS = Path(__file__).resolve().parents[2] / "egs"
@@ -141,8 +141,7 @@ def test_a_part_names_its_own_key_or_the_one_it_shares(config):
 @pytest.mark.parametrize("path", sorted(EGS.glob("*/conf/*.yaml")), ids=lambda path: f"{path.parts[-3]}-{path.stem}")
 def test_reading_with_lines_reads_what_yaml_does(path):
     text = path.read_text()
-    with open(path) as handle:
-        data, lines = load_with_lines(handle)
+    data, lines = parse_with_lines(text)
     assert data == yaml.safe_load(text)
     for key, line in lines.items():
         assert key.rpartition(".")[2] in text.splitlines()[line - 1]
@@ -155,11 +154,25 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path):
         read_source(path)
 
 
-def test_a_yaml_file_may_refer_to_itself_but_not_be_code(tmp_path):
+def test_a_yaml_file_may_neither_refer_to_itself_nor_be_code(tmp_path):
     path = tmp_path / "odd.yaml"
     path.write_text("a: &a\n  b: *a\n  c: 1\n")
-    with open(path) as handle:
-        data, lines = load_with_lines(handle)
-    assert data["a"]["b"] is data["a"] and lines == {"a": 1, "a.b": 2, "a.c": 3}
+    assert named(path).startswith(f"{path}: not valid YAML: an alias stands for what it is in")
     path.write_text("a: !!python/name:os.system\n")
     assert "not valid YAML" in named(path)
+
+
+@pytest.mark.parametrize("value", ["&a [*a]", "{x: &a {y: *a}}"])
+def test_a_setting_may_not_refer_to_itself(config, value):
+    wrong = f"--set features={value}: the value is not valid YAML: an alias stands for what it is in"
+    assert named(config, [f"features={value}"]) == wrong
+
+
+def test_a_long_setting_is_not_said_in_full(config):
+    said = named(config, ["training.max_epochs=" + 3000 * "x"])
+    assert said.startswith("--set training.max_epochs=xxx") and len(said) < 600
+
+
+@pytest.mark.parametrize("steps", ["steps=[1]", "steps=3"])
+def test_steps_that_are_no_mapping_are_refused(config, steps):
+    assert named(config, [steps]).endswith("steps: expected a mapping of part names to configs")

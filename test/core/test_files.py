@@ -5,7 +5,8 @@ import os
 import pytest
 from faults import die_at, kill_me, run_killed
 
-from sertk.core.files import folder_aside, replace_folder, scratch_folder
+from sertk.core.errors import SertkError
+from sertk.core.files import folder_aside, read_json, read_text, read_yaml, replace_folder, scratch_folder
 from sertk.core.locks import locked_folder
 
 
@@ -91,3 +92,12 @@ def test_a_killed_process_leaves_the_old_folder_and_the_next_holder_of_its_lock_
     assert len(below(path)) == 6
     with locked_folder(path):
         assert below(path) == [".folder.lock", ".folder2.host.1.tmp", "folder", "folder/file", "folder/one"]
+
+
+@pytest.mark.parametrize("read", [read_text, read_yaml, read_json])
+def test_text_that_is_not_utf8_is_named_with_its_line(path, read):
+    path.parent.mkdir()
+    path.write_bytes(b"a: 1\nb: caf\xe9\n")
+    with pytest.raises(SertkError) as refused:
+        read(path)
+    assert str(refused.value) == f"{path}:2: not UTF-8 text; convert the file with iconv"

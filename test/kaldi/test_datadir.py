@@ -3,7 +3,16 @@ import os
 import pytest
 
 from sertk.core.errors import SertkError
-from sertk.kaldi.datadir import DataDir, invert_utt2spk, is_table, read_table, table_kind, write_data_dir, write_table
+from sertk.kaldi.datadir import (
+    DataDir,
+    invert_utt2spk,
+    is_table,
+    read_positive,
+    read_table,
+    table_kind,
+    write_data_dir,
+    write_table,
+)
 
 
 def test_table_keeps_values_whole_and_takes_tabs(tmp_path):
@@ -18,6 +27,16 @@ def test_order_is_that_of_bytes_not_of_code_units(tmp_path):
     write_table(path, {"\U00010000": "4", "a": "2", "B": "1", "\ufffd": "3"})
     assert [line.split()[1] for line in path.read_text(encoding="utf-8").splitlines()] == ["1", "2", "3", "4"]
     assert list(read_table(path)) == ["B", "a", "\ufffd", "\U00010000"]
+
+
+@pytest.mark.parametrize("value", ["x", "nan", "inf", "0", "-1", "1 2"])
+def test_numbers_that_are_not_positive_are_named(tmp_path, value):
+    path = tmp_path / "utt2dur"
+    path.write_text(f"a 1.5\nb {value}\nc 2\n")
+    assert read_positive(path, ["a", "c"]) == {"a": 1.5, "c": 2}
+    with pytest.raises(SertkError) as refused:
+        read_positive(path, ["a", "b"])
+    assert str(refused.value) == f"{path}: 'b' needs a positive number, not '{value}'; correct it"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sertk.core.files import write_text
 from sertk.core.locks import locked_folder
 from sertk.kaldi import tools as datadir_tools
 from sertk.kaldi.checks import validate
-from sertk.kaldi.datadir import DataDir, write_data_dir
+from sertk.kaldi.datadir import DataDir, write_data_dir, write_table
 
 COUNTS = {"s1": 3, "s2": 1, "s3": 2, "s4": 4}
 UTTERANCES = [f"{speaker}-{n}" for speaker, count in COUNTS.items() for n in range(count)]
@@ -116,6 +116,12 @@ def test_random_speakers_come_whole(source, number):
     assert len(chosen) >= number
     assert all(count in (0, total) for count, total in zip(counts, COUNTS.values(), strict=True))
     assert len(chosen) - min(count for count in counts if count) < number
+
+
+def test_the_shortest_need_a_length_each(source):
+    write_table(source / "utt2dur", {**DataDir(source).table("utt2dur"), "s4-0": "long"})
+    with pytest.raises(SertkError, match="utt2dur: 's4-0' needs a positive number, not 'long'"):
+        datadir_tools.choose_number(source, "shortest", 3)
 
 
 @pytest.mark.parametrize("how, number", [("first", 0), ("random", 11), ("speakers", 11)])

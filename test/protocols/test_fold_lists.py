@@ -128,3 +128,10 @@ def test_lists_of_utterances_that_the_data_folder_lacks_are_refused(tmp_path):
     message = r"fold1/test:2: 'E' is not in the data folder, which has 'e' \(they differ in capitals alone\); make"
     with pytest.raises(SertkError, match=message):
         read_fold(tmp_path, 1, {"a", "b", "c", "d", "e"})
+
+
+def test_an_utterance_that_a_list_has_twice_is_named(tmp_path):
+    for part, lines in {"train": "a\nb\na\n", "valid": "c\n", "test": "d\n"}.items():
+        write_text(tmp_path / "fold1" / part, lines)
+    with pytest.raises(SertkError, match="fold1/train: 'a' is there twice; stage 1 makes the lists"):
+        read_fold(tmp_path, 1)

@@ -128,3 +128,10 @@ def test_parts_of_one_recording_are_kept_together(tmp_path):
     assert (name, why) == ("speakers", "there are 6 recordings, whose speakers are not known")
     card = make_splits(tmp_path / "own", tmp_path / "out", OWN, name)
     assert card["speaker_disjoint"] is False and "warning" in card
+
+
+def test_a_label_of_an_utterance_without_speaker_is_named(corpus):
+    with open(corpus / "labels/emotion", "a") as table:
+        table.write("other-1 sad\n")
+    with pytest.raises(SertkError, match="utt2spk: lacks 1 of 25 utterances: other-1; add their speakers, or"):
+        list(balanced(Corpus(DataDir(corpus)), by="speaker", folds=3))
