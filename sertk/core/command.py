@@ -11,7 +11,7 @@ from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
-from sertk.core.errors import SertkError, UsageError
+from sertk.core.errors import SertkError, UsageError, is_out_of_memory
 from sertk.core.messages import OneLine, say, shown
 
 T = TypeVar("T")
@@ -69,6 +69,12 @@ def run_command(
         # What is still buffered would fail once more when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         say(f"{parser.prog}: what reads the output ended before it had read all")
+        return 1
+    except (MemoryError, RuntimeError) as error:
+        if args.debug or not is_out_of_memory(error):
+            raise
+        what = f" ({str(error).splitlines()[0][:200]})" if str(error) else ""
+        say(f"{parser.prog}: not enough memory{what}: free some, or take a smaller model or less at once")
         return 1
     except OSError as error:
         if args.debug:

@@ -7,3 +7,9 @@ class SertkError(Exception):
 
 class UsageError(SertkError):
     """A command was called wrongly; commands exit with status 2."""
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether Python or PyTorch, on a CPU or GPU, could get no memory."""
+    named = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    return isinstance(error, MemoryError) or named

@@ -8,7 +8,9 @@ import sys
 from sertk.core.files import PathLike
 
 # Control characters, ends of lines, marks that turn the direction of writing, and bytes that are no UTF-8
-UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+LIST_ITEM = "\n  "
 
 
 def shown(text: PathLike) -> str:
@@ -16,16 +18,21 @@ def shown(text: PathLike) -> str:
     return UNSEEN.sub(_escaped, os.fspath(text))
 
 
-def say(text: str) -> None:
-    """Prints a message as one line on standard error."""
-    print(shown(text), file=sys.stderr)
+def in_lines(message: str) -> str:
+    """A message as `shown`, but for the indented lines of a list behind it, which stay lines."""
+    return LIST_ITEM.join(map(shown, message.split(LIST_ITEM)))
+
+
+def say(message: str) -> None:
+    """Prints a message on standard error: one line, and one for each item of a list behind it."""
+    print(in_lines(message), file=sys.stderr)
 
 
 class OneLine(logging.Formatter):
-    """A formatter of messages that are one line each; the traceback behind one keeps its own."""
+    """A formatter of messages as `say` prints them; the traceback behind one keeps its own lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        return shown(super().formatMessage(record))
+        return in_lines(super().formatMessage(record))
 
 
 def _escaped(match):
