@@ -115,14 +115,13 @@ def convert(hint: Any, value: Any, path: Where, key: str) -> Any:
         return origin(convert(each, item, path, f"{key}: element {number}") for number, item in enumerate(value, 1))
     converted = as_float(value) if hint is float else value
     if not is_a(hint, converted):
-        remedy = " (in quotes, if that is its name)" if hint is str and is_scalar(value) else ""
-        raise mistake(path, key, f" is {show(value)}, expected {expected}{remedy}")
+        raise mistake(path, key, f" is {show(value)}, expected {expected}{quotes_for(value) if hint is str else ''}")
     return converted
 
 
-def is_scalar(value: object) -> bool:
-    """Whether YAML wrote a value in one word, such as `1`, `yes`, `null` or a date."""
-    return not isinstance(value, (dict, list, tuple))
+def quotes_for(value: object) -> str:
+    """What to do with a value in the place of a name where YAML has it in one word: `1`, `yes`, `null`, a date."""
+    return "" if isinstance(value, (dict, list, tuple)) else " (in quotes, if that is its name)"
 
 
 def is_union(hint: Any) -> bool:

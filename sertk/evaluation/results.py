@@ -10,17 +10,40 @@ import numpy as np
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_json
+from sertk.core.forms import NUMBER, check_form
 from sertk.evaluation.cross import cross_card
 from sertk.evaluation.intervals import speaker_intervals
 from sertk.evaluation.metrics import METRICS, class_metrics, confusion_matrix, grouped_confusions, scores
 from sertk.evaluation.runs import DecodedRun, read_runs, undecoded_runs
-from sertk.experiments.card import read_experiment_card
+from sertk.experiments.card import CARD_FORM, read_experiment_card
 from sertk.experiments.layout import DECODED, read_config
 
 IDENTITY = ("corpus", "subset", "label_set", "protocol", "test_labels", "trained_on")
 COLLAPSED = 0.95  # share of the predictions in one class that no working system reaches
-# Keys of results.json without which no page can be made
-NEEDED = ("experiment", "card", "folds", "repeats", "mean_sd", "intervals", "folds_scored", "warnings")
+
+SHARES, OR_NONE = dict.fromkeys(METRICS, NUMBER), (*NUMBER, None)
+MEANS = {name: {"mean": NUMBER, "sd": OR_NONE} for name in METRICS}
+# What pages are made of
+FORM = {
+    "experiment": {**dict.fromkeys(("corpus", "label_set", "protocol", "model", "tag"), str), "subset?": str},
+    **SHARES,
+    "confusion": [[int]],
+    "labels": [str],
+    "folds": [
+        {
+            **{"fold": int, "seed": int, "utterances": int, "best_epoch": (int, None), "epochs": (int, None)},
+            **{"seconds": OR_NONE, "empty_paths": (int, None), "chosen?": {}},
+            **SHARES,
+        }
+    ],
+    "folds_scored": {"scored": [int], "missing": [int], "of": (int, None)},
+    "repeats": [{"seed": int, **SHARES}],
+    "per_class": [{"label": str, "utterances": int, **dict.fromkeys(("recall", "precision", "f1"), OR_NONE)}],
+    "mean_sd": {"repeats": MEANS, "runs": MEANS},
+    "intervals": {**dict.fromkeys(METRICS, ([NUMBER], None)), "level": NUMBER, "speakers": int, "descriptive": bool},
+    "card": CARD_FORM,
+    "warnings": [str],
+}
 
 
 def score(experiment: PathLike, draws: int = 2000, seed: int = 0, decoded: str = DECODED) -> dict[str, Any]:
@@ -67,10 +90,11 @@ def read_results(experiment: PathLike) -> dict[str, Any]:
     path = Path(experiment) / "results.json"
     if not is_scored(experiment):
         raise SertkError(f"{path}: no such file; stage 5 (sertk-score {experiment}) makes it")
-    results = read_json(path)
-    missing = [key for key in NEEDED if not isinstance(results, dict) or key not in results]
-    if missing:
-        raise SertkError(f"{path}: lacks {', '.join(missing)}; make it again (sertk-score {experiment})")
+    results, remedy = read_json(path), f"make it again (sertk-score {experiment})"
+    check_form(results, FORM, path, remedy)
+    classes = len(results["labels"])
+    if {len(results["confusion"]), *map(len, results["confusion"]), len(results["per_class"])} != {classes}:
+        raise SertkError(f"{path}: damaged: not the figures of {classes} classes; {remedy}")
     return results
 
 

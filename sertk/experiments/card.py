@@ -11,9 +11,11 @@ from sertk.config.normalise import Normalise
 from sertk.config.schema import Config
 from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, read_yaml
+from sertk.core.files import PathLike
+from sertk.core.forms import check_form
 from sertk.core.names import require_one_spelling
-from sertk.experiments.layout import CARD
+from sertk.core.typed import show
+from sertk.experiments.layout import CARD, read_mapping
 from sertk.kaldi.labels import Labels
 from sertk.models.encoder_streams import is_encoder
 from sertk.models.registry import MODELS
@@ -21,6 +23,16 @@ from sertk.protocols import read_card, without_repeats
 from sertk.text.phones import counted_from
 
 CARD_KEYS = ("corpus", "label_set", "classes", "protocol", "speaker_disjoint", "normalisation", "selection")
+REMEDY = "put back the card that the experiment was made with, or remove the folder, and run stage 3"
+CARD_FORM = {
+    **dict.fromkeys(CARD_KEYS, str),
+    **dict.fromkeys(("subset?", "rule?", "model?"), (str, None)),
+    "classes": [str],
+    "speaker_disjoint": (bool, str),
+    "class_counts?": {str: int},
+    "options?": {},
+    "features?": [str],
+}
 
 
 def make_card(
@@ -85,20 +97,11 @@ def read_experiment_card(experiment: PathLike) -> dict[str, Any]:
     path = Path(experiment) / CARD
     if not path.is_file():
         raise SertkError(f"{path}: no such file; stage 3 makes the experiment with its protocol card")
-    card = read_yaml(path)
-    if not isinstance(card, dict):
-        raise SertkError(f"{path}: a protocol card is a mapping of keys to values")
-    card = current_card(card)
-    missing = [key for key in CARD_KEYS if key not in card]
-    if missing:
-        raise SertkError(f"{path}: the card lacks {', '.join(missing)}")
+    card = current_card(read_mapping(path, remedy=REMEDY))
+    check_form(card, CARD_FORM, path, REMEDY)
     classes = card["classes"]
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise SertkError(
-            f"{path}: classes: expected a list of names (in quotes, if they are numbers), found {classes!r}"
-        )
     if len(classes) < 2 or len(set(classes)) < len(classes):
-        raise SertkError(f"{path}: classes: expected two or more different names, found {classes!r}")
+        raise SertkError(f"{path}: classes: expected two or more different names, found {show(classes)}")
     try:
         json.dumps(card, allow_nan=False)
     except (TypeError, ValueError) as error:

@@ -26,7 +26,7 @@ from sertk.protocols import choose_folds, read_card
 E = TypeVar("E", bound="Experiment")
 
 SEEDS = 2**32  # as many as scikit-learn takes
-DATA_KEYS = ("data", "splits", "label_set")  # of data.yaml, which has a digest of the labels besides
+DATA_FORM = {"data": str, "splits": str, "label_set": str, "labels_sha256?": (str, None)}  # of data.yaml
 OPTIONS = ("--data", "--splits", "--labels")  # of the commands of runs before version 0.2
 
 
@@ -122,7 +122,7 @@ class Experiment:
         path = self.path / layout.DATA
         if not path.is_file():
             return inputs_of_commands(self.path)
-        stored = layout.read_mapping(path, DATA_KEYS)
+        stored = layout.read_mapping(path, DATA_FORM)
         data, splits = (from_folder(stored[key], self.path) for key in ("data", "splits"))
         return Inputs(data, splits, stored["label_set"])
 
@@ -202,7 +202,7 @@ def essence_of_config(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
 
 def check_labels(path: Path, inputs: Inputs) -> None:
     """Raises SertkError where an experiment is in the folder that was made with other labels of the same set."""
-    stored = layout.read_mapping(path / layout.DATA, DATA_KEYS) if (path / layout.DATA).is_file() else {}
+    stored = layout.read_mapping(path / layout.DATA, DATA_FORM) if (path / layout.DATA).is_file() else {}
     if stored.get("label_set") == inputs.label_set and stored.get("labels_sha256") not in (None, inputs.labels_digest):
         raise SertkError(
             f"{path}: made with other labels than {inputs.labels} has now; put those back, or give another --tag, or "
@@ -242,13 +242,21 @@ def inputs_of_commands(experiment: PathLike) -> Inputs:
     """
     for *_, folder in layout.run_folders(experiment):
         command = folder / "command.txt"
-        words = shlex.split(" ".join(read_lines(command))) if command.is_file() else []
+        words = words_of(command) if command.is_file() else []
         named = {word: words[place] for place, word in enumerate(words[:-1], 1) if word in OPTIONS}
         if len(named) == len(OPTIONS):
             base = base_of(folder.resolve(), words)
             data, splits = (from_folder(named[key], base) for key in ("--data", "--splits"))
             return Inputs(data, splits, named["--labels"])
     raise SertkError(f"{experiment}/{layout.DATA}: missing; stage 3 writes it (sertk-make-experiment)")
+
+
+def words_of(command: Path) -> list[str]:
+    """The words of a run's command.txt."""
+    try:
+        return shlex.split(" ".join(read_lines(command)))
+    except ValueError as error:
+        raise SertkError(f"{command}: damaged: {error}; put it back, or remove the folder of the run") from error
 
 
 def base_of(run: Path, words: Sequence[str]) -> Path:

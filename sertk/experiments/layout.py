@@ -11,19 +11,24 @@ EXP/config.yaml card.yaml data.yaml      what is trained, under which protocol, 
         decode_test/                     posteriors and predictions of a split, or of another corpus
 """
 
+import io
 import json
 import math
 import os
 import re
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sertk.config.former import current_config
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, read_yaml
+from sertk.core.files import PathLike, read_text, read_yaml
+from sertk.core.forms import check_form
 
 CONFIG, CARD, DATA = "config.yaml", "card.yaml", "data.yaml"
+CONFIG_FORM = {  # what is read of it before the whole is
+    **{"model?": {"name": str}, "training?": ({"select?": str}, None), "steps?": {str: {}}},
+    "run?": {"fold?": int, "seed?": int, "lists?": {str: str}, "labels?": ({"set": str, "sha256": str}, None)},
+}
 DECODED = "decode_test"  # where stage 4 leaves the test split of a run
 
 
@@ -141,22 +146,16 @@ def part_folders(run: PathLike) -> list[Path]:
 
 def read_config(folder: PathLike) -> dict[str, Any]:
     """The stored config of an experiment's or a run's folder, a mapping."""
-    stored = read_mapping(Path(folder) / CONFIG, remedy="put it back, or remove the folder, and run stage 3")
+    stored = read_mapping(Path(folder) / CONFIG, CONFIG_FORM, "put it back, or remove the folder, and run stage 3")
     return current_config(stored)
 
 
 def read_mapping(
-    path: PathLike, keys: Sequence[str] = (), remedy: str = "remove the file, and run stage 3"
+    path: PathLike, form: dict[str, Any] | None = None, remedy: str = "remove the file, and run stage 3"
 ) -> dict[str, Any]:
-    """The mapping in one of an experiment's YAML files; raises SertkError where it is none, or `keys` are no texts."""
+    """The mapping in one of an experiment's YAML files; raises SertkError where it is none, or not of a form."""
     mapping = read_yaml(path)
-    if not isinstance(mapping, dict):
-        raise SertkError(f"{path}: damaged: expected a mapping of keys to values; {remedy}")
-    for key in keys:
-        if key not in mapping:
-            raise SertkError(f"{path}: damaged: {key} is missing; {remedy}")
-        if not isinstance(mapping[key], str):
-            raise SertkError(f"{path}: {key}: {mapping[key]!r} is not text; put it in quotes")
+    check_form(mapping, form or {}, path, remedy)
     return mapping
 
 
@@ -177,21 +176,20 @@ def read_epochs(folder: PathLike) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     epochs = {}
-    with open(path, encoding="utf-8") as handle:
-        for number, line in enumerate(handle, 1):
-            where = f"{path}:{number}"
-            try:
-                epoch = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise SertkError(f"{where}: not a JSON object: {error}") from error
-            if not isinstance(epoch, dict) or not isinstance(epoch.get("epoch"), int):
-                raise SertkError(f"{where}: expected a JSON object with a whole-numbered `epoch`")
-            for key, value in epoch.items():
-                if isinstance(value, float) and not math.isfinite(value):
-                    raise SertkError(f"{where}: {key} is {value}, so training diverged: train again (stage 3)")
-            if epoch["epoch"] in epochs:
-                raise SertkError(f"{where}: epoch {epoch['epoch']} is there twice; train again (stage 3)")
-            epochs[epoch["epoch"]] = epoch
+    for number, line in enumerate(io.StringIO(read_text(path), newline=None), 1):
+        where = f"{path}:{number}"
+        try:
+            epoch = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise SertkError(f"{where}: not a JSON object: {error}") from error
+        if not isinstance(epoch, dict) or not isinstance(epoch.get("epoch"), int):
+            raise SertkError(f"{where}: expected a JSON object with a whole-numbered `epoch`")
+        for key, value in epoch.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise SertkError(f"{where}: {key} is {value}, so training diverged: train again (stage 3)")
+        if epoch["epoch"] in epochs:
+            raise SertkError(f"{where}: epoch {epoch['epoch']} is there twice; train again (stage 3)")
+        epochs[epoch["epoch"]] = epoch
     return [epochs[number] for number in sorted(epochs)]
 
 

@@ -292,9 +292,9 @@ def test_an_utterance_whose_label_changed(experiment):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"normalisation": None}, "the card lacks normalisation"),
-        ({"classes": "neutral"}, "classes: expected a list of names .in quotes, if they are numbers., found 'neutral'"),
-        ({"classes": ["a", True]}, "in quotes, if they are numbers., found .'a', True."),
+        ({"normalisation": None}, "card.yaml: damaged: normalisation is missing; put back the card"),
+        ({"classes": "neutral"}, "damaged: classes is 'neutral', expected a list"),
+        ({"classes": ["a", True]}, r"classes.2. is true, expected text \(in quotes, if that is its name\)"),
         ({"classes": ["sad", "sad"]}, "classes: expected two or more different names"),
         ({"note": float("nan")}, "only text, numbers, lists and mappings can be stored"),
     ],
@@ -316,5 +316,30 @@ def test_results_that_have_to_be_made_first(experiment):
     with pytest.raises(SertkError, match="results.json: no such file; stage 5"):
         read_results(experiment)
     (experiment / "results.json").write_text('{"card": {}}')
-    with pytest.raises(SertkError, match="lacks experiment, folds, .*; make it again"):
+    with pytest.raises(SertkError, match="results.json: damaged: experiment is missing; make it again"):
         read_results(experiment)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"uar": "0.5"}, "uar is '0.5', expected a whole number or a number"),
+        ({"folds": [{"fold": 1}]}, r"folds\[1\].seed is missing"),
+        ({"card": []}, r"card is \[\], expected a mapping"),
+        ({"labels": ["sad", "happy"]}, "not the figures of 2 classes"),
+        ({"per_class": []}, "not the figures of 3 classes"),
+    ],
+)
+def test_results_that_are_damaged_are_refused(experiment, change, message):
+    (experiment / "results.json").write_text(json.dumps(score(experiment, draws=100) | change))
+    with pytest.raises(SertkError, match=f"results.json: damaged: .*{message}; make it again"):
+        read_results(experiment)
+
+
+@pytest.mark.parametrize("name", ["card.yaml", "results.json", "fold1/seed1/metrics.jsonl", "fold1/seed1/config.yaml"])
+def test_files_that_are_not_utf8_are_named_with_the_line(experiment, name):
+    write_results(experiment)
+    path = experiment / name
+    path.write_bytes(b"\n" + path.read_bytes() + b"caf\xe9")
+    with pytest.raises(SertkError, match=rf"{name}:\d+: not UTF-8 text; convert the file with iconv"):
+        read_results(experiment) if name == "results.json" else score(experiment, draws=100)

@@ -84,7 +84,7 @@ def test_names_in_data_yaml_are_texts(small_corpus, toy_config, tmp_path):
     make_experiment_of(small_corpus, toy_config, tmp_path / "a")
     path = tmp_path / "a/data.yaml"
     write_text(path, path.read_text().replace("'3'", "3"))
-    with pytest.raises(SertkError, match="a/data.yaml: label_set: 3 is not text; put it in quotes"):
+    with pytest.raises(SertkError, match="a/data.yaml: damaged: label_set is 3, expected text .in quotes, if"):
         Experiment(tmp_path / "a").jobs()
 
 
@@ -120,6 +120,32 @@ def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_confi
     assert train.main(["--fold", "1", *CPU, "exp/a"]) == 0
     assert Experiment("exp/a").inputs == Inputs(Path("data"), Path("data/splits/toy"), "3")
     assert decode_run(run)
+
+
+@pytest.mark.parametrize(
+    "name, change, message",
+    [
+        ("data.yaml", {"data": 7}, "data is 7, expected text (in quotes, if that is its name); remove the file, and run stage 3"),
+        ("data.yaml", {"label_set": None}, "label_set is null, expected text"),
+        ("fold1/seed1/config.yaml", {"run": {"fold": [1]}}, r"run.fold is \[1\], expected a whole number"),
+        ("fold1/seed1/config.yaml", {"training": [3]}, r"training is \[3\], expected a mapping"),
+        ("card.yaml", {"features": 3}, "features is 3, expected a list"),
+    ],
+)
+def test_values_of_another_kind_are_named(small_corpus, toy_config, tmp_path, name, change, message):
+    exp = tmp_path / "exp"
+    run = train_run(small_corpus, toy_config, exp, "training.max_epochs=1")
+    write_yaml(exp / name, read_yaml(exp / name) | change)
+    with pytest.raises(SertkError, match=f"{name}: damaged: {message}"):
+        _ = layout.read_config(run), Experiment(exp).inputs, Experiment(exp).card
+
+
+def test_a_command_whose_quotes_are_not_closed_is_named(small_corpus, toy_config, tmp_path):
+    run = train_run(small_corpus, toy_config, tmp_path / "exp", "training.max_epochs=1")
+    (tmp_path / "exp/data.yaml").unlink()
+    write_text(run / "command.txt", "sertk-train 'exp\n")
+    with pytest.raises(SertkError, match="command.txt: damaged: No closing quotation; put it back"):
+        Experiment(tmp_path / "exp").jobs()
 
 
 @pytest.mark.parametrize("name", ["config.yaml", "card.yaml", "data.yaml", "fold1/seed1/config.yaml"])
