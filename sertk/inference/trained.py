@@ -10,15 +10,24 @@ from torch import Tensor
 
 from sertk.batches.means import frame_rows, utterance_means, utterance_rows
 from sertk.batches.normalise import Normaliser
-from sertk.batches.streams import Dataset
+from sertk.batches.streams import Dataset, Stream
 from sertk.config.former import current_export
 from sertk.config.schema import Config
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, file_digest
+from sertk.core.forms import misfit
 from sertk.core.typed import build
 from sertk.experiments.layout import best_checkpoint, own_feats, part_folder
 from sertk.models.build import build_model
-from sertk.training.checkpoint import read_checkpoint
+from sertk.training.checkpoint import read_checkpoint, whole
+
+EXPORTED = {  # by a task, into a checkpoint
+    "config": {},
+    "classes": [str],
+    "dims": {str: int},
+    "normalisers": {str: {}},
+    "feature_options?": {str: ({}, None)},
+}
 
 
 class LoadedModel:
@@ -26,6 +35,8 @@ class LoadedModel:
 
     def __init__(self, checkpoint: Mapping[str, Any], where: PathLike, device: torch.device):
         exported = current_export(checkpoint["task"])
+        if wrong := misfit(exported, EXPORTED, "task"):
+            raise ValueError(wrong)
         self.config = build(Config, exported["config"], where)
         self.classes: list[str] = exported["classes"]
         self.device, self.where = device, where
@@ -38,6 +49,18 @@ class LoadedModel:
         self.model = build_model(self.config, self.dims, len(self.classes))
         self.model.load_state_dict(checkpoint["model"])
         self.model.to(device).eval()
+
+    def try_out(self) -> None:
+        """Raises ValueError, or what the model raises, unless it makes finite values of the right size of silence."""
+        frames, extract = self.config.segment.frames if self.config.segment else 1, self.config.extract
+        streams = {name: Stream([np.zeros((frames, dims), np.float32)]) for name, dims in self.dims.items()}
+        ones = torch.ones(1, dtype=torch.int64)
+        silence = Dataset(["silence"], streams, {}, 0 * ones, None, ones, torch.zeros(1, len(self.classes)))
+        self.normalise(silence, ["nobody"])
+        layer = self.model.layers[-1] if self.config.task == "asr" else extract
+        made = next(self.vectors(silence, layer)) if layer else self.posteriors(silence)
+        if not bool(torch.isfinite(made).all()) or not (layer or made.shape == (1, len(self.classes))):
+            raise ValueError("the model makes no posteriors of its classes")
 
     def needs_speakers(self) -> bool:
         scopes = [transform.scope for name in self.config.streams for transform in self.config.normalise_of(name)]
@@ -84,7 +107,10 @@ class TrainedModel(LoadedModel):
         self.run_dir, self.part, self.folder = Path(run_dir), part, part_folder(run_dir, part)
         self.own_feats = own_feats(run_dir)
         path = best_checkpoint(self.folder)
-        super().__init__(read_checkpoint(path), path, device)
+        checkpoint = read_checkpoint(path)
+        with whole(path):
+            super().__init__(checkpoint, path, device)
+            self.try_out()
 
     @property
     def weights_digest(self) -> str:

@@ -130,7 +130,7 @@ class Linear(FittedModel):
         place = int(self.stream)
         names = self.names if place < 0 else [self.names[place]]
         vectors = torch.cat([only_vectors(batch.streams[name]) for name in names], 1).double()
-        return Output(self.scored(vectors @ self.weights.T + self.intercept, self.classes))
+        return Output(self.scored(vectors @ self.weights.mT + self.intercept, self.classes))
 
     def posteriors(self, batch: Batch) -> Tensor:
         return torch.softmax(self(batch).scores * self.scale, -1).float()

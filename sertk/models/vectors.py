@@ -67,7 +67,7 @@ class Svm(FittedModel):
     def pair_decisions(self, vectors: Tensor) -> Tensor:
         """Vectors (batch, dims) to (batch, pairs), positive where the first class of a pair wins."""
         kernel = torch.exp(-self.gamma * torch.cdist(vectors, self.support).square())
-        return kernel @ self.coefficients.T + self.intercept
+        return kernel @ self.coefficients.mT + self.intercept
 
 
 def votes(pairs: Tensor, first: Tensor, second: Tensor, classes: int) -> Tensor:

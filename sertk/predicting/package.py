@@ -14,17 +14,16 @@ import re
 import zipfile
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from sertk import __version__
-from sertk.batches.streams import Dataset, Stream
 from sertk.config.former import FORMER, current_export
 from sertk.config.schema import Config, to_mapping
+from sertk.core.documents import parse_json
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, write_aside
-from sertk.core.typed import build
+from sertk.core.typed import build, shorten, show
 from sertk.encoders.build import new_encoder
 from sertk.inference.encoding import LoadedEncoder, as_encoder, load_cached
 from sertk.inference.trained import LoadedModel
@@ -35,6 +34,7 @@ from sertk.training.checkpoint import current_names
 FORMAT = 1
 MANIFEST = "model.json"
 RECOGNISER_PART, ENCODER_FILE = "asr", "encoder.pt"
+REMEDY = "copy it again, or pack it again (sertk-pack)"
 LARGEST_MANIFEST = 2**24  # bytes
 LARGEST_WINDOW = 2**26  # values
 
@@ -107,10 +107,12 @@ def read_package(path: PathLike, device: torch.device) -> System:
     except OSError as error:
         raise SertkError(f"{path}: {error.strerror or error}") from error
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise SertkError(f"{path}: not a packed model, or a damaged one: {error}") from error
+        raise SertkError(
+            f"{path}: not a packed model, or damaged, perhaps cut off ({shorten(str(error))}); {REMEDY}"
+        ) from error
     for name, digest in manifest["files"].items():
         if hashlib.sha256(contents[name]).hexdigest() != digest:
-            raise SertkError(f"{path}: {name} is damaged: its checksum is another")
+            raise SertkError(f"{path}: {name} is damaged: its checksum is another; {REMEDY}")
     parts = {
         name: load_part(f"{path}: {name}", description, contents[f"{name}.pt"], device)
         for name, description in manifest["steps"].items()
@@ -132,7 +134,7 @@ def check_entries(package: zipfile.ZipFile, path: PathLike) -> None:
     """Raises SertkError for entries that are compressed, which could unpack to anything, twice there, or too large."""
     names = [entry.filename for entry in package.infolist()]
     if MANIFEST not in names:
-        raise SertkError(f"{path}: no {MANIFEST} in it, so not a model that sertk-pack made")
+        raise SertkError(f"{path}: no {MANIFEST} in it: not a model that sertk-pack made, or cut off; {REMEDY}")
     if len(set(names)) < len(names):
         raise SertkError(f"{path}: a file is in it twice")
     for entry in package.infolist():
@@ -145,12 +147,12 @@ def check_entries(package: zipfile.ZipFile, path: PathLike) -> None:
 def read_manifest(package: zipfile.ZipFile, path: PathLike) -> dict[str, Any]:
     """The content of MANIFEST; raises SertkError where it is not as `write_package` writes it, or files are missing."""
     try:
-        manifest = json.loads(package.read(MANIFEST))
-    except (ValueError, RecursionError) as error:
+        manifest = parse_json(package.read(MANIFEST))
+    except ValueError as error:
         raise SertkError(f"{path}: {MANIFEST} is no JSON: {error}") from error
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else None
-        raise SertkError(f"{path}: of the format {found!r}, this version of sertk ({__version__}) reads {FORMAT}")
+        raise SertkError(f"{path}: of the format {show(found)}, this version of sertk ({__version__}) reads {FORMAT}")
     parts, files = manifest.get("steps"), manifest.get("files")
     if (
         not isinstance(manifest.get("card"), dict)
@@ -184,7 +186,10 @@ def load_part(where: str, description: Any, content: bytes, device: torch.device
         }
         check_sizes(checkpoint, where)
         model = LoadedModel(checkpoint, where, device)
-        try_out(model)
+        frames = model.config.segment.frames if model.config.segment else 1
+        if frames * sum(model.dims.values()) > LARGEST_WINDOW:
+            raise ValueError(f"windows of {frames} frames")
+        model.try_out()
     return model
 
 
@@ -192,7 +197,7 @@ def read_weights(where: str, content: bytes) -> Any:
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:
-        raise SertkError(f"{where}: not readable weights: {' '.join(str(error).split())[:200]}") from error
+        raise SertkError(f"{where}: not readable weights; {REMEDY}") from error
 
 
 def load_packed_encoder(path: PathLike, source: Any, content: bytes, device: torch.device) -> LoadedEncoder:
@@ -240,21 +245,6 @@ def check_finite(weights: dict[str, torch.Tensor]) -> None:
     for name, value in weights.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise ValueError(f"{name} is not finite")
-
-
-def try_out(model: LoadedModel) -> None:
-    """Raises ValueError, or what the model raises, unless it makes finite values of the right size of silence."""
-    frames, extract = model.config.segment.frames if model.config.segment else 1, model.config.extract
-    if frames * sum(model.dims.values()) > LARGEST_WINDOW:
-        raise ValueError(f"windows of {frames} frames")
-    streams = {name: Stream([np.zeros((frames, dims), np.float32)]) for name, dims in model.dims.items()}
-    ones = torch.ones(1, dtype=torch.int64)
-    silence = Dataset(["silence"], streams, {}, 0 * ones, None, ones, torch.zeros(1, len(model.classes)))
-    model.normalise(silence, ["nobody"])
-    layer = model.model.layers[-1] if model.config.task == "asr" else extract
-    made = next(model.vectors(silence, layer)) if layer else model.posteriors(silence)
-    if not bool(torch.isfinite(made).all()) or not (layer or made.shape == (1, len(model.classes))):
-        raise ValueError("the model makes no posteriors of its classes")
 
 
 @contextlib.contextmanager

@@ -1,7 +1,8 @@
 """Checkpoints: everything needed to go on, loadable with weights_only."""
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from sertk.config.former import FORMER
-from sertk.core.errors import SertkError
+from sertk.core.errors import SertkError, is_out_of_memory
 from sertk.core.files import PathLike, write_aside, write_yaml
+from sertk.core.forms import NUMBER, misfit
 from sertk.experiments.layout import chosen_path
 from sertk.models.base import EmotionModel
 
@@ -32,6 +34,12 @@ class Progress:
     best_epoch: int = 0
     precision: str = "float32"  # what `auto` stands for here, so that no other machine goes on with another
     history: list[dict[str, Any]] = field(default_factory=list)  # the lines of metrics.jsonl
+
+
+PROGRESS = {  # as a checkpoint has it
+    **{"epoch?": int, "updates?": int, "best_epoch?": int, "seconds?": NUMBER, "best_value?": (*NUMBER, None)},
+    **{"sums?": {str: NUMBER}, "precision?": str, "history?": [{"epoch": int}]},
+}
 
 
 def save_checkpoint(
@@ -75,29 +83,58 @@ def load_checkpoint(
 ) -> Progress:
     """Restores what save_checkpoint wrote and returns the Progress."""
     checkpoint = read_checkpoint(path)
-    task.model.load_state_dict(checkpoint["model"])
-    optimiser.load_state_dict(checkpoint["optimiser"])
-    if average:
-        average.load_state_dict(checkpoint["average"])
-    torch.set_rng_state(checkpoint["random"]["cpu"])
-    if "cuda" in checkpoint["random"] and task.device.type == "cuda":
-        torch.cuda.set_rng_state(checkpoint["random"]["cuda"], task.device)
-    progress = checkpoint["progress"]
-    if "step" in progress:  # as it was called before version 0.2
-        progress["updates"] = progress.pop("step")
-    return Progress(**progress)
+    with whole(path):
+        task.model.load_state_dict(checkpoint["model"])
+        load_optimiser(optimiser, checkpoint["optimiser"])
+        if average:
+            average.load_state_dict(checkpoint["average"])
+        torch.set_rng_state(checkpoint["random"]["cpu"])
+        if "cuda" in checkpoint["random"] and task.device.type == "cuda":
+            torch.cuda.set_rng_state(checkpoint["random"]["cuda"], task.device)
+        progress = checkpoint["progress"]
+        if "step" in progress:  # as it was called before version 0.2
+            progress["updates"] = progress.pop("step")
+        if wrong := misfit(progress, PROGRESS, "progress"):
+            raise ValueError(wrong)
+        return Progress(**progress)
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Restores an optimiser's state; raises ValueError where it is not that of its settings and weights.
+
+    PyTorch takes any, and fails in the next update.
+    """
+    expected = [{key: type(value) for key, value in group.items()} for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, kinds in zip(optimiser.param_groups, expected):
+        if wrong := [key for key, kind in kinds.items() if type(group.get(key)) is not kind]:
+            raise ValueError(f"optimiser: {wrong[0]}")
+    for weight, values in optimiser.state.items():
+        if any(value.ndim and value.shape != weight.shape for value in values.values()):
+            raise ValueError("optimiser: not of the weights' sizes")
 
 
 def read_checkpoint(path: PathLike) -> dict[str, Any]:
     """A checkpoint's content on the CPU; raises SertkError when it is damaged."""
-    try:
+    if not Path(path).is_file():
+        raise SertkError(f"{path}: no trained model; stage 3 trains it")
+    with whole(path):
         content = torch.load(path, map_location="cpu", weights_only=True)
         former = FORMER in content.get("task", {}).get("config", {})
         return content | {key: current_names(content[key], former) for key in ("model", "average") if content.get(key)}
-    except FileNotFoundError as error:
-        raise SertkError(f"{path}: no trained model; stage 3 trains it") from error
+
+
+@contextlib.contextmanager
+def whole(path: PathLike) -> Iterator[None]:
+    """Turns whatever goes wrong with a checkpoint's content in the block into a line with the remedy."""
+    try:
+        yield
     except Exception as error:
-        raise SertkError(f"{path}: not a readable checkpoint: {' '.join(str(error).split())[:200]}") from error
+        if isinstance(error, (SertkError, OSError)) or is_out_of_memory(error):
+            raise
+        raise SertkError(
+            f"{path}: damaged, perhaps cut off; remove {Path(path).parent} and train anew (stage 3)"
+        ) from error
 
 
 def current_names(weights: Mapping[str, Tensor], former: bool) -> dict[str, Tensor]:

@@ -96,12 +96,11 @@ def test_lists_that_the_model_was_not_trained_with_are_not_decoded(small_corpus,
     assert not (trained / "decode_test").exists()
 
 
-def test_damaged_checkpoints_are_named(small_corpus, trained, capsys, tmp_path):
-    path = trained / "checkpoints" / "best.pt"
-    path.write_bytes(path.read_bytes()[:1000])
+def test_an_utterance_without_speaker_is_named(small_corpus, trained, capsys):
+    table = small_corpus / "utt2spk"
+    table.write_text("".join(line for line in table.read_text().splitlines(True) if "s4-sad-1" not in line))
     assert decode.main([*CPU, str(trained)]) == 1
-    message = capsys.readouterr().err
-    assert "best.pt: not a readable checkpoint" in message and message.count("\n") == 1
+    assert f"{table}: lacks 1 of 6 utterances: s4-sad-1; add their speakers" in capsys.readouterr().err
 
 
 def test_missing_features_and_labels_are_named(small_corpus, toy_config, tmp_path, capsys):
