@@ -27,7 +27,7 @@ class Idle(NamedTuple):
 
 def idle_settings(config: Config) -> dict[str, Idle]:
     """{key: Idle} of a Config."""
-    found = [*of_streams(config), *of_training(config), *of_optimiser(config), *unread(config)]
+    found = [*of_model(config), *of_streams(config), *of_training(config), *of_optimiser(config), *unread(config)]
     return {setting.key: setting for setting in found}
 
 
@@ -44,6 +44,16 @@ def unread(config: Config) -> Iterator[Idle]:
     if config.conditions and isinstance(model, ConditionalConfig) and model.condition != "predicted":
         expected = f"nothing, where model.condition is {model.condition}"
         yield Idle("conditions", config.conditions, expected, ("model.name", "model.condition"))
+
+
+def of_model(config: Config) -> Iterator[Idle]:
+    """What the model has no use for, by what else is said of it."""
+    given = changed(config, "model")
+    for key, cause in config.model.idle.items():
+        full, name = f"model.{key}", f"model.{cause}"
+        if full in given:
+            expected = f"nothing, where {name} is {getattr(config.model, cause)}"
+            yield Idle(full, given[full], expected, ("model.name", name))
 
 
 def of_optimiser(config: Config) -> Iterator[Idle]:

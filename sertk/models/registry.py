@@ -29,6 +29,11 @@ class ModelConfig:
         return False
 
     @property
+    def idle(self) -> dict[str, str]:
+        """{key that changes nothing: the key whose value makes it so}."""
+        return {}
+
+    @property
     def learns_from(self) -> tuple[str, ...]:
         """The splits that weights are learnt from."""
         return ("train",)
@@ -112,6 +117,10 @@ class LinearConfig(ModelConfig):
     @property
     def learns_from(self) -> tuple[str, ...]:
         return ("train", "valid") if self.valid_too else ("train",)
+
+    @property
+    def idle(self) -> dict[str, str]:
+        return {"C" if self.classifier == "lda" else "shrinkage": "classifier"}
 
     @property
     def strength(self) -> str:
@@ -277,6 +286,10 @@ class BlstmCtcConfig(ModelConfig):
         require_counts(self, "lstm_units", "lstm_layers", "scope", "repeats")
         require(self.scope % 2 == 1, "scope", "an odd number of frames")
         require((self.attention, self.energy) != ("local", "window"), "energy", "kernel or frame, for local attention")
+
+    @property
+    def idle(self) -> dict[str, str]:
+        return {} if self.attention in ("local", "component") else dict.fromkeys(("scope", "energy"), "attention")
 
     @property
     def needs_numbers(self) -> bool:

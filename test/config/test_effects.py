@@ -10,6 +10,7 @@ MODELS = {
     "blstm": "features: [toy]\nmodel: {name: blstm}\n",
     "svm": "features: [toy]\nmodel: {name: svm}\n",
     "gmm": "features: [toy]\nmodel: {name: class_gmms}\n",
+    "linear": "features: [toy]\nmodel: {name: linear}\n",
     "chance": "features: [toy]\nmodel: {name: most_frequent}\n",
     "draw": "features: [toy]\nmodel: {name: random}\n",
     "layer": "features: [encoder]\nencoder: {layer: 2}\nmodel: {name: mean_pool}\n",
@@ -123,6 +124,18 @@ IDLE = [
     ),
     ("asr", ["training.imbalance=weights"], "training.imbalance is 'weights', expected nothing for speech recognition"),
     ("asr", ["extract=output"], "extract is 'output', expected nothing for speech recognition"),
+    (
+        "linear",
+        ["model.classifier=svm", "model.shrinkage=0.5"],
+        "model.shrinkage is 0.5, expected nothing, where model.classifier is svm",
+    ),
+    ("linear", ["model.C=2"], "model.C is 2.0, expected nothing, where model.classifier is lda"),
+    ("ctc", ["model.scope=5"], "model.scope is 5, expected nothing, where model.attention is none"),
+    (
+        "ctc",
+        ["model.attention=quantum", "model.energy=frame"],
+        "model.energy is 'frame', expected nothing, where model.attention is quantum",
+    ),
 ]
 
 
@@ -142,6 +155,8 @@ def test_what_changes_nothing_is_refused(config, name, settings, message):
         ("blstm", ["training.patience=9", "training.plateau=2", "training.imbalance=upsample"]),
         ("blstm", ["normalise=[{how: minmax, range: [0, 2]}]"]),
         ("svm", ["training.imbalance=weights", "normalise=speaker", "training.max_epochs=30"]),
+        ("linear", ["model.classifier=logistic", "model.C=2"]),
+        ("ctc", ["model.attention=local", "model.scope=5"]),
         ("gmm", ["normalise=speaker", "segment={frames: 9, train_hop: 3}"]),
         ("chance", ["normalise=[]"]),
         ("layer", ["normalise=[]", "training.tempo=[0.9, 1.1]"]),
