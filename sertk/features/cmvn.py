@@ -34,7 +34,9 @@ def mean_std(stats: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     if stats.ndim != 2 or len(stats) != 2 or stats.shape[1] < 2 or not stats[0, -1] > 0:
         raise SertkError(f"no CMVN statistics: expected (2, dims + 1) with a frame count above 0, got {stats.shape}")
-    mean = stats[0, :-1] / stats[0, -1]
-    square = stats[1, :-1] / stats[0, -1]
-    variance = square - np.square(mean)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, square = stats[:, :-1] / stats[0, -1]
+        variance = square - np.square(mean)
+    if not np.isfinite(variance).all():
+        raise SertkError("no CMVN statistics: the sums are beyond those of any features")
     return mean, np.sqrt(np.where(variance > CONSTANT * square, variance, 1.0))

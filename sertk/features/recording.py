@@ -78,7 +78,8 @@ class Recording:
     def _mixed(self, piece: np.ndarray) -> np.ndarray:
         """One channel of a piece (samples, channels), or the mean of all, (samples,)."""
         if self.channel is None and piece.shape[1] > 1:
-            samples = piece.mean(axis=1)
+            with np.errstate(over="ignore", invalid="ignore"):  # of what is refused below
+                samples = piece.mean(axis=1)
         else:
             samples = np.ascontiguousarray(piece[:, self.channel or 0])
         if not max(samples.max(), -samples.min()) < LOUDEST:

@@ -129,6 +129,8 @@ def read_scp(location: PathLike) -> dict[str, str]:
                 fields = line.decode("utf-8").strip().split(None, 1)
             except UnicodeDecodeError as error:
                 raise SertkError(f"{where}:{number}: not UTF-8 text") from error
+            if b"\0" in line:
+                raise SertkError(f"{where}:{number}: a NUL character: not a text file")
             if len(fields) != 2:
                 raise SertkError(f"{where}:{number}: expected a key and a value, got '{' '.join(fields)}'")
             if fields[0] in table:
@@ -190,9 +192,11 @@ def read_matrix(stream: io.BufferedReader, where: str, dtype: DTypeLike) -> np.n
         raise SertkError(f"{where}: unreadable: {error}") from error
     if not matrix.size:
         raise SertkError(f"{where}: an empty matrix")
+    with np.errstate(over="ignore", invalid="ignore"):
+        matrix = np.array(matrix, dtype=dtype)
     if not np.isfinite(matrix).all():
-        raise SertkError(f"{where}: the matrix holds NaN or infinite values")
-    return np.array(matrix, dtype=dtype)
+        raise SertkError(f"{where}: the matrix holds NaN or infinite values, or too large ones for {matrix.dtype}")
+    return matrix
 
 
 def split_location(location: str) -> tuple[str, int | None, str | None]:

@@ -125,7 +125,7 @@ def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_confi
 @pytest.mark.parametrize(
     "name, change, message",
     [
-        ("data.yaml", {"data": 7}, "data is 7, expected text .in quotes, if that is its name.; remove the file, and run stage 3"),
+        ("data.yaml", {"data": 7}, "data is 7, expected text .in quotes, if .*; remove the file, and run stage 3"),
         ("data.yaml", {"label_set": None}, "label_set is null, expected text"),
         ("fold1/seed1/config.yaml", {"run": {"fold": [1]}}, r"run.fold is \[1\], expected a whole number"),
         ("fold1/seed1/config.yaml", {"training": [3]}, r"training is \[3\], expected a mapping"),

@@ -96,6 +96,15 @@ def test_cut_off_files(tmp_path, kind):
             load_audio(entry)
 
 
+@pytest.mark.filterwarnings("error")
+def test_channels_whose_mean_is_beyond_all_numbers(tmp_path):
+    samples = np.full((100, 2), np.finfo(np.float32).max)
+    samples[1] = np.inf, -np.inf
+    soundfile.write(tmp_path / "x.wav", samples, 16000, subtype="FLOAT")
+    with pytest.raises(SertkError, match="x.wav: NaN or infinite samples"):
+        load_audio(f"{tmp_path}/x.wav")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
 def test_samples_that_are_no_sound(tmp_path, bad):
     samples = TONE.copy()

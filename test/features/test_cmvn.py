@@ -52,6 +52,15 @@ def test_normalised_features():
     assert centred.dtype == np.float32
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("place", [(0, 0), (1, 1), (0, -1)])
+def test_impossible_statistics_are_refused(place):
+    stats = cmvn.accumulate(np.ones((4, 2)))
+    stats[place] = 1e-320 if place == (0, -1) else 1e300 if place == (0, 0) else np.inf
+    with pytest.raises(SertkError, match="no CMVN statistics: the sums are beyond those of any features"):
+        cmvn.mean_std(stats)
+
+
 @pytest.mark.parametrize("value", [0.0, 0.1, -15.942385, 1e6])
 def test_constants_become_zero(value):
     features = np.full((1000, 2), value, dtype=np.float32)

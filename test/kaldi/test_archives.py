@@ -200,6 +200,17 @@ def test_writer_refuses_keys(tmp_path, key):
         writer.write(key, MATRIX)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e39, -1e300, 1.7e308])
+def test_a_value_beyond_float32_is_refused(tmp_path, value):
+    with MatrixWriter(f"ark:{tmp_path}/a.ark") as writer:
+        writer.write("utt", np.array([[1.0, value]]))
+    with pytest.raises(SertkError, match="utt in .*NaN or infinite values, or too large ones for float32"):
+        list(open_matrices(f"ark:{tmp_path}/a.ark"))
+    ((_, matrix),) = open_matrices(f"ark:{tmp_path}/a.ark", np.float64)
+    assert matrix[0, 1] == value
+
+
 def test_nan_is_refused_both_ways(tmp_path):
     broken = MATRIX.copy()
     broken[3, 3] = np.nan
@@ -253,6 +264,7 @@ def test_broken_archives(tmp_path, content, message):
         (b"a x\na y\n", ":2: a is there twice"),
         (b"a \xff\n", ":1: not UTF-8"),
         (b"\xef\xbb\xbfa x\n", ":1: the file begins with an invisible mark .BOM.; convert the file with dos2unix"),
+        (b"a b\0.ark:5\n", ":1: a NUL character: not a text file"),
     ],
 )
 def test_broken_tables(tmp_path, content, message):
