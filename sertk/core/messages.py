@@ -11,6 +11,7 @@ from sertk.core.files import PathLike
 UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 LIST_ITEM = "\n  "
+LONGEST = 900  # characters of a line that somebody reads
 
 
 def shown(text: PathLike) -> str:
@@ -24,8 +25,13 @@ def in_lines(message: str) -> str:
 
 
 def say(message: str) -> None:
-    """Prints a message on standard error: one line, and one for each item of a list behind it."""
-    print(in_lines(message), file=sys.stderr)
+    """Prints a message on standard error: one line, and one for each item of a list behind it.
+
+    Of a very long line it is both ends.
+    """
+    lines = in_lines(message).split("\n")
+    shortened = (line if len(line) <= LONGEST else f"{line[:600]} ... {line[-300:]}" for line in lines)
+    print("\n".join(shortened), file=sys.stderr)
 
 
 class OneLine(logging.Formatter):

@@ -36,7 +36,7 @@ FORM = {
             **SHARES,
         }
     ],
-    "folds_scored": {"scored": [int], "missing": [int], "of": (int, None)},
+    "folds_scored": {"scored": [int], "missing": ([int], None), "of": (int, None)},
     "repeats": [{"seed": int, **SHARES}],
     "per_class": [{"label": str, "utterances": int, **dict.fromkeys(("recall", "precision", "f1"), OR_NONE)}],
     "mean_sd": {"repeats": MEANS, "runs": MEANS},
@@ -90,11 +90,15 @@ def read_results(experiment: PathLike) -> dict[str, Any]:
     path = Path(experiment) / "results.json"
     if not is_scored(experiment):
         raise SertkError(f"{path}: no such file; stage 5 (sertk-score {experiment}) makes it")
-    results, remedy = read_json(path), f"make it again (sertk-score {experiment})"
+    results, remedy = read_json(path), "make it again (sertk-score)"
     check_form(results, FORM, path, remedy)
     classes = len(results["labels"])
     if {len(results["confusion"]), *map(len, results["confusion"]), len(results["per_class"])} != {classes}:
         raise SertkError(f"{path}: damaged: not the figures of {classes} classes; {remedy}")
+    for name in METRICS:
+        interval = results["intervals"][name]
+        if interval is not None and len(interval) != 2:
+            raise SertkError(f"{path}: damaged: intervals.{name} is no pair of numbers; {remedy}")
     return results
 
 

@@ -152,6 +152,7 @@ def read_card(splits_dir: PathLike) -> dict[str, Any]:
     if not path.is_file():
         raise SertkError(f"{path}: no protocol card; stage 1 makes it (sertk-make-splits)")
     card = read_yaml(path)
-    if not (isinstance(card, dict) and isinstance(card.get("folds"), list) and isinstance(card.get("options"), dict)):
-        raise SertkError(f"{path}: no protocol card as sertk-make-splits writes it (no folds, no options)")
+    kinds = {"rule": str, "folds": list, "options": dict}
+    if not isinstance(card, dict) or not all(isinstance(card.get(key), kind) for key, kind in kinds.items()):
+        raise SertkError(f"{path}: no protocol card as sertk-make-splits writes it ({', '.join(kinds)})")
     return card

@@ -57,6 +57,11 @@ def test_other_runtime_errors_are_not_hidden():
         run_command(make_parser("sertk-x", "X.", "sertk-x"), fail, [])
 
 
+def test_a_very_long_line_keeps_its_ends(capsys):
+    line = said(f"feats/{'x' * 3000}.scp: no such file", capsys)
+    assert len(line) < 1000 and line.startswith("sertk-x: feats/xxx") and line.endswith("xx.scp: no such file\n")
+
+
 def test_a_list_of_mistakes_keeps_its_lines(capsys):
     assert said("a.csv: 2 lines are wrong:\n  one\n  two", capsys) == (
         "sertk-x: a.csv: 2 lines are wrong:\n  one\n  two\n"

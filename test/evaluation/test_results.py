@@ -10,6 +10,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from sertk.core.errors import SertkError
 from sertk.core.files import read_json
 from sertk.evaluation.intervals import speaker_intervals
+from sertk.evaluation.metrics import METRICS
 from sertk.evaluation.results import protocol_folds, read_results, score
 from sertk.evaluation.runs import read_predictions
 from sertk.experiments.layout import read_epochs
@@ -320,6 +321,9 @@ def test_results_that_have_to_be_made_first(experiment):
         read_results(experiment)
 
 
+INTERVALS = {"level": 0.95, "speakers": 2, "descriptive": True, **dict.fromkeys(METRICS, [0.4, 0.6])}
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -327,6 +331,7 @@ def test_results_that_have_to_be_made_first(experiment):
         ({"folds": [{"fold": 1}]}, r"folds\[1\].seed is missing"),
         ({"card": []}, r"card is \[\], expected a mapping"),
         ({"labels": ["sad", "happy"]}, "not the figures of 2 classes"),
+        ({"intervals": INTERVALS | {"uar": [0.5]}}, "intervals.uar is no pair of numbers"),
         ({"per_class": []}, "not the figures of 3 classes"),
     ],
 )

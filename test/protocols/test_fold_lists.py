@@ -93,7 +93,9 @@ def test_the_same_lists_get_a_new_card(ravdess, tmp_path):
     assert make_splits(ravdess, tmp_path / "out", RAVDESS, "si") == card
 
 
-@pytest.mark.parametrize("content", ["", "- si\n", "options: {}\n", "folds: 3\noptions: {}\n"])
+@pytest.mark.parametrize(
+    "content", ["", "- si\n", "options: {}\n", "folds: 3\noptions: {}\nrule: random\n", "folds: []\noptions: {}\n"]
+)
 def test_a_damaged_card_is_explained(ravdess, tmp_path, content):
     make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
     (tmp_path / "out/card.yaml").write_text(content)

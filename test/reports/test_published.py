@@ -77,7 +77,7 @@ BAD = [
     ([TABLE | {"rows": [{"system": "A"}]}], "table 1, row 1: value is missing"),
     ([TABLE | {"rows": [A | {"value": "60 %"}]}], "table 1, row 1: value is '60 %', expected a number"),
     ([TABLE | {"rows": [A | {"value": 101}]}], "table 1, row 1: value is 101.0, expected percent, 0 to 100"),
-    ([TABLE | {"rows": [A | {"value": float("nan")}]}], "table 1, row 1: value is nan, expected percent"),
+    ([TABLE | {"rows": [A | {"value": float("nan")}]}], "table 1, row 1: value is nan, expected a number"),
     ([TABLE | {"rows": [A | {"sd": -1.0}]}], "table 1, row 1: sd is -1.0, expected 0 or more"),
     ([TABLE | {"rows": [A | {"label_set": 8}]}], "table 1, row 1: label_set is 8, expected text"),
     ([TABLE | {"rows": [A | {"taken_for": "UA"}]}], "taken_for is 'UA', expected one of uar, accuracy, macro_f1"),
