@@ -91,10 +91,14 @@ def decoded_by(folder: PathLike) -> Path:
     return Path(folder) / "decoded.json"
 
 
+def weights_told(path: PathLike) -> str | None:
+    """The digest of the weights that one of the two files above tells; before version 0.4 they did not."""
+    return read_mapping(path).get("weights_sha256") if Path(path).is_file() else None
+
+
 def is_outdated(run: PathLike, decoded: str = DECODED) -> bool:
-    """Whether a run was trained anew after it was decoded; before version 0.4 nothing tells."""
-    paths = trained_path(run), decoded_by(Path(run) / decoded)
-    trained, used = (read_mapping(path).get("weights_sha256") if path.is_file() else None for path in paths)
+    """Whether a run was trained anew after it was decoded, as far as that is told."""
+    trained, used = weights_told(trained_path(run)), weights_told(decoded_by(Path(run) / decoded))
     return None not in (trained, used) and trained != used
 
 

@@ -17,7 +17,7 @@ from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, file_digest
 from sertk.core.forms import misfit
 from sertk.core.typed import build
-from sertk.experiments.layout import best_checkpoint, own_feats, part_folder
+from sertk.experiments.layout import best_checkpoint, own_feats, part_folder, trained_path, weights_told
 from sertk.models.build import build_model
 from sertk.training.checkpoint import read_checkpoint, whole
 
@@ -111,6 +111,9 @@ class TrainedModel(LoadedModel):
         with whole(path):
             super().__init__(checkpoint, path, device)
             self.try_out()
+        trained = trained_path(self.folder)
+        if weights_told(trained) not in (None, self.weights_digest):
+            raise SertkError(f"{path}: not the weights that {trained} tells; put those back, or train the run anew")
 
     @property
     def weights_digest(self) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import io
 import itertools
 import logging
+import math
 import re
 import struct
 import zlib
@@ -19,7 +20,7 @@ from numpy.typing import DTypeLike
 from sertk.core.errors import SertkError, UsageError
 from sertk.core.files import PathLike, to_disk
 from sertk.kaldi.datadir import BEGINS_WITH_BOM
-from sertk.kaldi.digests import samples_digest
+from sertk.kaldi.digests import SAMPLE, samples_digest
 from sertk.kaldi.pipes import is_special, name_of, open_input, open_output
 
 SPECIFIER = re.compile(r"(\w+,)*(ark|scp)(,\w+)*:")
@@ -153,13 +154,16 @@ def read_locations(location: PathLike) -> dict[str, str]:
 
 
 def archives_digest(scp: PathLike, utterances: Iterable[str]) -> str | None:
-    """One SHA-256 of the first 4096 bytes of each utterance's matrix; None: the table or an archive is not there."""
+    """One SHA-256 of the first 64 KiB of each utterance's matrix; None: the table or an archive is not there."""
     if not Path(scp).is_file():
         return None
     located = {utt: split_location(where) for utt, where in read_locations(scp).items()}
+    places, behind = {}, {}  # of each file, where what follows begins
+    for utt, (name, offset, _) in sorted(located.items(), key=lambda each: each[1][1] or 0, reverse=True):
+        places[utt] = name, offset or 0, min(SAMPLE, behind.get(name, math.inf) - (offset or 0))
+        behind[name] = (offset or 0) - len(f"{utt} ".encode())
     there = [utt for utt in utterances if utt in located]
-    places = {utt: (located[utt][0], located[utt][1] or 0) for utt in there}
-    return samples_digest(places, {utt: located[utt][2] or "" for utt in there})
+    return samples_digest({utt: places[utt] for utt in there}, {utt: located[utt][2] or "" for utt in there})
 
 
 def read_archive(location: PathLike, read_object: Callable[[io.BufferedReader, str], T]) -> Iterator[tuple[str, T]]:

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from sertk.core.files import PathLike
 from sertk.kaldi.datadir import DataDir, read_table, require_all
 
-SAMPLE = 4096  # bytes of a matrix or a recording that are looked at
+SAMPLE = 1 << 16  # bytes of a matrix or a recording that are looked at
+
+Place = tuple[str, int | None, int]  # a file or command, the byte offset in it (None: its middle), how much to look at
 
 
 def table_digest(path: PathLike, keys: Iterable[str]) -> str:
@@ -19,7 +21,7 @@ def table_digest(path: PathLike, keys: Iterable[str]) -> str:
 def recordings_digest(data_dir: PathLike, utterances: Sequence[str]) -> str | None:
     """One SHA-256 of the recordings of `utterances`.
 
-    It is made of their hashes in utt2hash. Without this table it is made of the segments and of 4096 bytes from the
+    It is made of their hashes in utt2hash. Without this table it is made of the segments and of 64 KiB from the
     middle of each recording; None: a recording is no longer there.
     """
     folder = DataDir(data_dir)
@@ -28,28 +30,30 @@ def recordings_digest(data_dir: PathLike, utterances: Sequence[str]) -> str | No
     segments = folder.table("segments") if folder.has("segments") else {}
     recordings, needed = folder.table("wav.scp"), {utt: segments.get(utt, utt).split()[0] for utt in utterances}
     require_all(folder.path / "wav.scp", recordings, [*needed.values()], "add their lines", "recordings")
-    places = {utt: (recordings[recording], None) for utt, recording in needed.items()}
+    places = {utt: (recordings[recording], None, SAMPLE) for utt, recording in needed.items()}
     return samples_digest(places, segments)
 
 
-def samples_digest(places: Mapping[str, tuple[str, int | None]], cuts: Mapping[str, str]) -> str | None:
-    """One SHA-256 of what is in files or commands, {utterance: (name, byte offset)}, and how it is cut.
+def samples_digest(places: Mapping[str, Place], cuts: Mapping[str, str]) -> str | None:
+    """One SHA-256 of what is in places {utterance: Place}, and how it is cut; of a command it is the words.
 
-    The offset None is the middle of the file. Of a command it is the words. None: a file is not there.
+    None: a file is not there.
     """
     try:
-        samples = {utt: name if name.rstrip().endswith("|") else sample(name, at) for utt, (name, at) in places.items()}
+        samples = {
+            utt: place[0] if place[0].rstrip().endswith("|") else sample(*place) for utt, place in places.items()
+        }
     except OSError:
         return None
     return lines_digest(f"{utt} {found} {cuts.get(utt, '')}" for utt, found in samples.items())
 
 
-def sample(path: PathLike, offset: int | None) -> str:
-    """A SHA-256 of 4096 bytes of a file from `offset` on; from its middle on, and of its size, for None."""
+def sample(path: PathLike, offset: int | None, most: int) -> str:
+    """A SHA-256 of `most` bytes of a file from `offset` on; from its middle on, and of its size, for None."""
     with open(path, "rb") as stream:
         size = stream.seek(0, os.SEEK_END) if offset is None else None
         stream.seek(size // 2 if size is not None else offset or 0)
-        return hashlib.sha256(f"{size} ".encode() + stream.read(SAMPLE)).hexdigest()
+        return hashlib.sha256(f"{size} ".encode() + stream.read(most)).hexdigest()
 
 
 def lines_digest(lines: Iterable[str]) -> str:

@@ -116,7 +116,8 @@ def choose_folds(splits_dir: PathLike, folds: Iterable[int] = (), repeats: int |
 def read_fold(splits_dir: PathLike, fold: int, known: Collection[str] | None = None) -> Fold:
     """The Fold with the utterances of fold number `fold`.
 
-    Raises SertkError if it is not there, or lists something that is none of the `known` utterances of the data folder.
+    With the `known` utterances of the data folder raises SertkError where a list is not the one that the card beside
+    it names, lists something else, or an utterance that another list has. It always does where the fold is not there.
     """
     folder = Path(splits_dir) / f"fold{fold}"
     if not folder.is_dir():
@@ -126,6 +127,7 @@ def read_fold(splits_dir: PathLike, fold: int, known: Collection[str] | None = N
     if known is not None:
         for split, utterances in zip(SPLITS, lists):
             require_known(folder / split, utterances, known)
+        require_as_made(Path(splits_dir), fold, lists)
     return lists
 
 
@@ -144,6 +146,24 @@ def require_known(path: Path, utterances: Iterable[str], known: Collection[str])
         if utterance not in known:
             problem = f"'{utterance}' is not in the data folder{in_other_spelling(utterance, known)}"
             raise SertkError(f"{path}:{number}: {problem}; make the lists anew (sertk-make-splits)")
+
+
+def require_as_made(splits_dir: Path, fold: int, lists: Fold) -> None:
+    """Raises SertkError where the lists of a fold share utterances, or are not those whose digests the card has."""
+    remedy = "make the lists anew (sertk-make-splits)"
+    first: dict[str, str] = {}
+    for split, utterances in lists._asdict().items():
+        for utterance in utterances:
+            if first.setdefault(utterance, split) != split:
+                where = splits_dir / f"fold{fold}" / split
+                raise SertkError(f"{where}: '{utterance}' is in {first[utterance]} too; {remedy}")
+    described = [each for each in read_card(splits_dir)["folds"] if isinstance(each, dict) and each.get("fold") == fold]
+    made = described[0].get("sha256") if described else None
+    for split, digest in list_digests(splits_dir, fold).items():
+        if isinstance(made, dict) and made.get(split, digest) != digest:
+            raise SertkError(
+                f"{splits_dir}/fold{fold}/{split}: not the list that {splits_dir}/card.yaml tells; {remedy}"
+            )
 
 
 def read_card(splits_dir: PathLike) -> dict[str, Any]:

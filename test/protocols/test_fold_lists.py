@@ -6,6 +6,7 @@ from protocol_corpora import COMMON, RAVDESS, actors, write_corpus
 
 from sertk.core.errors import SertkError
 from sertk.core.files import write_text
+from sertk.kaldi.datadir import DataDir
 from sertk.protocols import list_folds, make_splits, read_card, read_fold
 
 
@@ -126,10 +127,26 @@ def test_reading_says_which_stage_makes_the_lists(tmp_path):
 def test_lists_of_utterances_that_the_data_folder_lacks_are_refused(tmp_path):
     for split, listed in (("train", "a\nb\n"), ("valid", "c\n"), ("test", "d\nE\n")):
         write_text(tmp_path / "fold1" / split, listed)
+    write_text(tmp_path / "card.yaml", "{rule: groups, options: {}, folds: [{fold: 1}]}")
     assert read_fold(tmp_path, 1, {"a", "b", "c", "d", "E"}).test == ["d", "E"]
     message = r"fold1/test:2: 'E' is not in the data folder, which has 'e' \(they differ in capitals alone\); make"
     with pytest.raises(SertkError, match=message):
         read_fold(tmp_path, 1, {"a", "b", "c", "d", "e"})
+
+
+def test_lists_that_were_changed_by_hand_are_refused(ravdess, tmp_path):
+    make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+    known = DataDir(ravdess).utterances
+    train, test = (tmp_path / "out/fold1" / split for split in ("train", "test"))
+    lists = read_fold(tmp_path / "out", 1, known)
+    write_text(test, "\n".join(sorted([*lists.test, lists.train[0]])) + "\n")
+    with pytest.raises(SertkError, match=f"fold1/test: '{lists.train[0]}' is in train too; make the lists anew"):
+        read_fold(tmp_path / "out", 1, known)
+    write_text(train, "\n".join(lists.train[1:]) + "\n")
+    with pytest.raises(SertkError, match="fold1/train: not the list that .*out/card.yaml tells; make the lists anew"):
+        read_fold(tmp_path / "out", 1, known)
+    make_splits(ravdess, tmp_path / "out", RAVDESS, "si")
+    assert read_fold(tmp_path / "out", 1, known) == lists
 
 
 def test_an_utterance_that_a_list_has_twice_is_named(tmp_path):

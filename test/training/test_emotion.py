@@ -90,7 +90,11 @@ def test_decoding_refuses_what_it_cannot_do(small_corpus, trained, tmp_path, cap
 
 def test_lists_that_the_model_was_not_trained_with_are_not_decoded(small_corpus, trained, capsys):
     test_list = small_corpus / "splits" / "toy" / "fold1" / "test"
-    test_list.write_text(test_list.read_text() + "s1-angry-1\n")  # which was trained on
+    lists = test_list.read_text()
+    test_list.write_text(lists + "s1-angry-1\n")
+    assert decode.main([*CPU, str(trained)]) == 1
+    assert "fold1/test: 's1-angry-1' is in train too" in capsys.readouterr().err
+    test_list.write_text(lists.partition("\n")[2])
     assert decode.main([*CPU, str(trained)]) == 1
     assert "trained on other lists" in capsys.readouterr().err
     assert not (trained / "decode_test").exists()
