@@ -30,27 +30,37 @@ def recordings_digest(data_dir: PathLike, utterances: Sequence[str]) -> str | No
     segments = folder.table("segments") if folder.has("segments") else {}
     recordings, needed = folder.table("wav.scp"), {utt: segments.get(utt, utt).split()[0] for utt in utterances}
     require_all(folder.path / "wav.scp", recordings, [*needed.values()], "add their lines", "recordings")
-    places = {utt: (recordings[recording], None, SAMPLE) for utt, recording in needed.items()}
+    places = {utt: place_of(recordings[recording]) for utt, recording in needed.items()}
     return samples_digest(places, segments)
 
 
+def place_of(entry: str) -> Place:
+    """The Place of an entry of wav.scp; `wav.ark:42` is in an archive of waves."""
+    name, _, offset = entry.rpartition(":")
+    in_archive = offset.isdecimal() and not os.path.exists(entry)
+    return (name, int(offset), SAMPLE) if in_archive else (entry, None, SAMPLE)
+
+
 def samples_digest(places: Mapping[str, Place], cuts: Mapping[str, str]) -> str | None:
-    """One SHA-256 of what is in places {utterance: Place}, and how it is cut; of a command it is the words.
+    """One SHA-256 of what is in places {utterance: Place}, and how it is cut.
 
     None: a file is not there.
     """
     try:
-        samples = {
-            utt: place[0] if place[0].rstrip().endswith("|") else sample(*place) for utt, place in places.items()
-        }
+        samples = {utt: sample(*place) for utt, place in places.items()}
     except OSError:
         return None
     return lines_digest(f"{utt} {found} {cuts.get(utt, '')}" for utt, found in samples.items())
 
 
-def sample(path: PathLike, offset: int | None, most: int) -> str:
-    """A SHA-256 of `most` bytes of a file from `offset` on; from its middle on, and of its size, for None."""
-    with open(path, "rb") as stream:
+def sample(name: str, offset: int | None, most: int) -> str:
+    """A SHA-256 of `most` bytes of a file from `offset` on; from its middle on, and of its size, for None.
+
+    Of a command it is its words.
+    """
+    if name.rstrip().endswith("|"):
+        return name
+    with open(name, "rb") as stream:
         size = stream.seek(0, os.SEEK_END) if offset is None else None
         stream.seek(size // 2 if size is not None else offset or 0)
         return hashlib.sha256(f"{size} ".encode() + stream.read(most)).hexdigest()

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 def write_splits(outdir: Path, folds: Iterable[Fold], corpus: Corpus, card: Mapping[str, Any]) -> None:
     """Writes lists and card to a folder aside that then takes the place of `outdir`.
 
-    An `outdir` that holds these folds already (and perhaps further repeats) is left as it is, so that
+    An `outdir` that holds these very folds already (and perhaps further repeats) is left as it is, so that
     trainings that use it are not disturbed. Raises SertkError if it holds other lists, unless these are the
     same with further repeats.
     """
@@ -37,7 +37,7 @@ def write_splits(outdir: Path, folds: Iterable[Fold], corpus: Corpus, card: Mapp
         write_yaml(aside / "card.yaml", {**card, "folds": described})
         if (outdir / "card.yaml").exists():
             there, new = read_card(outdir), read_card(aside)
-            if holds_folds(there, new):
+            if holds_folds(there, new) and not any(changed_lists(outdir, fold) for fold in list_folds(outdir)):
                 return
             check_replaceable(outdir, there, new)
         replace_folder(aside, outdir)
@@ -157,13 +157,17 @@ def require_as_made(splits_dir: Path, fold: int, lists: Fold) -> None:
             if first.setdefault(utterance, split) != split:
                 where = splits_dir / f"fold{fold}" / split
                 raise SertkError(f"{where}: '{utterance}' is in {first[utterance]} too; {remedy}")
+    if changed := changed_lists(splits_dir, fold):
+        where = splits_dir / f"fold{fold}" / changed[0]
+        raise SertkError(f"{where}: not the list that {splits_dir / 'card.yaml'} tells; {remedy}")
+
+
+def changed_lists(splits_dir: Path, fold: int) -> list[str]:
+    """The splits of a fold whose lists have other digests than the card, where that has some."""
     described = [each for each in read_card(splits_dir)["folds"] if isinstance(each, dict) and each.get("fold") == fold]
-    made = described[0].get("sha256") if described else None
-    for split, digest in list_digests(splits_dir, fold).items():
-        if isinstance(made, dict) and made.get(split, digest) != digest:
-            raise SertkError(
-                f"{splits_dir}/fold{fold}/{split}: not the list that {splits_dir}/card.yaml tells; {remedy}"
-            )
+    told = described[0].get("sha256") if described else None
+    found = list_digests(splits_dir, fold)
+    return [split for split in SPLITS if isinstance(told, dict) and told.get(split, found[split]) != found[split]]
 
 
 def read_card(splits_dir: PathLike) -> dict[str, Any]:

@@ -54,6 +54,14 @@ def test_without_hashes_it_is_what_the_files_hold(folder, tmp_path):
     assert recordings_digest(folder, ["a", "b"]) is None
 
 
+def test_a_recording_in_an_archive_of_waves_is_looked_at(folder, tmp_path):
+    (tmp_path / "wav.ark").write_bytes(b"a " + b"1" * 1000)
+    (folder / "wav.scp").write_text(f"a {tmp_path}/wav.ark:2\nb {tmp_path}/wav.ark:2\n")
+    before = recordings_digest(folder, ["a"])
+    (tmp_path / "wav.ark").write_bytes(b"a " + b"2" * 1000)
+    assert recordings_digest(folder, ["a"]) not in (before, None)
+
+
 def test_times_of_segments_count(folder, tmp_path):
     (folder / "utt2spk").write_text("a1 s\n")
     (folder / "segments").write_text("a1 a 0 1\n")
