@@ -13,12 +13,12 @@ PROTOCOL = "cross-corpus"
 def cross_card(card: dict[str, Any], paths: Sequence[PathLike]) -> dict[str, Any]:
     """The card of a result on another corpus, of the experiment's `card` and those of its runs (`paths`).
 
-    Raises SertkError unless all runs were decoded with the same labels and map.
+    Raises SertkError unless all runs were decoded with the same labels, map and data.
     """
     cards = [read_yaml(path) for path in paths]
     for path, other in zip(paths, cards):
         if other != cards[0]:
-            raise SertkError(f"{path}: other labels or another map than {paths[0]}; decode all runs again")
+            raise SertkError(f"{path}: other data, labels or another map than {paths[0]}; decode all runs again")
     subset = f" {card['subset']}" if card.get("subset") else ""
     made = {
         **cards[0],

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sertk.core.files import PathLike, read_yaml, write_yaml
-from sertk.kaldi.archives import read_locations, split_location
+from sertk.kaldi.archives import read_locations, split_location, split_rspecifier
 
 
 def note_options(archive: PathLike, options: Mapping[str, Any]) -> None:
@@ -20,3 +20,12 @@ def noted_options(scp: PathLike) -> dict[str, Any] | None:
         return None
     first, *others = (read_yaml(note) for note in sorted(notes))
     return first if all(other == first for other in others) else None
+
+
+def options_of(rspecifier: str) -> dict[str, Any] | None:
+    """What `noted_options` gives, of the table or the archive that a reading specifier names, where that is a file."""
+    kind, location, _ = split_rspecifier(rspecifier)
+    if kind == "scp":
+        return noted_options(location) if os.path.isfile(location) else None
+    note = f"{location}.yaml"
+    return read_yaml(note) if os.path.isfile(note) else None

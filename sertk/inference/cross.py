@@ -1,27 +1,32 @@
 """What a trained model sees of another corpus, whose labels a map takes for the model's classes."""
 
 import logging
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sertk.batches.dataset import load_dataset
 from sertk.batches.streams import Dataset
 from sertk.config.sources import read_names
 from sertk.core.errors import SertkError
-from sertk.core.files import PathLike, read_yaml
+from sertk.core.files import PathLike
 from sertk.core.names import compared_form, find_name
-from sertk.experiments.layout import CARD, experiment_of, part_folders
+from sertk.experiments.card import read_experiment_card
+from sertk.experiments.experiment import Experiment
+from sertk.experiments.inputs import data_digests
+from sertk.experiments.layout import CARD, experiment_of, part_folders, run_numbers
 from sertk.features import audio
 from sertk.inference.encoding import load_encoder_of, write_layers
-from sertk.inference.inputs import Input
+from sertk.inference.inputs import Input, load_like_training
 from sertk.inference.trained import TrainedModel
 from sertk.inference.vectors import write_vectors
 from sertk.kaldi.datadir import DataDir
+from sertk.kaldi.digests import lines_digest
 from sertk.kaldi.labels import Labels
 from sertk.models.base import known
+from sertk.protocols import read_fold
 
 log = logging.getLogger(__name__)
 
@@ -92,16 +97,14 @@ def read_other_corpus(
     has no archives. Raises SertkError for the corpus that the model was trained on.
     """
     labels, card = map_labels(data_dir, label_set, map_path, trained.classes)
-    own = experiment_of(trained.run_dir) / CARD
-    if own.is_file() and read_yaml(own)["corpus"] == card["corpus"]:
-        raise SertkError(f"{trained.run_dir}: trained on {card['corpus']}; decode its test split, without --label_map")
     utt2spk = DataDir(data_dir).table("utt2spk")
     utterances = labels.labelled(utt2spk)
+    refuse_training_data(trained, data_dir, utterances)
     speakers = [utt2spk[utterance] for utterance in utterances]
 
     def read(model: TrainedModel, folder: str) -> Dataset:
         seen = labels if model.model.needs_labels else None
-        return model.normalise(load_dataset(model.config, data_dir, utterances, folder, seen), speakers)
+        return model.normalise(load_like_training(model, data_dir, utterances, folder, seen), speakers)
 
     with tempfile.TemporaryDirectory() as folder:
         encode_missing(trained, data_dir, folder)
@@ -109,7 +112,41 @@ def read_other_corpus(
             wspecifier = f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp"
             write_vectors([(earlier, read(earlier, folder))], known(earlier.config.extract, "features"), wspecifier)
         dataset = read(trained, folder)
+    card["data_sha256"] = state_of(trained, data_dir, labels, utterances)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances]), card
+
+
+def refuse_training_data(trained: TrainedModel, data_dir: PathLike, utterances: Sequence[str]) -> None:
+    """Raises SertkError where utterances of another corpus have recordings that the run was trained or validated on.
+
+    The hashes in utt2hash tell. Where the data of the training are no longer there, the corpora's names do.
+    """
+    folder = experiment_of(trained.run_dir)
+    if not (folder / CARD).is_file():
+        return
+    inputs, named = Experiment(folder).inputs, read_experiment_card(folder)["corpus"]
+    there = inputs.data.is_dir() and inputs.splits.is_dir()
+    if (
+        os.path.realpath(inputs.data) == os.path.realpath(data_dir)
+        if there
+        else named == Path(data_dir).absolute().name
+    ):
+        raise SertkError(f"{trained.run_dir}: trained on {named}; decode its test split, without --label_map")
+    if all((folder / "utt2hash").is_file() for folder in (inputs.data, Path(data_dir))):
+        lists = read_fold(inputs.splits, run_numbers(trained.run_dir)[0])
+        own_hashes, hashes = (DataDir(folder).table("utt2hash") for folder in (inputs.data, data_dir))
+        seen = {own_hashes.get(utterance) for utterance in (*lists.train, *lists.valid)}
+        if shared := [utterance for utterance in utterances if hashes[utterance] in seen]:
+            what = f"{len(shared)} of its recordings, such as {shared[0]}, are among those of its training"
+            raise SertkError(f"{data_dir}: no other corpus for {trained.run_dir}: {what}; leave them out")
+
+
+def state_of(trained: TrainedModel, data_dir: PathLike, labels: Labels, utterances: Sequence[str]) -> str:
+    """A digest of what a data folder has of `utterances` for the model: two runs were tested on the same if it is."""
+    own = [name for _, name in earlier_models(trained)]
+    found = data_digests(data_dir, trained.config, utterances, own)
+    lines = (f"{utterance} {labels.by_utterance[utterance]}" for utterance in utterances)
+    return lines_digest([*(f"{what} {digest}" for what, digest in sorted(found.items())), *lines])
 
 
 def earlier_models(trained: TrainedModel) -> Iterator[tuple[TrainedModel, str]]:

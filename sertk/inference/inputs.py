@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from sertk.batches.dataset import dataset_of_rspecifiers, is_own, load_dataset
+from sertk.batches.dataset import dataset_of_rspecifiers, feature_options, is_own, load_dataset
 from sertk.batches.streams import Dataset
+from sertk.config.schema import differing_keys
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
+from sertk.core.typed import show
 from sertk.experiments.run import Run
+from sertk.features.notes import options_of
 from sertk.inference.trained import LoadedModel, TrainedModel
 from sertk.kaldi.archives import open_matrices, read_text_table
 from sertk.kaldi.datadir import SPLITS, DataDir, require_all
@@ -49,10 +53,33 @@ def read_labelled(trained: TrainedModel, data_dir: PathLike, utterances: Iterabl
         )
     utterances = labels.labelled(utterances)
     seen = labels if trained.model.needs_labels else None
-    dataset = load_dataset(trained.config, data_dir, utterances, trained.own_feats, seen)
+    dataset = load_like_training(trained, data_dir, utterances, trained.own_feats, seen)
     speakers = known(dataset.speakers, "speakers")
     trained.normalise(dataset, speakers)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances])
+
+
+def load_like_training(
+    trained: LoadedModel,
+    data_dir: PathLike,
+    utterances: list[str],
+    own_dir: PathLike | None = None,
+    labels: Labels | None = None,
+) -> Dataset:
+    """What `load_dataset` gives for a trained model; SertkError for features that were made with other options."""
+    for name, made in feature_options(trained.config, data_dir, own_dir).items():
+        require_options(trained, name, made, f"{data_dir}/feats/{name}.scp")
+    return load_dataset(trained.config, data_dir, utterances, own_dir, labels)
+
+
+def require_options(trained: LoadedModel, name: str, made: Mapping[str, Any] | None, where: PathLike) -> None:
+    """Raises SertkError where features were `made` with other options than those that the model was trained on."""
+    before = trained.feature_options.get(name)
+    if made and before and (keys := differing_keys(before, made)):
+        values = ", ".join(f"{key} {show(made.get(key))}, in the training {show(before.get(key))}" for key in keys)
+        raise SertkError(
+            f"{where}: made with other options than {trained.where} was trained on ({values}); make it anew"
+        )
 
 
 def read_data_dir(trained: TrainedModel, data_dir: PathLike, cmvn: Cmvn) -> Input:
@@ -65,7 +92,7 @@ def read_data_dir(trained: TrainedModel, data_dir: PathLike, cmvn: Cmvn) -> Inpu
             )
     utt2spk = DataDir(data_dir).table("utt2spk")
     speakers = list(utt2spk.values())
-    dataset = load_dataset(trained.config, data_dir, list(utt2spk))
+    dataset = load_like_training(trained, data_dir, list(utt2spk))
     return Input(trained.normalise(dataset, speakers, cmvn), speakers)
 
 
@@ -78,6 +105,8 @@ def read_archives(trained: LoadedModel, feats: Mapping[str, str], utt2spk: str |
     """All utterances of archives, {feature type: rspecifier}."""
     if trained.needs_speakers() and not utt2spk:
         raise SertkError("the model normalises per speaker: give --utt2spk")
+    for name, rspecifier in feats.items():
+        require_options(trained, name, options_of(rspecifier), rspecifier)
     dataset = dataset_of_rspecifiers(trained.config, feats)
     table = read_text_table(utt2spk) if utt2spk else {}
     if utt2spk:

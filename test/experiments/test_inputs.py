@@ -4,6 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from small_experiments import CPU, decode_run, make_experiment_of, train_run
 from toy_corpus import CLASSES
 
@@ -151,3 +152,60 @@ def test_what_was_decoded_before_a_training_anew_is_not_scored(corpus, run, toy_
     assert train.main(["--fold", "1", *CPU, str(exp.path)]) == 0
     assert read_json(run / "trained.json")["weights_sha256"] == weights
     assert exp.run(1).state == "decoded"
+
+
+@pytest.fixture
+def other(corpus, tmp_path):
+    """A copy of the corpus under the same name whose recordings are others, and a map of its labels."""
+    shutil.copytree(corpus, tmp_path / "elsewhere/data", ignore=shutil.ignore_patterns("splits"))
+    scp = tmp_path / "elsewhere/data/feats/toy.scp"
+    scp.write_text(scp.read_text().replace(str(corpus), str(tmp_path / "elsewhere/data")))
+    (tmp_path / "map.yaml").write_text("".join(f"{name}: [{name}]\n" for name in CLASSES))
+    hashes = read_table(corpus / "utt2hash")
+    write_table(tmp_path / "elsewhere/data/utt2hash", {utt: f"other {digest}" for utt, digest in hashes.items()})
+    return tmp_path / "elsewhere/data"
+
+
+def decode_other(run, data, capsys):
+    """The last line of errors, or "" where another corpus is decoded."""
+    capsys.readouterr()
+    options = ["--data", str(data), "--labels", "3", "--label_map", str(run.parents[2] / "map.yaml")]
+    status = decode.main([*options, *CPU, str(run)])
+    return capsys.readouterr().err.splitlines()[-1] if status else ""
+
+
+def test_another_corpus_is_told_by_its_recordings_and_not_by_its_name(corpus, run, other, capsys):
+    assert decode_other(run, other, capsys) == ""
+    assert "trained on data; decode its test split" in decode_other(run, corpus, capsys)
+    (other / "utt2hash").write_text((corpus / "utt2hash").read_text())
+    line = decode_other(run, other, capsys)
+    assert "18 of its recordings, such as s1-angry-1, are among those of its training; leave them out" in line
+    corpus.rename(corpus.with_name("away"))
+    assert "trained on data; decode its test split" in decode_other(run, other, capsys)
+
+
+def test_runs_on_another_corpus_are_pooled_in_one_state_of_it_only(corpus, run, other, toy_config, capsys):
+    second = train_run(corpus, toy_config, run.parents[1], EPOCH, seed=2)
+    assert decode_other(run, other, capsys) == ""
+    replace_recording(other)
+    assert decode_other(second, other, capsys) == ""
+    assert score.main(["--decoded", "data_3", str(run.parents[1])]) == 1
+    assert "other data, labels or another map than" in capsys.readouterr().err
+    assert decode_other(run, other, capsys) == ""
+    assert score.main(["--decoded", "data_3", str(run.parents[1])]) == 0
+
+
+@pytest.mark.parametrize("way", ["label_map", "data", "feats"])
+def test_features_of_other_options_are_refused(run, other, way, capsys):
+    """Of other recordings than the fold's, whose options no run of the experiment knows."""
+    model = run / "checkpoints/best.pt"
+    checkpoint = torch.load(model, weights_only=True)
+    assert checkpoint["task"]["feature_options"] == {"toy": {"extractor": "toy", "shift": 10}}
+    change_options(other)
+    if way == "label_map":
+        line = decode_other(run, other, capsys)
+    else:
+        named = {"data": ["--data", str(other)], "feats": ["--feats", f"toy=scp:{other}/feats/toy.scp"]}[way]
+        assert decode.main([*named, *CPU, str(run), f"ark:{other}/out.ark"]) == 1
+        line = capsys.readouterr().err.splitlines()[-1]
+    assert f"toy.scp: made with other options than {model} was trained on (shift 5, in the training 10); make" in line

@@ -186,4 +186,4 @@ def test_runs_decoded_with_other_maps_are_not_pooled(tmp_path, capsys):
     assert "fold 1, seed 2 is not decoded and left out" in capsys.readouterr().err
     decoded_elsewhere(experiment, "b", (40, 39, 40), seeds=(2,))
     assert score.main(["--decoded", "b_e", str(experiment)]) == 1
-    assert "other labels or another map than" in capsys.readouterr().err
+    assert "other data, labels or another map than" in capsys.readouterr().err
