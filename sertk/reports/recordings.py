@@ -28,7 +28,7 @@ class Recordings:
     def read(self, runs: Sequence[DecodedRun], utterances: Sequence[str]) -> tuple[dict[str, bytes], list[str]]:
         """({utterance: FLAC}, notes): what is there, mono at 16 kHz, and a line for whatever is not."""
         try:
-            data = Path(self.data) if self.data else _trusted(Experiment.of(runs[0].path).inputs.data)
+            data = Path(self.data) if self.data else _trusted(Experiment.of(runs[0].path))
             errors, found = [], {}
 
             def skip(utterance, error):
@@ -60,10 +60,12 @@ def flac(samples: np.ndarray, rate: int) -> bytes:
     return content.getvalue()
 
 
-def _trusted(data):
-    """The folder; raises SertkError if it is not there, or has commands that nobody asked to run."""
+def _trusted(experiment):
+    """The data folder; SertkError if it is not there, has changed, or has commands that nobody asked to run."""
+    data = experiment.inputs.data
     if not (data / "wav.scp").is_file():
         raise SertkError(f"{data} has no wav.scp; name the data folder with --data")
     if "|" in read_text(data / "wav.scp"):
         raise SertkError(f"{data}/wav.scp holds commands, which are only run where --data names the folder")
+    experiment.check_runs()
     return data

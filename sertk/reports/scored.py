@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.evaluation.results import read_results
+from sertk.experiments.experiment import Experiment
+from sertk.experiments.layout import DATA
 from sertk.reports.formatting import system_name
 
 
@@ -18,7 +21,17 @@ class Scored:
 
     @classmethod
     def read(cls, folder: PathLike) -> "Scored":
-        return cls(Path(folder), read_results(folder))
+        """The results of a folder, with a warning among them where its data have changed since."""
+        folder, results = Path(folder), read_results(folder)
+        if (folder / DATA).is_file():
+            try:
+                Experiment(folder).check_runs()
+            except SertkError as error:
+                results["warnings"] = [
+                    *results["warnings"],
+                    f"of another state of the data than there is now ({error})",
+                ]
+        return cls(folder, results)
 
     @property
     def card(self) -> dict[str, Any]:

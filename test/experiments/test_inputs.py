@@ -8,7 +8,7 @@ import torch
 from small_experiments import CPU, decode_run, make_experiment_of, train_run
 from toy_corpus import CLASSES
 
-from sertk.bin import decode, score, train
+from sertk.bin import decode, report, score, train
 from sertk.core.files import file_digest, read_json, read_yaml, write_json, write_yaml
 from sertk.experiments.experiment import Experiment
 from sertk.kaldi.archives import MatrixWriter, open_matrices
@@ -78,6 +78,10 @@ def test_no_stage_goes_on_with_other_data(corpus, toy_config, run, change, capsy
     capsys.readouterr()
     assert make_experiment_of(corpus, toy_config, exp, EPOCH) == 1 and refused(capsys, message)
     message = message.replace("made with other labels", "trained on other labels (3)")
+    page = exp.parent / "page.md"
+    assert report.main(["--out", str(page), str(exp)]) == 0
+    assert "of another state of the data than there is now" in page.read_text()
+    capsys.readouterr()
     for command, options in ((train, ["--fold", "1", *CPU]), (decode, ["--fold", "1", *CPU]), (score, [])):
         assert command.main([*options, str(exp)]) == 1 and refused(capsys, message)
 
