@@ -32,13 +32,14 @@ def main():
     parser.add_argument("--kills", type=int, default=100, help="in all (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of the moments (default: %(default)s)")
     parser.add_argument("--model", default="blstm_capsule", help="default: %(default)s")
+    parser.add_argument("--set", default="training.max_epochs=3", help="settings (default: %(default)s)")
     parser.add_argument("folder", type=Path, help="where the recipe runs; it must not be there yet")
     args = parser.parse_args()
     args.folder.mkdir(parents=True)
     plain, killed = (copy_recipe(args.folder.resolve() / name) for name in ("plain", "killed"))
     corpus = plain / "downloads/mini"
     run(plain, ["--stop_stage", "0"])
-    options = ["--stage", "1", "--model", args.model, "--db_root", str(corpus), "--folds", "1 2"]
+    options = ["--stage", "1", "--model", args.model, "--db_root", str(corpus), "--folds", "1 2", "--set", args.set]
     begun = time.monotonic()
     run(plain, options)
     seconds, wanted = time.monotonic() - begun, digests(plain)
