@@ -46,10 +46,10 @@ def load_audio(entry: str, channel: int | None = None, on_warning: OnWarning = l
 def load_segment(entry: str, start: float, end: float) -> tuple[np.ndarray, int]:
     """What `load_audio` gives from `start` to `end` in seconds (-1: the recording's end), without warnings.
 
-    Nothing else is read where the recording's length is known.
+    Nothing else is read where the segment lies within the length that the recording's header says.
     """
     with _open_entry(entry) as recording:
-        if recording.length is None or (start, end) == (0, -1):
+        if recording.length is None or not 0 <= end * recording.rate <= recording.length:
             return cut_segment(recording.samples(), recording.rate, start, end), recording.rate
         span = _span_of(recording.length, recording.rate, start, end)
         return recording.span(span.start, span.stop), recording.rate

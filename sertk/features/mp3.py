@@ -6,12 +6,16 @@ import struct
 from dataclasses import dataclass
 from typing import IO
 
+from sertk.core.errors import SertkError
+from sertk.features.containers import STRAY, Spliced, Whole
+
 # ISO 11172-3 and 13818-3: kbit/s of layer III by the index in a frame's header, Hz by its version and index.
 MPEG1, MPEG2, MPEG25 = 3, 2, 0
 KILOBITS = {
     MPEG1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     MPEG2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
+SYNC = re.compile(b"\xff(?=[\xe2-\xff])")
 RATES = {MPEG1: (44100, 48000, 32000), MPEG2: (22050, 24000, 16000), MPEG25: (11025, 12000, 8000)}
 
 
@@ -54,9 +58,15 @@ class Frame:
 
 @dataclass(frozen=True)
 class Contents:
-    """What an MP3 file is found to hold: where its frames with sound begin, and how many whole ones there are."""
+    """What an MP3 file is found to hold: where its frames with sound begin and end, and how many whole ones there are.
 
+    They begin at `start`; `begin` is the place of a frame before them that says how many they are, if there is one.
+    """
+
+    begin: int
     start: int
+    end: int
+    skipped: int  # bytes between them that are neither frames nor tags
     first: Frame
     frames: int
     said: int | None  # by a frame before them that is there for that
@@ -83,31 +93,79 @@ class Contents:
         return body.ljust(frame.length, b"\0")
 
 
+def whole_mp3(stream: IO[bytes]) -> Whole | None:
+    """The Whole of an MP3 file, from its first frame to its last; None for any other.
+
+    Raises SertkError for a file that ends within a frame, or has fewer frames than it says.
+    """
+    found = contents_of(stream)
+    if found is None:
+        return None
+    if found.said is not None and found.said > found.frames + 1 and found.skipped:
+        raise SertkError("damaged between its frames; `ffmpeg -i FILE OUT.wav` keeps what is there")
+    if found.in_frame or found.said is not None and found.said > found.frames + 1:
+        raise SertkError("cut off; `ffmpeg -i FILE OUT.wav` keeps what is there")
+    behind, warning = stream.seek(0, io.SEEK_END) - found.end, None
+    if found.skipped:
+        warning = f"{found.skipped} bytes between its frames are not read: it may be damaged"
+    elif behind > STRAY:
+        warning = f"the last {behind} bytes are not read, as no frames are there"
+    file, counted = Spliced(b"", stream, found.begin, found.end), None
+    if not found.is_counted:
+        counted = Spliced(found.counting_frame(), stream, found.start, found.end)
+    return Whole(file, warning, found.samples, counted=counted)
+
+
 def contents_of(stream: IO[bytes]) -> Contents | None:
     """The Contents of an MP3 file, gone through from frame to frame; None for anything else."""
     size = stream.seek(0, io.SEEK_END)
-    start = place = after_tag(stream, 0)
-    stream.seek(start)
-    first = Frame.of(stream.read(4))
-    if not first:
+    begin = first_frame(stream)
+    if begin is None:
         return None
-    said = said_by(stream, start, first)
-    if said is not None:
-        start = place = start + first.length
-    frames, in_frame = 0, False
+    stream.seek(begin)
+    first = Frame.of(stream.read(4))
+    assert first is not None
+    said = said_by(stream, begin, first)
+    start = place = begin if said is None else begin + first.length
+    frames, skipped, in_frame = 0, 0, False
     while place < size:
         stream.seek(place)
         frame = Frame.of(stream.read(4))
-        if not frame or not frame.same_stream(first):
-            following = next_frame(stream, place, first)
-            if following is None:
-                break
+        if frame and frame.same_stream(first):
+            place += frame.length
+            in_frame = place > size
+            frames += not in_frame
+        elif (tagged := after_tag(stream, place)) > place:
+            place = tagged
+        elif (following := next_frame(stream, place, first)) is not None:
+            skipped += following - place
             place = following
-            continue
-        place += frame.length
-        in_frame = place > size
-        frames += not in_frame
-    return Contents(start, first, frames, said, in_frame)
+        else:
+            break
+    return Contents(begin, start, min(place, size), skipped, first, frames, said, in_frame)
+
+
+def first_frame(stream: IO[bytes]) -> int | None:
+    """Where the first frame lies: at the beginning, or behind tags and a little that is none, if others follow it."""
+    place = 0
+    while (tagged := after_tag(stream, place)) > place:
+        place = tagged
+    stream.seek(place)
+    content = stream.read(1 << 14)
+    if in_a_row(content, 0, 1):
+        return place
+    starts = (match.start() for match in SYNC.finditer(content[:STRAY]))
+    return next((place + start for start in starts if in_a_row(content, start, 3)), None)
+
+
+def in_a_row(content: bytes, place: int, count: int, like: Frame | None = None) -> bool:
+    """Whether so many frames of one stream, that of `like` if it is given, follow each other from `place` on."""
+    for _ in range(count):
+        frame = Frame.of(content[place : place + 4])
+        if not frame or like and not frame.same_stream(like):
+            return False
+        like, place = frame, place + frame.length
+    return True
 
 
 def after_tag(stream: IO[bytes], place: int) -> int:
@@ -135,15 +193,8 @@ def said_by(stream: IO[bytes], start: int, first: Frame) -> int | None:
 
 
 def next_frame(stream: IO[bytes], place: int, first: Frame) -> int | None:
-    """Where two frames follow each other behind what is none at `place`, a tag or noise; None where they have ended."""
-    tagged = after_tag(stream, place)
-    if tagged > place:
-        return tagged
+    """Where two frames follow each other behind what is none at `place`; None where they have ended."""
     stream.seek(place + 1)
     junk = stream.read(1 << 16)
-    for match in re.finditer(b"\xff[\xe2-\xff]", junk):
-        frame = Frame.of(junk[match.start() : match.start() + 4])
-        other = frame and Frame.of(junk[match.start() + frame.length :][:4])
-        if frame and other and frame.same_stream(first) and other.same_stream(first):
-            return place + 1 + match.start()
-    return None
+    starts = (match.start() for match in SYNC.finditer(junk))
+    return next((place + 1 + start for start in starts if in_a_row(junk, start, 2, first)), None)

@@ -36,7 +36,7 @@ class Recording:
     """An open recording, which can be gone through once; `warnings` are complete when that was done."""
 
     def __init__(self, decoder: Decoder, length: int | None, where: PathLike, channel: int | None, warnings: list[str]):
-        """`length` is the number of samples, None where what is decoded alone tells it."""
+        """`length` is the number of samples that there are at least, None where what is decoded alone tells it."""
         if channel is not None and not 0 <= channel < decoder.channels:
             raise SertkError(f"{where}: there is no channel {channel}, it has {decoder.channels} (from 0)")
         self.decoder, self.length, self.where, self.channel = decoder, length, where, channel
@@ -55,24 +55,25 @@ class Recording:
         """The samples from `first` to `stop` of a recording whose length is known; no others are read."""
         return np.concatenate([self._mixed(piece) for piece in self._decoded(BLOCK, first, stop)])
 
-    def _decoded(self, size: int, first: int, stop: int | None) -> Iterator[np.ndarray]:
+    def _decoded(self, size: int, first: int = 0, stop: int | None = None) -> Iterator[np.ndarray]:
         """Yields what is decoded from `first` to `stop`, or to the end, in pieces (samples, channels)."""
-        place = first
+        place, goal = first, (self.length or 0) if stop is None else stop
         try:
-            if first:
-                self.decoder.seek(first)
+            if first:  # behind a seek, to the beginning too, libmpg123 rounds otherwise
+                self.decoder.go_to(first)
             while stop is None or place < stop:
-                wanted = size if stop is None else min(size, stop - place)
-                piece = self.decoder.read(wanted, dtype="float32", always_2d=True)
+                piece = self.decoder.read(min(size, goal - place) if place < goal else size, "float32", always_2d=True)
                 if not len(piece):
                     break
                 place += len(piece)
                 yield piece
         except (RuntimeError, MemoryError) as error:
-            raise SertkError(f"{self.where}: cut off or damaged: {error}") from error
+            if not goal or place < goal:
+                raise SertkError(f"{self.where}: cut off or damaged: {error}") from error
+            self.warnings.append(f"{self.where}: what follows its last frame is not read")
         if not place:
             raise SertkError(f"{self.where}: no samples")
-        if stop is not None and place < stop:
+        if place < goal:
             raise SertkError(f"{self.where}: cut off, its header says that it is longer")
 
     def _mixed(self, piece: np.ndarray) -> np.ndarray:
@@ -89,7 +90,7 @@ class Recording:
     def _heard(self, size: int) -> Iterator[np.ndarray]:
         """Yields all samples in blocks of `size`, and then warns of what makes them useless."""
         moments, extremes = Moments(), []
-        for piece in self._decoded(size, 0, self.length):
+        for piece in self._decoded(size):
             samples = self._mixed(piece)
             extremes += [samples.min(), samples.max()]
             if self.channel is None and piece.shape[1] > 1:

@@ -213,16 +213,15 @@ def test_a_segment_read_alone_is_that_of_the_whole_recording(recordings):
     (recordings / "segments").unlink()
     assert locate_utterances(recordings)["rec3"] == (f"{recordings}/a.wav", 0, -1)
     np.testing.assert_array_equal(load_segment(*locate_utterances(recordings)["rec3"])[0], TONE)
+    for place, message in (((0.9, 1.6), "ends at 1.6 s, the recording at 1.00 s"), ((1.2, 1.3), "starts at 1.2 s")):
+        with pytest.raises(SertkError, match=message):
+            load_segment(f"{recordings}/a.wav", *place)
     broken = TONE.copy()
     broken[12000] = np.nan
     soundfile.write(recordings / "a.wav", broken, 16000, subtype="FLOAT")
-    for place, message in (
-        ((0.9, 1.6), "ends at 1.6 s, the recording at 1.00 s"),
-        ((1.2, 1.3), "starts at 1.2 s"),
-        ((0.7, 0.8), "a.wav: NaN or infinite samples"),
-    ):
-        with pytest.raises(SertkError, match=message):
-            load_segment(f"{recordings}/a.wav", *place)
+    assert len(load_segment(f"{recordings}/a.wav", 0.2, 0.5)[0]) == 4800  # nothing else is read
+    with pytest.raises(SertkError, match=r"a\.wav: NaN or infinite samples"):
+        load_segment(f"{recordings}/a.wav", 0.7, 0.8)
 
 
 @pytest.mark.parametrize(

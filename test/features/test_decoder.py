@@ -76,3 +76,32 @@ def test_a_file_that_may_not_be_read(write, monkeypatch):
     monkeypatch.setattr("sertk.features.recording.open_decoder", refuse)
     with pytest.raises(SertkError, match="recording: Permission denied"):
         load_audio(write(bytes(encoded(WAVE, "WAV"))))
+
+
+@pytest.mark.parametrize("subtype", ["GSM610", "MS_ADPCM", "ALAW"])
+def test_segments_of_what_cannot_be_sought_in(write, subtype):
+    path = write(bytes(encoded(WAVE, "WAV", subtype=subtype)))
+    samples, _ = load_audio(path)
+    np.testing.assert_array_equal(load_segment(path, 0.5, 0.75)[0], samples[8000:12000])
+
+
+@pytest.mark.parametrize("kind", ["IRCAM", "MAT5", "PAF", "PVF", "AVR", "SVX", "HTK"])
+def test_formats_whose_end_cannot_be_checked(write, kind):
+    path = write(bytes(encoded(WAVE, kind, subtype="PCM_16")))
+    for entry in (path, f"cat {path} |"):
+        with pytest.raises(SertkError, match=r"whose end cannot be checked: convert it \(`sox FILE OUT\.wav`\)"):
+            load_audio(entry)
+
+
+@pytest.mark.parametrize("name", ["a.gsm", "a.vox", "a.mp3", "a.wav"])
+def test_a_file_is_what_its_bytes_are_whatever_its_name(write, name):
+    path = write(bytes(range(256)) * 8, name)
+    for entry in (path, f"cat {path} |"):
+        with pytest.raises(SertkError, match="not readable as audio"):
+            load_audio(entry)
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.wma", "a.mp3"])
+def test_an_empty_file(write, name):
+    with pytest.raises(SertkError, match="an empty file"):
+        load_audio(write(b"", name))

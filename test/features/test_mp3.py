@@ -67,6 +67,48 @@ def test_an_mp3_file_that_was_cut_off(write, said):
         load_audio(path)
 
 
+@pytest.mark.parametrize("junk", [bytes(3000), b"\x12\x34" * 50, b"\xff\xfb" * 9])
+@pytest.mark.parametrize("said", [True, False])
+def test_what_lies_before_the_first_frame_is_not_read(write, junk, said):
+    content = mp3(WAVE, said)
+    expected, _ = load_audio(write(content))
+    path = write(junk + content)
+    for entry in (path, f"cat {path} |"):
+        np.testing.assert_array_equal(load_audio(entry)[0], expected)
+
+
+def test_a_recording_of_a_stream_begins_within_a_frame(write):
+    path = write(mp3(WAVE, False)[500:])
+    samples, _ = load_audio(path)
+    assert heard_at(samples)[1] > 0.75
+    np.testing.assert_array_equal(load_audio(f"cat {path} |")[0], samples)
+
+
+def test_what_lies_behind_the_last_frame(write, caplog, capfd):
+    content = mp3(WAVE)
+    expected, _ = load_audio(write(content))
+    assert not caplog.text
+    for behind, warning in ((bytes(6000), "the last 6000 bytes are not read"), (b"TAG" + bytes(125), "")):
+        caplog.clear()
+        np.testing.assert_array_equal(load_audio(write(content + behind))[0], expected)
+        assert warning in caplog.text and bool(warning) == bool(caplog.text)
+    assert capfd.readouterr().err == ""  # libmpg123 would print that the size is not the one that it was told
+
+
+@pytest.mark.parametrize("said", [True, False])
+def test_damage_between_frames(write, caplog, said):
+    content = bytearray(mp3(WAVE, said, "CONSTANT"))
+    middle = len(content) // 2
+    content[middle : middle + 1000] = bytes(1000)
+    path = write(bytes(content))
+    if said:
+        with pytest.raises(SertkError, match=r"a\.mp3: damaged between its frames; `ffmpeg"):
+            load_audio(path)
+    else:
+        load_audio(path)
+        assert "bytes between its frames are not read: it may be damaged" in caplog.text
+
+
 def test_frames_are_counted():
     content = mp3(WAVE)
     first, second = contents_of(io.BytesIO(content)), contents_of(io.BytesIO(mp3(WAVE, False)))
