@@ -119,6 +119,7 @@ make=(sertk-compute-feats --type "$type" --max_bad "$max_bad")
 [ -z "$feats_config" ] || make+=(--config "$feats_config")
 [ -z "$channel" ] || make+=(--channel "$channel")
 [ "$compress" = false ] || make+=(--compress)
+[ ! -f "$dir/utt2hash" ] || make+=(--utt2hash "$dir/utt2hash")
 make+=("${inputs[@]}" "ark,scp:$feats/$type.$JOB.ark,$logs/feats.$type.$JOB")
 quote "${make[@]}"
 

@@ -109,6 +109,7 @@ split_scp.pl "$dir/$list" "${parts[@]}"
 JOB=$(job_name "$dir" "$type" "$encoder")
 inputs=("scp:$dir/wav.scp" --segments "$logs/segments.${type/\{layer\}/layers}.$JOB")
 [ "$list" = segments ] || inputs=("scp:$logs/wav.scp.${type/\{layer\}/layers}.$JOB")
+[ ! -f "$dir/utt2hash" ] || inputs=(--utt2hash "$dir/utt2hash" "${inputs[@]}")
 quote sertk-extract --encoder "$encoder" --layer "$missing_list" --pool "$pool" --device "$device" \
     --num_threads "$num_threads" "${inputs[@]}" "ark,scp:$feats/$type.$JOB.ark,$feats/.$type.$JOB.scp"
 extract=("${quoted[@]}")

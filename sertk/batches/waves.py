@@ -13,7 +13,16 @@ from sertk.batches.streams import Stream
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
-from sertk.features.audio import OVERSHOOT, Cut, load_segment, locate_utterances, read_data_dir, resample
+from sertk.features.audio import (
+    OVERSHOOT,
+    Cut,
+    check_unchanged,
+    load_segment,
+    locate_utterances,
+    read_data_dir,
+    read_hashes,
+    resample,
+)
 from sertk.features.extractor import Extractor, check_length
 from sertk.features.registry import load_extractor
 from sertk.kaldi.datadir import read_positive
@@ -78,18 +87,25 @@ class RecordedStream(Stream):
 
     An utterance is as long as utt2dur says, so that lengths are known before anything is read: samples beyond that
     are left out, and what is missing is zero. Taking raises SertkError, naming the utterance, for a recording that
-    is missing or broken, more than OVERSHOOT longer or shorter than that, or shorter than a frame.
+    is missing or broken, more than OVERSHOOT longer or shorter than that, or shorter than a frame; and, the first
+    time that it is read, not as utt2hash says.
     """
 
     kept = False
 
     def __init__(
-        self, utterances: Sequence[str], places: Sequence[Cut], seconds: Sequence[float], extractor: Framewise
+        self,
+        utterances: Sequence[str],
+        places: Sequence[Cut],
+        seconds: Sequence[float],
+        hashes: Mapping[str, str],
+        extractor: Framewise,
     ):
-        """`places` is a list of (entry of wav.scp, start, end), `seconds` one of durations."""
+        """`places` is a list of (entry of wav.scp, start, end), `seconds` one of durations, `hashes` read_hashes'."""
         self.utterances, self.places, self.extractor = utterances, places, extractor
         self.samples = (torch.tensor(seconds, dtype=torch.float64) * extractor.sample_frequency).round().long()
         self.lengths, self.starts = frames_of(self.samples, extractor).clamp(min=0), torch.arange(len(utterances))
+        self.unchecked = dict(hashes)
         self.pool = ThreadPoolExecutor(READERS)
         self.coming: dict[int, Future[np.ndarray]] = {}  # utterance's place: what will be its waveform
 
@@ -121,7 +137,9 @@ class RecordedStream(Stream):
         """The waveform (samples,) of one utterance."""
         utterance, wanted, rate = self.utterances[number], int(self.samples[number]), self.extractor.sample_frequency
         try:
-            wave = resample(*load_segment(*self.places[number]), int(rate))
+            wave, own_rate = load_segment(*self.places[number])
+            check_unchanged(wave, own_rate, self.unchecked.pop(utterance, None))
+            wave = resample(wave, own_rate, int(rate))
         except SertkError as error:
             raise SertkError(f"{utterance}: {error}") from error
         if abs(len(wave) - wanted) > OVERSHOOT * rate:
@@ -159,6 +177,7 @@ def locate_waves(feature_type: str, data_dir: PathLike, utterances: Sequence[str
         utterances,
         [places[utterance] for utterance in utterances],
         [seconds[utterance] for utterance in utterances],
+        read_hashes(data_dir),
         extractor,
     )
 

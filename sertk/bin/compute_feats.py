@@ -36,6 +36,9 @@ def build_parser() -> ArgumentParser:
         "--channel", type=int, metavar="N", help="take this channel, from 0; all are averaged by default"
     )
     parser.add_argument(
+        "--utt2hash", metavar="FILE", help="refuse recordings that have changed since this table was made"
+    )
+    parser.add_argument(
         "--max_bad", type=int, default=0, metavar="N", help="leave out up to N broken recordings (default: 0)"
     )
     parser.add_argument(
@@ -73,7 +76,8 @@ def execute(args: Namespace) -> None:
         odd.append(warning)
         log.warning("warning: %s", warning)
 
-    recordings = audio.read_specified(args.rspecifier, args.segments, args.channel, note_bad, note_odd)
+    source = args.rspecifier, args.segments, args.channel
+    recordings = audio.read_prepared(*source, args.utt2hash, note_bad, note_odd)
     with archives.MatrixWriter(args.wspecifier, AUTOMATIC if args.compress else None) as writer:
         written = compute(extractor, recordings, writer, note_bad)
         if len(bad) > args.max_bad:

@@ -44,6 +44,7 @@ def build_parser() -> ArgumentParser:
         "--pool", choices=("none", "mean", "meanstd"), help="of an encoder: the mean over time, and standard deviation"
     )
     parser.add_argument("--segments", metavar="FILE", help="with --encoder: cut the recordings, as sertk-compute-feats")
+    parser.add_argument("--utt2hash", metavar="FILE", help="with --encoder: refuse recordings that are not as it says")
     parser.add_argument("--channel", type=int, metavar="N", help="with --encoder: take this channel, not their mean")
     parser.add_argument("--uncompressed", action="store_true", help="with --encoder: archives of 32-bit floats")
     parser.add_argument("--mean", action="store_true", help="one row for each utterance, the mean of its rows")
@@ -60,8 +61,8 @@ def execute(args: Namespace) -> None:
     if args.encoder:
         extract_encoder(args)
         return
-    if args.pool or args.segments or args.channel is not None or args.uncompressed:
-        raise UsageError("--pool, --segments, --channel and --uncompressed are of an --encoder")
+    if args.pool or args.segments or args.utt2hash or args.channel is not None or args.uncompressed:
+        raise UsageError("--pool, --segments, --utt2hash, --channel and --uncompressed are of an --encoder")
     check_input_options(args)
     if not args.exp:
         raise UsageError("EXP says whose layers are meant, or --encoder NAME")
@@ -99,7 +100,7 @@ def extract_encoder(args: Namespace) -> None:
     if len(layers) > 1 and "{layer}" not in args.wspecifier:
         raise UsageError(f"{args.wspecifier}: {len(layers)} layers need {{layer}} in the archive's name")
     wspecifiers = {layer: args.wspecifier.replace("{layer}", str(layer)) for layer in layers}
-    recordings = audio.read_specified(args.exp, args.segments, args.channel)
+    recordings = audio.read_prepared(args.exp, args.segments, args.channel, args.utt2hash)
     count = write_layers(loaded, recordings, layers, wspecifiers, args.pool or "none", not args.uncompressed)
     log.info("of %d utterances: layers %s of %s", count, ", ".join(map(str, layers)), args.encoder)
 

@@ -7,7 +7,7 @@ import io
 import math
 import struct
 import subprocess
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -19,7 +19,7 @@ from sertk.core.names import find_path
 from sertk.features.containers import WAVE
 from sertk.features.recording import OnWarning, Recording, log_warning, open_sound, silence_in
 from sertk.kaldi import archives, pipes
-from sertk.kaldi.datadir import require_all
+from sertk.kaldi.datadir import read_table, require_all
 
 OVERSHOOT = 0.5  # seconds that a segment may end after its recording, as in Kaldi's extract-segments
 # torchaudio's kernel holds the product of both rates over their common divisor: gigabytes for 15999 Hz.
@@ -135,12 +135,35 @@ def read_specified(
     return archives.leaving_out(location, read) if permissive else read(on_error)
 
 
+def read_prepared(
+    rspecifier: str,
+    segments: str | None,
+    channel: int | None,
+    utt2hash: str | None,
+    on_error: OnError | None = None,
+    on_warning: OnWarning = log_warning,
+) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Yields what `read_specified` does; raises SertkError for an utterance that is not as in the table `utt2hash`.
+
+    With a channel the recordings are read twice, as the table knows their mean.
+    """
+    hashes = read_table(utt2hash) if utt2hash else {}
+    if hashes and channel is not None:
+        for _ in require_unchanged(read_specified(rspecifier, segments, None, lambda *_: None, lambda _: None), hashes):
+            pass
+        hashes = {}
+    return require_unchanged(read_specified(rspecifier, segments, channel, on_error, on_warning), hashes)
+
+
 def read_data_dir(
     path: PathLike, wanted: Container[str] | None = None, on_error: OnError | None = None
 ) -> Iterator[tuple[str, np.ndarray, int]]:
-    """Yields what `read_utterances` does, of a data folder's wav.scp and, where it has them, segments."""
+    """Yields what `read_utterances` does, of a data folder's wav.scp and, where it has them, segments.
+
+    What is not as in its utt2hash counts as broken.
+    """
     wav_scp, segments = _tables_of(path)
-    return read_utterances(wav_scp, segments, None, on_error, wanted)
+    return require_unchanged(read_utterances(wav_scp, segments, None, on_error, wanted), read_hashes(path), on_error)
 
 
 def locate_utterances(path: PathLike, wanted: Collection[str] = ()) -> dict[str, Cut]:
@@ -217,6 +240,37 @@ def audio_hash(samples: np.ndarray, rate: int) -> str:
     digest = hashlib.sha1(integers.tobytes())
     digest.update(str(int(rate)).encode())
     return digest.hexdigest()
+
+
+def read_hashes(data_dir: PathLike) -> dict[str, str]:
+    """{utterance: audio_hash of its samples when the data folder was prepared}; empty where it has no utt2hash."""
+    path = Path(data_dir) / "utt2hash"
+    return read_table(path) if path.exists() else {}
+
+
+def check_unchanged(samples: np.ndarray, rate: int, digest: str | None) -> None:
+    """Raises SertkError for samples that have another audio_hash, if one is known; they are those that were decoded."""
+    if digest is not None and audio_hash(samples, rate) != digest:
+        raise SertkError("its recording has changed since stage 1; run stage 1 again")
+
+
+def require_unchanged(
+    recordings: Iterable[tuple[str, np.ndarray, int]], hashes: Mapping[str, str], on_error: OnError | None = None
+) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Yields recordings (utterance, samples, rate), whose samples are not resampled, as they come.
+
+    One that is not as `hashes`, {utterance: audio_hash}, say raises SertkError, or is handed to
+    `on_error(utterance, error)` and left out.
+    """
+    for utterance, samples, rate in recordings:
+        try:
+            check_unchanged(samples, rate, hashes.get(utterance))
+        except SertkError as error:
+            if on_error is None:
+                raise SertkError(f"{utterance}: {error}") from error
+            on_error(utterance, error)
+        else:
+            yield utterance, samples, rate
 
 
 def _span_of(count: int, rate: int, start: float, end: float) -> slice:
