@@ -12,12 +12,13 @@ from toy_corpus import CLASSES, SPEAKERS, write_splits
 
 from sertk.batches.normalise import Normaliser
 from sertk.batches.streams import Dataset, UtteranceSampler, WindowSampler, load_stream
-from sertk.batches.waves import load_waves
+from sertk.batches.waves import load_waves, locate_waves
 from sertk.bin import compute_feats, make_experiment
 from sertk.config.loading import load_parts
 from sertk.config.schema import Normalise, Segment, Training
 from sertk.core.errors import SertkError
-from sertk.kaldi.datadir import write_data_dir
+from sertk.features.audio import audio_hash, read_data_dir
+from sertk.kaldi.datadir import read_table, write_data_dir
 
 CPU = torch.device("cpu")
 WINDOW_STEPS = (Normalise("minmax", "window", (-1.0, 1.0)), Normalise("mulaw", "window"))
@@ -165,3 +166,25 @@ def test_utterances_without_or_with_too_short_recordings_are_named(corpus):
     (corpus / "segments").write_text(segments)
     with pytest.raises(SertkError, match="s1-angry: too short: 0.0300 s"):
         load_waves("spectrogram400", corpus, ["s1-sad", "s1-angry"])
+
+
+@pytest.mark.parametrize("load", [load_waves, locate_waves])
+def test_recordings_that_have_changed_since_stage_1(corpus, tmp_path, load):
+    utterances = ["s1-angry", "s2-sad"]
+    found = {utt: (samples, rate) for utt, samples, rate in read_data_dir(corpus)}
+    hashes = {utt: audio_hash(*sound) for utt, sound in found.items()}
+    durations = {utt: f"{len(samples) / rate:.4f}" for utt, (samples, rate) in found.items()}
+    write_data_dir(corpus, {**corpus_tables(corpus), "utt2hash": hashes, "utt2dur": durations})
+
+    def take():
+        stream = load("spectrogram400", corpus, utterances)
+        return [stream.take(torch.tensor([item]), torch.arange(3)[None], CPU) for item in (0, 1, 1)]
+
+    assert take()[0].shape == (1, 3, 400)
+    soundfile.write(tmp_path / "s2.wav", 0.1 * np.random.default_rng(7).standard_normal(4 * 22050), 22050)
+    with pytest.raises(SertkError, match="^s2-sad: its recording has changed since stage 1; run stage 1 again$"):
+        take()
+
+
+def corpus_tables(corpus):
+    return {name: read_table(corpus / name) for name in ("wav.scp", "segments", "utt2spk", "labels/3")}

@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
 from sertk.bin.compute_feats import main
+from sertk.features import audio
 from sertk.features.registry import load_extractor
 from sertk.kaldi.archives import open_matrices
 
@@ -164,3 +166,29 @@ def test_wrong_usage(options, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(options) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("channel", [None, "1"])
+@pytest.mark.parametrize("segments", [False, True])
+def test_recordings_that_have_changed_since_a_table_of_their_hashes(tmp_path, capsys, monkeypatch, channel, segments):
+    monkeypatch.chdir(tmp_path)
+    noise = 0.1 * np.random.default_rng(0).standard_normal((3, 16000, 2))
+    for name, samples in zip("ab", noise):
+        soundfile.write(f"{name}.wav", samples, 16000)
+    Path("wav.scp").write_text("a a.wav\nb b.wav\n")
+    Path("segments").write_text("u1 a 0.1 0.5\nu2 b 0.5 -1\n")
+    cut = ["--segments", "segments"] if segments else []
+    read = audio.read_specified("scp:wav.scp", *cut[1:])
+    Path("utt2hash").write_text("".join(f"{utt} {audio.audio_hash(*rest)}\n" for utt, *rest in read))
+    options = ["--type", "fbank40", "--utt2hash", "utt2hash", "--max_bad", "2", *cut]
+    options += ["--channel", channel] if channel else []
+    assert main([*options, "scp:wav.scp", "ark,scp:f.ark,f.scp"]) == 0
+    for name in ("f.ark", "f.scp"):
+        Path(name).unlink()
+    soundfile.write("b.wav", noise[2], 16000)
+    assert main([*options, "scp:wav.scp", "ark,scp:f.ark,f.scp"]) == 1
+    assert (
+        f"{'u2' if segments else 'b'}: its recording has changed since stage 1; run stage 1 again"
+        in capsys.readouterr().err
+    )
+    assert not Path("f.scp").exists()

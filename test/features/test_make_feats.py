@@ -14,6 +14,7 @@ import pytest
 import soundfile
 from patience import wait_until
 
+from sertk.features.audio import audio_hash, read_utterances
 from sertk.features.registry import load_extractor
 from sertk.kaldi.archives import open_matrices
 
@@ -296,3 +297,14 @@ def test_options_not_given_stay_as_in_the_last_call(data):
 def test_compress_takes_true_or_false(data):
     done = make_feats(data, "--type", "fbank40", "--compress", "yes", "data")
     assert done.returncode == 1 and "--compress yes: expected true or false" in done.stderr
+
+
+def test_recordings_that_have_changed_since_stage_1(data):
+    hashes = {utt: audio_hash(samples, rate) for utt, samples, rate in read_utterances(data / "wav.scp")}
+    (data / "utt2hash").write_text("".join(f"{utt} {digest}\n" for utt, digest in hashes.items()))
+    assert make_feats(data, "--type", "fbank40", "data").returncode == 0
+    soundfile.write(data.parent / "s2-u3 x.wav", 0.1 * np.random.default_rng(9).standard_normal(8000), 16000)
+    done = make_feats(data, "--type", "spectrogram161", "--nj", "1", "data")
+    assert done.returncode == 1
+    assert "s2-u3: its recording has changed since stage 1; run stage 1 again" in done.stderr
+    assert not (data / "feats/spectrogram161.scp").exists()

@@ -11,20 +11,20 @@ import soundfile
 from tiny_encoders import add_encoder
 
 from sertk.bin import extract
-from sertk.features.audio import read_specified
+from sertk.features.audio import audio_hash, read_specified, read_utterances
 from sertk.kaldi.archives import open_matrices
 
 # In the place of sertk-extract, which takes long to start: a row of each layer's number, samples and loudness
 STAND_IN = """#!{python}
 import sys
-from sertk.features.audio import read_specified
+from sertk.features.audio import read_prepared
 from sertk.kaldi.archives import MatrixWriter
 import numpy as np
 options = dict(zip(sys.argv, sys.argv[1:]))
 rspecifier, wspecifier = (each for each in sys.argv if ":" in each)
 if options["--encoder"] != "tiny":
     sys.exit("no such encoder")
-found = list(read_specified(rspecifier, options.get("--segments")))
+found = list(read_prepared(rspecifier, options.get("--segments"), None, options.get("--utt2hash")))
 for layer in map(int, options["--layer"].split(",")):
     with MatrixWriter(wspecifier.replace("{{layer}}", str(layer))) as writer:
         for name, samples, rate in found:
@@ -45,6 +45,11 @@ def data(tmp_path):
     (folder / "utt2spk").write_text("".join(f"{name} {name[:2]}\n" for name in names))
     (folder / "spk2utt").write_text("s1 s1-u0 s1-u1 s1-u2\ns2 s2-u3 s2-u4\n")
     return folder
+
+
+def write_hashes(data):
+    hashes = {utt: audio_hash(samples, rate) for utt, samples, rate in read_utterances(data / "wav.scp")}
+    (data / "utt2hash").write_text("".join(f"{utt} {digest}\n" for utt, digest in hashes.items()))
 
 
 @pytest.fixture
@@ -133,7 +138,7 @@ def test_a_real_encoder_gives_the_layers_of_one_call(data, run_script, monkeypat
 
 
 def test_what_was_cut_off_goes_on_with_the_pieces_that_lack(data, make, tmp_path):
-    (data / "utt2hash").write_text((data / "utt2spk").read_text())
+    write_hashes(data)
     broken = tmp_path / "s2-u3.wav"
     content = broken.read_bytes()
     broken.write_bytes(b"no wave")
@@ -173,7 +178,7 @@ def test_changed_recordings_are_encoded_anew(data, make, table):
         lines = [f"{name} {name} 0 -1\n" for name in before[0]]
         (data / "segments").write_text("".join(lines).replace("s1-u1 s1-u1 0", "s1-u1 s1-u1 0.1"))
     elif table == "utt2hash":
-        (data / "utt2hash").write_text("".join(f"{name} {number}\n" for number, name in enumerate(before[0])))
+        write_hashes(data)
     else:
         (data / "wav.scp").write_text((data / "wav.scp").read_text().replace("/s1-u1.wav", "/./s1-u1.wav"))
     done = make()
@@ -205,3 +210,22 @@ def test_a_folder_without_recordings(data, make):
     os.unlink(data / "wav.scp")
     done = make()
     assert done.returncode == 1 and "data/wav.scp is missing or empty: prepare the data folder first" in done.stderr
+
+
+def test_recordings_that_have_changed_since_stage_1(data, make):
+    write_hashes(data)
+    soundfile.write(data.parent / "s1-u1.wav", np.random.default_rng(5).uniform(-0.5, 0.5, 5000), 16000)
+    done = make("--nj", "1")
+    assert done.returncode == 1
+    assert "s1-u1: its recording has changed since stage 1; run stage 1 again" in done.stderr
+    assert not (data / "feats/tiny_0_x.scp").exists()
+
+
+def test_the_command_refuses_recordings_that_have_changed(data, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("SERTK_ENCODERS", str(tmp_path / "encoders"))
+    add_encoder()
+    write_hashes(data)
+    soundfile.write(data.parent / "s1-u1.wav", np.random.default_rng(5).uniform(-0.5, 0.5, 5000), 16000)
+    options = ["--encoder", "tiny", "--layer", "0", "--device", "cpu", "--num_threads", "1"]
+    assert extract.main([*options, "--utt2hash", f"{data}/utt2hash", f"scp:{data}/wav.scp", "ark:/dev/null"]) == 1
+    assert "s1-u1: its recording has changed since stage 1; run stage 1 again" in capsys.readouterr().err
