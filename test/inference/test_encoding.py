@@ -167,7 +167,7 @@ def test_wrong_calls(recordings, tmp_path, capsys):
     assert extract.main(["--list", *CPU]) == 2
     assert said(capsys) == "EXP says whose layers are meant, or --encoder NAME"
     assert extract.main(["--pool", "meanstd", *CPU, str(tmp_path), "ark:-"]) == 2
-    assert "--pool, --segments, --channel and --uncompressed are of an --encoder" in said(capsys)
+    assert "--pool, --segments, --utt2hash, --channel and --uncompressed are of an --encoder" in said(capsys)
     assert run(tmp_path, encoder="nobody") == 1
     assert "no encoder 'nobody' (there are: hubert_base" in said(capsys)
     assert run(tmp_path, encoder="whisper_base") == 1
