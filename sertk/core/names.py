@@ -4,14 +4,20 @@ import os
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 
+Kind = Literal["speakers", "groups", "classes"]
+
 # How programs write that a value is missing: pandas, R, Excel, YAML and people. Names of people, such as Nan and Na,
 # are none of these.
 MISSING = {"", "-", "--", "?", "NA", "N/A", "n/a", "#N/A", "<NA>", "nan", "NaN", "NAN", "null", "NULL"}
-MAY_BE_CLASSES = {"None", "none", "NONE"}  # say the same of a person, but of an emotion that there is none
+NONE = {"None", "none", "NONE"}  # say the same of a person, but of an emotion that there is none
+# May be meant as names; in their compared form
+DOUBTFUL = {"none", "null", "unknown", "missing", "undefined", "n.a", "n.a."}
+NAME_IT = "write the name, or leave the utterance out"
 # Without a glyph, although Unicode counts them among letters and marks
 FILLERS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0")
 SELECTORS = range(0xFE00, 0xFE10)  # variants of the letter before
@@ -38,19 +44,45 @@ def is_invisible(sign: str) -> bool:
     return hidden or sign in FILLERS or ord(sign) in SELECTORS
 
 
+def is_hidden(sign: str) -> bool:
+    """Whether a character shows as nothing, or as a space that is another one."""
+    return is_invisible(sign) or sign.isspace() and sign != " "
+
+
+def hidden_in(name: str) -> str | None:
+    """The first hidden character of a name in words, or None."""
+    return next((f"the invisible character U+{ord(sign):04X}" for sign in name if is_hidden(sign)), None)
+
+
+def visible(name: str) -> str:
+    """A name for a message, in which hidden characters can be seen: `An<U+200B>na`."""
+    return "".join(f"<U+{ord(sign):04X}>" if is_hidden(sign) else sign for sign in name)
+
+
+def says_missing(cell: str) -> bool:
+    """Whether a cell of a table, or the name of a class, says that there is none."""
+    return seen_form(cell) in MISSING
+
+
 def is_missing(name: str) -> bool:
     """Whether a person's or a group's name says that there is none."""
-    return name in MISSING or name in MAY_BE_CLASSES
+    return says_missing(name) or seen_form(name) in NONE
+
+
+def may_be_missing(name: str) -> bool:
+    """Whether a name is also said where there is none, such as `unknown`."""
+    return compared_form(name) in DOUBTFUL
 
 
 def difference(one: str, other: str) -> str:
     """In what two spellings of one name differ, for `differs in ... alone`."""
     if unicodedata.normalize("NFC", one) == unicodedata.normalize("NFC", other):
         return "how its letters are encoded (Unicode's NFC or NFD)"
-    if seen_form(one) != seen_form(other):
-        return "capitals"
-    hidden = [sign for sign in (*one, *other) if is_invisible(sign) or sign.isspace() and sign != " "]
-    return f"the invisible character U+{ord(hidden[0]):04X}" if hidden else "blanks"
+    seen, other_seen = seen_form(one), seen_form(other)
+    if seen != other_seen:
+        in_capitals = seen.lower() == other_seen.lower() or seen.upper() == other_seen or seen == other_seen.upper()
+        return "capitals" if in_capitals else "how letters are written (such as ß and ss)"
+    return hidden_in(one + other) or "blanks"
 
 
 def find_name(name: str, names: Collection[str]) -> str | None:
@@ -64,17 +96,19 @@ def find_name(name: str, names: Collection[str]) -> str | None:
 def in_other_spelling(name: str, names: Collection[str]) -> str:
     """For errors about a name that is none of `names`: which of them is the same in another spelling; else nothing."""
     other = find_name(name, names)
-    return f", which has '{other}' (they differ in {difference(name, other)} alone)" if other else ""
+    return f", which has '{visible(other)}' (they differ in {difference(name, other)} alone)" if other else ""
 
 
-def require_one_spelling(names: Iterable[str], where: PathLike, kind: str) -> None:
-    """Raises SertkError where two of `names`, of a `kind`, in the file `where` are one in two spellings."""
+def require_names(names: Iterable[str], where: PathLike, kind: Kind) -> None:
+    """Raises SertkError for a word for "missing" among `names` of a `kind`, in the file `where`, and for two spellings."""
     first: dict[str, str] = {}
     for name in names:
+        if says_missing(name) or kind != "classes" and is_missing(name):
+            raise SertkError(f"{where}: among the {kind} is '{visible(name)}', a word for a missing name; {NAME_IT}")
         other = first.setdefault(compared_form(name), name)
         if other != name:
             how = f"differ in {difference(other, name)} alone"
-            raise SertkError(f"{where}: the {kind} '{other}' and '{name}' {how}; change one of them")
+            raise SertkError(f"{where}: the {kind} '{visible(other)}' and '{visible(name)}' {how}; change one of them")
 
 
 def find_path(path: PathLike) -> Path:

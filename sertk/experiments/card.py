@@ -13,7 +13,7 @@ from sertk.config.selection import SELECTIONS
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.core.forms import check_form
-from sertk.core.names import require_one_spelling
+from sertk.core.names import require_names
 from sertk.core.typed import show
 from sertk.experiments.layout import CARD, read_mapping
 from sertk.kaldi.labels import Labels
@@ -42,7 +42,7 @@ def make_card(
     final = list(parts.values())[-1]
     fitted = MODELS[final.model.name].fitted
     labels = Labels.read(data_dir, label_set)
-    require_one_spelling(labels.classes, f"{data_dir}/labels/{label_set}", "classes")
+    require_names(labels.classes, f"{data_dir}/labels/{label_set}", "classes")
     numbers = sorted({config.numbers for config in parts.values() if config.numbers})
     told = any(config.model.needs_labels for config in parts.values())
     return {

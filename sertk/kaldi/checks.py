@@ -9,7 +9,17 @@ from pathlib import Path
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, folder_aside, read_text, write_text
 from sertk.core.messages import say
-from sertk.core.names import MISSING, compared_form, difference, in_other_spelling, is_missing, seen_form
+from sertk.core.names import (
+    NAME_IT,
+    compared_form,
+    difference,
+    hidden_in,
+    in_other_spelling,
+    is_missing,
+    says_missing,
+    seen_form,
+    visible,
+)
 from sertk.kaldi.datadir import (
     SPLITS,
     DataDir,
@@ -33,7 +43,6 @@ HINTS = {
     "text": "if that is meant, pass --no-text",
     "wav.scp": "if that is meant, pass --no-wav",
 }
-NAME_IT = "write the name, or leave the utterance out"
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
@@ -64,7 +73,7 @@ def validate(path: PathLike, feats: bool = True, text: bool = True, wav: bool = 
 
 def _fault(path: Path, name: str, table: Mapping[str, str], key: str, message: str) -> SertkError:
     """An error about one line; keys are in the order of the lines, as tables are sorted and unique."""
-    return SertkError(f"{path / name}:{list(table).index(key) + 1}: '{key}' {message}")
+    return SertkError(f"{path / name}:{list(table).index(key) + 1}: '{visible(key)}' {message}")
 
 
 def _check_characters(path, name, table):
@@ -76,23 +85,26 @@ def _check_characters(path, name, table):
 
 
 def _check_names(path, tables):
-    """No speaker, group, class or utterance in two spellings, and none that a word says is missing."""
+    """No speaker, group, class or utterance in two spellings, with what nobody sees, or that a word says is missing."""
     names = {name: table for name, table in tables.items() if name.startswith("labels/") or name == "utt2group"}
     names["utt2spk"] = named_speakers(tables["utt2spk"], tables.get("segments", {}))
     for name, table in names.items():
         first = {}
         for key, value in table.items():
-            if value in MISSING or is_missing(value) and not name.startswith("labels/"):
-                raise _fault(path, name, tables[name], key, f"has '{value}', a word for a missing name; {NAME_IT}")
+            shown = visible(value)
+            if says_missing(value) or is_missing(value) and not name.startswith("labels/"):
+                raise _fault(path, name, tables[name], key, f"has '{shown}', a word for a missing name; {NAME_IT}")
             other_key, other = first.setdefault(compared_form(value), (key, value))
             if other != value:
-                how = f"differs in {difference(value, other)} alone from '{other}' of '{other_key}'"
-                raise _fault(path, name, tables[name], key, f"has '{value}', which {how}; change one of them")
+                how = f"differs in {difference(value, other)} alone from '{visible(other)}' of '{visible(other_key)}'"
+                raise _fault(path, name, tables[name], key, f"has '{shown}', which {how}; change one of them")
+            if hidden := hidden_in(value):
+                raise _fault(path, name, tables[name], key, f"has '{shown}', with {hidden}; remove it")
     utterances = {}
     for utterance in tables["utt2spk"]:
         other = utterances.setdefault(seen_form(utterance), utterance)
         if other != utterance:
-            problem = f"differs in {difference(utterance, other)} alone from '{other}'; rename one of them"
+            problem = f"differs in {difference(utterance, other)} alone from '{visible(other)}'; rename one of them"
             raise _fault(path, "utt2spk", tables["utt2spk"], utterance, problem)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from sertk.core.errors import SertkError
-from sertk.core.names import find_path, require_one_spelling
+from sertk.core.names import find_path, require_names
 from sertk.features import ffmpeg
 from sertk.kaldi.datadir import read_lines, require_all
 
@@ -70,7 +70,7 @@ def find_speakers(paths: Collection[str], spk: str | None) -> dict[str, str]:
         if len(fields) != 2:
             raise SertkError(f"{spk}:{number}: expected a file and its speaker, got '{line}'")
         table[os.path.abspath(find_path(fields[0]))] = fields[1]
-    require_one_spelling(table.values(), spk, "speakers")
+    require_names(table.values(), spk, "speakers")
     speakers = {path: table[os.path.abspath(path)] for path in paths if os.path.abspath(path) in table}
     require_all(spk, speakers, paths, "add lines with their speakers", "recordings")
     return speakers

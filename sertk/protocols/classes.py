@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
-from sertk.core.names import require_one_spelling
+from sertk.core.names import require_names
 from sertk.kaldi.datadir import DataDir, first_of
 from sertk.kaldi.labels import Labels
 from sertk.protocols.lists import read_fold
@@ -24,7 +24,7 @@ def check_classes(data_dir: PathLike, splits_dir: PathLike, label_set: str, fold
     """
     labels, corpus = Labels.read(data_dir, label_set), Corpus(DataDir(data_dir))
     where = Path(data_dir) / "labels" / label_set
-    require_one_spelling(labels.classes, where, "classes")
+    require_names(labels.classes, where, "classes")
     counted = {name: count_class(name, labels, corpus) for name in labels.classes}
     log.info("%s: %s", where, ", ".join(f"{name} {number}" for name, number in counted.items()))
     lacking = defaultdict(list)

@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from sertk.core.errors import SertkError
-from sertk.core.names import in_other_spelling, require_one_spelling
+from sertk.core.names import in_other_spelling, require_names
 from sertk.kaldi.datadir import DataDir, by_bytes, named_speakers, require_all
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ class Corpus:
         self.speakers = sorted(set(self.utt2spk.values()), key=by_bytes)
         self.named_speakers = named_speakers(self.utt2spk, datadir.table("segments") if datadir.has("segments") else {})
         names = sorted(set(self.named_speakers.values()), key=by_bytes)
-        require_one_spelling(names, datadir.path / "utt2spk", "speakers")
+        require_names(names, datadir.path / "utt2spk", "speakers")
 
     def genders(self) -> dict[str, str]:
         """spk2gender in small letters; raises SertkError for a speaker without one."""
@@ -51,7 +51,7 @@ class Corpus:
     def groups(self) -> dict[str, str]:
         """utt2group; raises SertkError for an utterance without one."""
         groups = self.complete("utt2group", self.datadir.table("utt2group"), self.utterances)
-        require_one_spelling(sorted(set(groups.values()), key=by_bytes), self.datadir.path / "utt2group", "groups")
+        require_names(sorted(set(groups.values()), key=by_bytes), self.datadir.path / "utt2group", "groups")
         return groups
 
     def knows_speakers(self) -> bool:

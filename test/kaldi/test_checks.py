@@ -112,7 +112,7 @@ DAMAGES = [
     ("utt2num_frames", None, b"s1-a 12.5\n", r"utt2num_frames: no line for the utterance 's1-b'"),
     ("utt2num_frames", None, b"".join(b"s%d-%c 1.5\n" % (n, c) for n in (1, 2, 3) for c in b"ab"), "whole number"),
     ("utt2spk", b"s1-a s1\n", "\ufeffs1-a s1\n".encode(), r"utt2spk:1: the file begins with an invisible mark"),
-    ("utt2spk", b"s2-a s2\n", b"s2-a\x00 s2\n", r"utt2spk:3: 's2-a\x00' has the invisible character U\+0000"),
+    ("utt2spk", b"s2-a s2\n", b"s2-a\x00 s2\n", r"utt2spk:3: 's2-a<U\+0000>' has the invisible character U\+0000"),
     ("utt2spk", b"s2-a s2\n", b"  s2-a s2\n", r"utt2spk:3: the line is blank or starts with white space"),
     ("spk2utt", b"s2 s2-a", b"s2", r"spk2utt:2: 's2' has other utterances"),
     ("spk2utt", b"s2 s2-a", b"s1 s2-a", r"spk2utt:2: the key 's1' is there twice"),
@@ -337,7 +337,7 @@ def test_utterances_may_differ_in_capitals_but_not_in_what_nobody_sees(tmp_path)
     assert names_fault(tmp_path / "b", utt2spk={"A": "A", "a": "a"}) == ""  # recordings, whose speakers are not known
     fault = names_fault(tmp_path / "c", utt2spk={"s-a": "s", "s-a\u200b": "s"})
     assert (
-        fault == "utt2spk:2: 's-a\u200b' differs in the invisible character U+200B alone from 's-a'; rename one of them"
+        fault == "utt2spk:2: 's-a<U+200B>' differs in the invisible character U+200B alone from 's-a'; rename one of them"
     )
 
 
