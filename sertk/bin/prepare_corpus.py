@@ -3,7 +3,7 @@
 import inspect
 import shlex
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -31,9 +31,9 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--max_seconds", type=float, metavar="S", help="drop what is longer (ASR corpora; default: 15)")
     parser.add_argument(
         "--columns",
-        type=shlex.split,
+        type=split_words,
         metavar="'ROLE=COLUMN ...'",
-        help="columns of other names, such as 'speaker=spk_id label=emotion' (csv)",
+        help="columns of other names, such as 'label=emotion speaker=\"spk id\"' (csv)",
     )
     parser.add_argument(
         "--feats",
@@ -43,6 +43,14 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--nj", type=int, default=None, help="threads that read audio (default: the CPUs)")
     return parser
+
+
+def split_words(text: str) -> list[str]:
+    """The words of an option, in which quotes keep spaces together as in a shell."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text}: {error}") from error
 
 
 def execute(args: Namespace) -> None:

@@ -24,6 +24,11 @@ def in_lines(message: str) -> str:
     return LIST_ITEM.join(map(shown, message.split(LIST_ITEM)))
 
 
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """`1 line`, `2 lines`; `many` says what more than one of `one` are, where that is not `one` with an s."""
+    return f"{number} {one if number == 1 else many or f'{one}s'}"
+
+
 def say(message: str) -> None:
     """Prints a message on standard error: one line, and one for each item of a list behind it.
 

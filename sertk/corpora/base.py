@@ -34,7 +34,7 @@ class Utterance:
     path: Path
     labels: dict[str, str]  # label set -> label; of emotion corpora
     # What a release does not say stays None, for all its utterances alike.
-    text: str | None = None
+    text: str | None = None  # empty where a release with texts has none of this utterance
     gender: str | None = None  # m or f
     group: str | None = None  # what belongs together beyond speakers, such as a session or a school
     subset: str | None = None  # the kind of recording, where recipes can take one kind alone

@@ -8,24 +8,30 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sertk.core.errors import SertkError, UsageError
+from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, read_text
-from sertk.core.names import MAY_BE_CLASSES, MISSING, compared_form, difference, find_path, is_missing, seen_form
+from sertk.core.messages import counted
+from sertk.core.names import (
+    compared_form,
+    difference,
+    find_path,
+    hidden_in,
+    is_missing,
+    may_be_missing,
+    says_missing,
+    seen_form,
+    visible,
+)
 from sertk.corpora.base import NEEDS, Audio, Utterance, listed, probe_audio, tables_of, write_tables
+from sertk.corpora.columns import HEADER, SEPARATORS, label_sets, parse_columns, places_of_roles, separator_of
 from sertk.kaldi.datadir import DataDir, read_table
 
 log = logging.getLogger(__name__)
 
-SEPARATORS = {",": "comma", "\t": "tab", ";": "semicolon"}
-# A column is known by its role: `label:NAME` is the role of further labels.
-ROLES = ("path", "label", "speaker", "text", "start", "end", "group")
-HEADER = "path,label[,speaker][,text][,start][,end][,group]"
-MAIN_SET = "emotion"  # the label set of the role `label`; that of `label:NAME` is NAME
-OTHER_SET = re.compile(r"label:([A-Za-z0-9_][A-Za-z0-9_-]*)")
 ALL_OR_NONE = ("speaker", "group")  # are filled in on all lines or on none; words for "missing" are empty fields
 WINDOWS_PATH = re.compile(r"[A-Za-z]:[\\/]|\\\\")
 SLACK = 0.05  # seconds that a rounded `end` may lie behind the recording's
@@ -54,11 +60,12 @@ def prepare(
     audio, errors = probe_audio(table.utterances, threads)
     table.check_audio(audio, errors, needs)
     if wrong := table.faults | ({} if partial else table.gaps):
-        remedy = "correct them (--partial leaves out recordings that are missing, unreadable or too short)"
-        raise SertkError(f"{root}: {len(wrong)} lines are wrong, {remedy}:{in_order(wrong)}")
+        remedy = "correct the table (--partial leaves out recordings that are missing, unreadable or too short)"
+        raise SertkError(f"{root}: {counted(len(wrong), 'line is', 'lines are')} wrong, {remedy}:{in_order(wrong)}")
     if table.gaps:
-        what = "recordings are missing, unreadable or too short and left out"
-        log.warning("%s: warning: %d %s:%s", root, len(table.gaps), what, in_order(table.gaps))
+        gaps = counted(len(table.gaps), "recording is", "recordings are")
+        what = "missing, unreadable or too short and left out"
+        log.warning("%s: warning: %s %s:%s", root, gaps, what, in_order(table.gaps))
     utterances = [utterance for utterance in table.utterances if table.number[utterance.utt] not in table.gaps]
     if not utterances:
         raise SertkError(f"{root}: no utterance in it; each line after the header names a recording and its label")
@@ -91,13 +98,16 @@ def describe(
 ) -> None:
     """Logs what there is, and warns of what that makes impossible."""
     number = len({utterance.speaker for utterance in utterances})
-    speakers = f"{number} speakers" if "speaker" in filled else "no speakers"
+    speakers = counted(number, "speaker") if "speaker" in filled else "no speakers"
     hours = sum(audio[utterance.utt].duration for utterance in utterances) / 3600
-    log.info("%s: %d utterances, %s, %.2f h", root, len(utterances), speakers, hours)
-    for label in MAY_BE_CLASSES:
-        if times := sum(label in utterance.labels.values() for utterance in utterances):
-            what = "counts as a class of its own; leave out lines that have no label"
-            log.warning("%s: warning: the label '%s' (%d lines) %s", root, label, times, what)
+    log.info("%s: %s, %s, %.2f h", root, counted(len(utterances), "utterance"), speakers, hours)
+    for (kind, name), times in Counter(names_in(utterances, filled)).items():
+        if may_be_missing(name):
+            what = f"is taken for a name; leave out lines that have no {kind}"
+            log.warning("%s: warning: the %s '%s' (%s) %s", root, kind, name, counted(times, "line"), what)
+    if without := sum(utterance.text == "" for utterance in utterances):
+        lines = counted(without, "line has", "lines have")
+        log.warning("%s: warning: %s no text, or a word for a missing one: nothing is said there", root, lines)
     rates = Counter(audio[utterance.utt].rate for utterance in utterances)
     if len(rates) > 1:
         counts = ", ".join(f"{number} at {rate} Hz" for rate, number in sorted(rates.items()))
@@ -108,6 +118,16 @@ def describe(
             "system knows the speakers that it is tested on cannot be told, and no evaluation is speaker-disjoint",
             root,
         )
+
+
+def names_in(utterances: Iterable[Utterance], filled: Container[str]) -> Iterator[tuple[str, str]]:
+    """Yields (kind, name) of each label, speaker and group of each of the `utterances`."""
+    for utterance in utterances:
+        yield from (("label", label) for label in utterance.labels.values())
+        if "speaker" in filled:
+            yield "speaker", utterance.speaker
+        if utterance.group:
+            yield "group", utterance.group
 
 
 class Lines:
@@ -192,12 +212,11 @@ class Lines:
     def _utterance(self, number: int, cells: dict[str, str]) -> Utterance:
         for role in ALL_OR_NONE:
             if role in self.filled and not is_filled(role, cells[role]):
-                what = f"is '{cells[role]}', which says that there is none" if cells[role] else "is empty"
-                raise SertkError(f"the {role} {what}; it is given on all lines or on none")
+                raise SertkError(f"the {role} is {lack_in(cells[role])}; it is given on all lines or on none")
         labels = {
             name: self._label(number, cells[role], role)
             for role, name in label_sets(cells).items()
-            if cells[role] not in MISSING or role == "label"
+            if is_filled(role, cells[role]) or role == "label"
         }
         start, end = seconds(cells, "start", 0.0), seconds(cells, "end", -1)
         if end != -1 and start >= end:
@@ -212,26 +231,26 @@ class Lines:
             speaker = id_of(seen_form(cells["speaker"]))
             self._one_spelling(number, "speaker", cells["speaker"], speaker)
             names = [speaker, recording]
-        group = cells["group"] if "group" in self.filled else None
-        if group:
-            self._one_spelling(number, "group", group)
+        group = None
+        if "group" in self.filled:
+            self._one_spelling(number, "group", cells["group"])
+            group = seen_form(cells["group"])
         segment = None
         if self.filled & {"start", "end"}:
             segment = (recording, start, end)
             names += [f"{round(1000 * start):08}", "end" if end == -1 else f"{round(1000 * end):08}"]
-        text = cells["text"] if "text" in self.filled else None
+        text = None
+        if "text" in self.filled:
+            text = cells["text"] if is_filled("text", cells["text"]) else ""
         return Utterance("-".join(names), speaker, path, labels, segment=segment, text=text, group=group)
 
     def _label(self, number: int, label: str, role: str) -> str:
-        if not label:
-            raise SertkError("the label is empty")
-        if label in MISSING:
-            what = "leave the line out, or call the class something else"
-            raise SertkError(f"the label is '{label}', which says that there is none; {what}")
+        if not is_filled(role, label):
+            raise SertkError(f"the label is {lack_in(label)}; leave the line out, or call the class something else")
         if " " in label:
             raise SertkError(f"the {role} '{label}' has a space in it; write {label.replace(' ', '_')}")
         self._one_spelling(number, role, label)
-        return label
+        return seen_form(label)
 
     def _one_spelling(self, number: int, kind: str, name: str, as_id: str | None = None) -> None:
         """Raises SertkError if an earlier line has a `name` of a `kind` in another spelling, or another for its id."""
@@ -239,10 +258,10 @@ class Lines:
         if other == name:
             return
         if compared_form(other) == compared_form(name):
-            problem = f"the {kind} '{name}' differs in {difference(name, other)} alone from"
+            problem = f"the {kind} '{visible(name)}' differs in {difference(name, other)} alone from"
         else:
             problem = f"its {kind}'s name becomes that of"
-        raise SertkError(f"{problem} line {line} ({other}); change one of them")
+        raise SertkError(f"{problem} line {line} ({visible(other)}); change one of them")
 
     def _tell_apart(self, number: int, kind: str, key: object, of: object, problem: str) -> None:
         """Raises SertkError if something else than `of` has the `key` of a `kind`, or with None anything."""
@@ -268,87 +287,20 @@ def id_of(name: str) -> str:
 
 def is_filled(role: str, cell: str) -> bool:
     """Whether a cell says something, and not that it is missing."""
-    return not is_missing(cell) if role in ALL_OR_NONE else bool(cell)
+    return not (is_missing(cell) if role in ALL_OR_NONE else says_missing(cell))
 
 
-def parse_columns(columns: Iterable[str]) -> dict[str, str]:
-    """{role: column} of texts ROLE=COLUMN; raises UsageError for a role that there is not, or that is given twice."""
-    chosen = {}
-    for text in columns:
-        role, equals, column = text.partition("=")
-        if not (equals and column) or role not in ROLES and not OTHER_SET.fullmatch(role):
-            raise UsageError(f"--columns {text}: expected ROLE=COLUMN; the roles are {', '.join(ROLES)}, label:NAME")
-        if role in chosen:
-            raise UsageError(f"--columns {text}: {role} is given twice")
-        chosen[role] = column
-    return chosen
-
-
-def separator_of(path: Path, header: str, column: str) -> str:
-    """Which of SEPARATORS a header has; raises SertkError for one without `column`, that of the paths."""
-    for separator in SEPARATORS:
-        if compared_form(column) in map(compared_form, next(csv.reader([header], delimiter=separator))):
-            return separator
-    raise SertkError(
-        f"{path}:1: no column '{column}' in the header '{header[:80]}'; it is {HEADER}, with one of these between: "
-        f"{', '.join(SEPARATORS.values())} (--columns path=NAME takes another column)"
-    )
-
-
-def places_of_roles(path: Path, header: Sequence[str], chosen: Mapping[str, str]) -> dict[str, int]:
-    """{role: the place of its column}; `chosen` columns go before those that are called as their role.
-
-    Warns of columns without a role. Raises SertkError for roles that two columns have, and without labels.
-    """
-    found = [(role, find_column(path, header, column)) for role, column in chosen.items()]
-    called = [(role_of(path, column), place) for place, column in enumerate(header)]
-    found += [(role, place) for role, place in called if role and role not in chosen]
-    times = Counter(compared_form(f"label:{MAIN_SET}" if role == "label" else role) for role, _ in found)
-    for role, number in times.items():
-        if number > 1:
-            raise SertkError(f"{path}:1: the column of '{role.removeprefix('label:')}' is there twice; keep one")
-    roles = dict(found)
-    if not label_sets(roles):
-        raise SertkError(f"{path}:1: no column 'label' (--columns label=NAME takes another column)")
-    if unused := [place for place in range(len(header)) if place not in roles.values()]:
-        names = ", ".join(header[place] or f"column {place + 1} (no name)" for place in unused)
-        known = f"{', '.join(ROLES)} and label:NAME"
-        what = f"not used: {names}; known are {known} (--columns speaker=NAME takes a column for one)"
-        log.warning("%s:1: warning: %s", path, what)
-    return roles
-
-
-def role_of(path: Path, column: str) -> str | None:
-    """The role that a column's name is, or None; raises SertkError for `label:` with a name that no set can have."""
-    word, colon, name = column.partition(":")
-    if colon and compared_form(word) == "label":
-        if not OTHER_SET.fullmatch(f"label:{name}"):
-            raise SertkError(f"{path}:1: no label set can have the name '{name}': letters, digits, _ and - alone")
-        return f"label:{name}"
-    role = compared_form(column)
-    return role if role in ROLES else None
-
-
-def find_column(path: Path, header: Sequence[str], column: str) -> int:
-    """The place of the column that `--columns` names; raises SertkError unless there is one."""
-    places = [place for place, name in enumerate(header) if compared_form(name) == compared_form(column)]
-    if len(places) != 1:
-        problem = f"{len(places)} columns" if places else "no column"
-        raise SertkError(f"{path}:1: {problem} '{column}', which --columns names; there are {', '.join(header)}")
-    return places[0]
-
-
-def label_sets(roles: Iterable[str]) -> dict[str, str]:
-    """{role: label set} of the roles of labels."""
-    return {
-        role: MAIN_SET if role == "label" else role.removeprefix("label:") for role in roles if role.startswith("label")
-    }
+def lack_in(cell: str) -> str:
+    """What is wrong with a cell that says nothing, for `the speaker is ...`."""
+    if seen_form(cell):
+        return f"'{visible(cell)}', which says that there is none"
+    return f"empty (it is {hidden_in(cell)})" if cell else "empty"
 
 
 def seconds(cells: Mapping[str, str], column: str, default: float) -> float:
     """A time in seconds, to four places, or `default` where the cell is empty; raises SertkError for anything else."""
-    cell = cells.get(column)
-    if not cell:
+    cell = cells.get(column, "")
+    if not is_filled(column, cell):
         return default
     try:
         value = float(cell)

@@ -117,11 +117,15 @@ BAD_LINES = [
     ("b.wav,sad,,,", "the speaker is empty; it is given on all lines or on none"),
     ("b.wav,sad,s,0.5,0.5", "start 0.5 is not before end 0.5"),
     ("b.wav,NaN,s,,", "the label is 'NaN', which says that there is none; leave the line out"),
+    ("b.wav,\u200bNA,s,,", "the label is '<U+200B>NA', which says that there is none; leave the line out"),
+    ("b.wav,\u200b,s,,", "the label is empty (it is the invisible character U+200B); leave the line out"),
+    ("b.wav,sad,\u200b,,", "the speaker is empty (it is the invisible character U+200B); it is given on all lines"),
+    ("b.wav,sad,N\u200bA,,", "the speaker is 'N<U+200B>A', which says that there is none; it is given on all lines"),
     ("b.wav,sad,N/A,,", "the speaker is 'N/A', which says that there is none; it is given on all lines or on none"),
     ("b.wav,sad,S_1,,", "the speaker 'S_1' differs in capitals alone from line 2 (s_1); change one of them"),
     ("b.wav,sad,s,one,", "start 'one': expected seconds from 0"),
     ('b.wav,sad,s,"0,5",', "start '0,5': expected seconds from 0"),
-    ("b.wav,sad,s,,nan", "end 'nan': expected seconds from 0"),
+    ("b.wav,sad,s,,inf", "end 'inf': expected seconds from 0"),
     ("b.wav,sad,s,-1,", "start '-1': expected seconds from 0"),
     ("b.wav,sad,s,,1.2", "end 1.2: the recording ends at 1.00 s"),
     ("b.wav,sad,s,2,", "{folder}/b.wav: s-b.wav-00002000-end: the segment starts at 2.0 s"),
@@ -139,8 +143,8 @@ def test_every_line_that_is_wrong_is_named(folder):
     soundfile.write(folder / "sub_c d.wav", np.random.default_rng(9).uniform(-0.5, 0.5, 800), RATE)
     (folder / "broken.wav").write_bytes(b"RIFF....")
     start = "path,label,speaker,start,end\na.wav,happy,s_1,0,0.25\nsub/c d.wav,happy,s_1,,\n"
-    for chunk in (BAD_LINES[:12], BAD_LINES[12:]):  # as many as a message lists
-        with pytest.raises(SertkError, match=f"my.csv: {len(chunk)} lines are wrong, correct them") as caught:
+    for chunk in (BAD_LINES[:16], BAD_LINES[16:]):  # as many as a message lists
+        with pytest.raises(SertkError, match=f"my.csv: {len(chunk)} lines are wrong, correct the table") as caught:
             prepare(folder, start + "\n".join(line for line, _ in chunk))
         messages = str(caught.value).splitlines()[1:]
         assert len(messages) == len(chunk)
@@ -178,10 +182,10 @@ def test_a_part_alone_leaves_out_what_is_missing_and_nothing_else(folder, caplog
     table = "path,label\na.wav,happy\nx.wav,sad\nb.wav,sad\n"
     assert prepare(folder, table, partial=True).utterances == ["a.wav", "b.wav"]
     assert (
-        "1 recordings are missing, unreadable or too short and left out" in caplog.text
+        "1 recording is missing, unreadable or too short and left out" in caplog.text
         and "my.csv:3: no such file" in caplog.text
     )
-    with pytest.raises(SertkError, match="1 lines are wrong"):
+    with pytest.raises(SertkError, match="1 line is wrong"):
         prepare(folder, table + "b.wav,\n", partial=True)
 
 
@@ -192,14 +196,12 @@ def test_recordings_that_are_too_short_are_named_or_left_out(folder, caplog):
         samples = np.random.default_rng(number).uniform(-0.5, 0.5, round(seconds * RATE))
         soundfile.write(folder / name, samples, RATE, subtype="PCM_16")
     table = "path,label\na.wav,happy\n" + "".join(f"{name},sad\n" for name in short)
-    with pytest.raises(SertkError, match="my.csv: 1 lines are wrong, .*unreadable or too short") as caught:
+    with pytest.raises(SertkError, match="my.csv: 1 line is wrong, .*unreadable or too short") as caught:
         prepare(folder, table)
     what = "too short: 0.0150 s, a frame of most feature types needs 0.0250 s"
     assert str(caught.value).splitlines()[1:] == [f"  {folder}/my.csv:3: {folder}/s15.wav: {what}"]
     assert prepare(folder, table, partial=True).utterances == ["a.wav", "s25.wav", "s40.wav", "s60.wav"]
-    assert (
-        f"warning: 1 recordings are missing, unreadable or too short and left out:\n  {folder}/my.csv:3" in caplog.text
-    )
+    assert f"warning: 1 recording is missing, unreadable or too short and left out:\n  {folder}/my.csv:3" in caplog.text
     needs = prepare_corpus.needs_of(["fbank40", "egemaps"])
     assert needs == {"fbank40": 0.025, "egemaps": 0.06}
     with pytest.raises(SertkError, match="my.csv: 3 lines are wrong") as caught:
@@ -324,10 +326,62 @@ def test_words_for_missing_are_empty_fields(folder):
     assert not data.has("utt2group")
 
 
+def test_invisible_characters_make_no_word_for_missing_a_name(folder):
+    table = "path,label,label:x,speaker,group\na.wav,sad,\u200bNA,\u200bNA,\u00a0NA\nb.wav,sad,y,N\u00adA,\u200b\n"
+    data = prepare(folder, table)
+    assert data.labels("x") == {"b.wav": "y"}
+    assert data.table("utt2spk") == {"a.wav": "a.wav", "b.wav": "b.wav"} and not data.has("utt2group")
+
+
+def test_names_are_what_is_seen_of_them(folder):
+    table = "path,label,label:x,speaker,group\na.wav,happy\u200b,1\ufeff,s\u200b,g\u00ad\nb.wav,sad,2,t,h\n"
+    data = prepare(folder, table)
+    assert data.labels("emotion") == {"s-a.wav": "happy", "t-b.wav": "sad"}
+    assert data.labels("x") == {"s-a.wav": "1", "t-b.wav": "2"}
+    assert data.table("utt2group") == {"s-a.wav": "g", "t-b.wav": "h"}
+
+
+def test_words_for_missing_are_no_text_and_no_times(folder, caplog):
+    table = "path,label,text,start,end\na.wav,sad,NA,NA,nan\nb.wav,happy,a nan,0.5,N/A\nsub/c d.wav,sad,,n/a,1\n"
+    data = prepare(folder, table)
+    assert data.table("text") == {
+        "a.wav-00000000-end": "",
+        "b.wav-00000500-end": "a nan",
+        "sub_c_d.wav-00000000-00001000": "",
+    }
+    assert data.table("segments")["b.wav-00000500-end"] == "b.wav 0.5 -1"
+    assert "warning: 2 lines have no text, or a word for a missing one: nothing is said there" in caplog.text
+    caplog.clear()
+    data = prepare(folder, "path,label,text,start\na.wav,sad,NA,NA\nb.wav,happy,-,\n")
+    assert not data.has("text") and not data.has("segments") and "no text" not in caplog.text
+
+
+def test_names_that_may_be_words_for_missing_are_counted(folder, caplog):
+    data = prepare(folder, "path,label,speaker,group\na.wav,N.A.,Unknown,missing\nb.wav,Null,Unknown,g\n")
+    assert data.labels("emotion") == {"Unknown-a.wav": "N.A.", "Unknown-b.wav": "Null"}
+    for name in ("label 'N.A.' (1 line)", "label 'Null' (1 line)", "speaker 'Unknown' (2 lines)", "group 'missing' (1"):
+        assert f"warning: the {name}" in caplog.text
+    assert caplog.text.count("is taken for a name") == 4
+    caplog.clear()
+    prepare(folder, "path,label\na.wav,sad\nb.wav,happy\n")
+    assert "is taken for a name" not in caplog.text
+
+
+def test_names_that_look_alike_are_told_apart_in_the_message(folder):
+    with pytest.raises(
+        SertkError, match=r"the speaker 'An<U\+200B>na' differs in the .* U\+200B alone from line 2 .Anna"
+    ):
+        prepare(folder, "path,label,speaker\na.wav,sad,Anna\nb.wav,happy,An\u200bna\n")
+    with pytest.raises(
+        SertkError, match="the speaker 'strasse' differs in how letters are written .such as ß and ss. al"
+    ):
+        prepare(folder, "path,label,speaker\na.wav,sad,straße\nb.wav,happy,strasse\n")
+
+
 def test_names_that_look_like_words_for_missing_are_names(folder, caplog):
     data = prepare(folder, "path,label,speaker\na.wav,none,Nan\nb.wav,sad,Na\n")
     assert data.labels("emotion") == {"Nan-a.wav": "none", "Na-b.wav": "sad"}
-    assert "warning: the label 'none' (1 lines) counts as a class of its own" in caplog.text
+    assert "warning: the label 'none' (1 line) is taken for a name; leave out lines that have no label" in caplog.text
 
 
 def test_columns_without_a_role_are_named_once(folder, caplog):
@@ -360,12 +414,25 @@ def test_roles_can_be_taken_from_other_columns(folder, caplog):
     [
         ("speaker", "--columns speaker: expected ROLE=COLUMN; the roles are path, label, speaker"),
         ("spk=speaker", "--columns spk=speaker: expected ROLE=COLUMN"),
+        ("speaker=spk id", "--columns id: expected ROLE=COLUMN"),
         ("text=a text=b", "--columns text=b: text is given twice"),
     ],
 )
 def test_columns_that_make_no_sense(folder, capsys, columns, message):
     assert prepare_corpus.main(["--columns", columns, "csv", str(folder / "my.csv"), str(folder / "data")]) == 2
     assert capsys.readouterr().err.startswith(f"sertk-prepare-corpus: {message}")
+
+
+def test_columns_with_spaces_are_in_quotes(folder, capsys):
+    (folder / "my.csv").write_text("path,label,spk id\na.wav,happy,s\nb.wav,sad,t\n")
+    ask = ["csv", str(folder / "my.csv"), str(folder / "data")]
+    assert prepare_corpus.main(["--columns", 'speaker="spk id"', *ask]) == 0
+    assert DataDir(folder / "data").table("utt2spk") == {"s-a.wav": "s", "t-b.wav": "t"}
+    assert prepare_corpus.main(["--columns", "speaker=spk id", *ask]) == 2
+    assert """label:NAME; names with spaces are in quotes: 'speaker="spk id"'""" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        prepare_corpus.main(["--columns", 'speaker="spk id', *ask])
+    assert 'argument --columns: speaker="spk id: No closing quotation' in capsys.readouterr().err
 
 
 def test_blanks_in_names_of_recordings_tell_them_apart(folder):
