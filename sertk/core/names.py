@@ -100,7 +100,7 @@ def in_other_spelling(name: str, names: Collection[str]) -> str:
 
 
 def require_names(names: Iterable[str], where: PathLike, kind: Kind) -> None:
-    """Raises SertkError for a word for "missing" among `names` of a `kind`, in the file `where`, and for two spellings."""
+    """Raises SertkError where `names` of a `kind`, of the file `where`, have a word for "missing" or two spellings."""
     first: dict[str, str] = {}
     for name in names:
         if says_missing(name) or kind != "classes" and is_missing(name):

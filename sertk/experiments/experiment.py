@@ -20,8 +20,8 @@ from sertk.experiments.encoders import describe_encoder, keep_recogniser, with_e
 from sertk.experiments.inputs import Inputs
 from sertk.experiments.run import Run
 from sertk.experiments.storing import store
-from sertk.kaldi.datadir import read_lines
-from sertk.protocols import choose_folds, read_card
+from sertk.kaldi.datadir import DataDir, read_lines
+from sertk.protocols import Corpus, check_lists, choose_folds, read_card
 
 E = TypeVar("E", bound="Experiment")
 
@@ -86,10 +86,12 @@ class Experiment:
 
         `names` (model, corpus, and the subset if it is not all) go onto the card. `recogniser` is the experiment of the
         speech recogniser whose layers the parts name; a copy of it is kept.
-        Raises SertkError with the keys that differ from what is stored, and where a run was trained on other data.
+        Raises SertkError with the keys that differ from what is stored, for names and fold lists that cannot be right,
+        and where a run was trained on other data.
         """
         path = Path(path)
         check_labels(path, inputs)
+        check_lists(inputs.splits, Corpus(DataDir(inputs.data)).utt2spk)
         card = make_card(parts, inputs.data, inputs.splits, inputs.label_set, names)
         encoder = encoder_of(parts)
         if encoder:

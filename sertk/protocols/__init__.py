@@ -4,7 +4,15 @@ A protocol is data (conf/protocols.yaml): the name of one of the rules of rules.
 """
 
 from sertk.protocols.classes import check_classes
-from sertk.protocols.lists import choose_folds, list_digests, list_folds, read_card, read_fold, without_repeats
+from sertk.protocols.lists import (
+    check_lists,
+    choose_folds,
+    list_digests,
+    list_folds,
+    read_card,
+    read_fold,
+    without_repeats,
+)
 from sertk.protocols.options import load_protocol, protocol_names
 from sertk.protocols.rules import Corpus
 from sertk.protocols.splits import make_splits
@@ -12,6 +20,7 @@ from sertk.protocols.splits import make_splits
 __all__ = [
     "Corpus",
     "check_classes",
+    "check_lists",
     "choose_folds",
     "list_digests",
     "list_folds",

@@ -131,6 +131,12 @@ def read_fold(splits_dir: PathLike, fold: int, known: Collection[str] | None = N
     return lists
 
 
+def check_lists(splits_dir: PathLike, known: Collection[str]) -> None:
+    """Raises SertkError where read_fold does so for any fold in a folder of fold lists."""
+    for fold in list_folds(splits_dir):
+        read_fold(splits_dir, fold, known)
+
+
 def read_list(path: PathLike) -> list[str]:
     """The utterances of a fold list; raises SertkError for one that is there twice."""
     utterances = read_lines(path)

@@ -69,10 +69,8 @@ def test_how_two_spellings_differ(one, other, words):
     assert find_name(one, ["x"]) is None
     with pytest.raises(SertkError) as caught:
         require_names(["x", one, "y", other], "d/utt2spk", "speakers")
-    assert (
-        str(caught.value)
-        == f"d/utt2spk: the speakers '{visible(one)}' and '{visible(other)}' differ in {words} alone; change one of them"
-    )
+    names = f"'{visible(one)}' and '{visible(other)}'"
+    assert str(caught.value) == f"d/utt2spk: the speakers {names} differ in {words} alone; change one of them"
 
 
 def test_invisible_characters_are_shown_in_messages():

@@ -96,6 +96,27 @@ def test_classes_in_two_spellings_are_refused(small_corpus, toy_config, tmp_path
     )
 
 
+@pytest.mark.parametrize("word, shown", [("NA", "NA"), ("n\u200ban", "n<U+200B>an")])
+def test_words_for_missing_are_no_classes(small_corpus, toy_config, tmp_path, capsys, word, shown):
+    edit(small_corpus / "labels/3", "s1-sad-1 sad", f"s1-sad-1 {word}")
+    assert make_experiment_of(small_corpus, toy_config, tmp_path / "a") == 1
+    what = f"labels/3: among the classes is '{shown}', a word for a missing name; write the name"
+    assert what in capsys.readouterr().err and not (tmp_path / "a").exists()
+
+
+def test_fold_lists_are_looked_at_before_an_experiment_is_made(small_corpus, toy_config, tmp_path, capsys):
+    path = small_corpus / "splits/toy/fold1/test"
+    first, rest = path.read_text().split("\n", 1)
+    write_text(path, f"{first.upper()}\n{rest}")
+    assert make_experiment_of(small_corpus, toy_config, tmp_path / "a") == 1
+    what = f"fold1/test:1: '{first.upper()}' is not in the data folder, which has '{first}' (they differ in capitals"
+    assert what in capsys.readouterr().err
+    write_text(path, f"\ufeff{first}\n{rest}")
+    assert make_experiment_of(small_corpus, toy_config, tmp_path / "a") == 1
+    assert "fold1/test:1: the file begins with an invisible mark (BOM)" in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+
+
 def test_an_experiment_of_before_is_read_by_its_commands(small_corpus, toy_config, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     run = train_run(Path("data"), toy_config, Path("exp/a"))

@@ -336,9 +336,29 @@ def test_utterances_may_differ_in_capitals_but_not_in_what_nobody_sees(tmp_path)
     assert names_fault(tmp_path / "a", utt2spk={"s-A": "s", "s-a": "s"}) == ""
     assert names_fault(tmp_path / "b", utt2spk={"A": "A", "a": "a"}) == ""  # recordings, whose speakers are not known
     fault = names_fault(tmp_path / "c", utt2spk={"s-a": "s", "s-a\u200b": "s"})
-    assert (
-        fault == "utt2spk:2: 's-a<U+200B>' differs in the invisible character U+200B alone from 's-a'; rename one of them"
-    )
+    expected = "utt2spk:2: 's-a<U+200B>' differs in the invisible character U+200B alone from 's-a'; rename one of them"
+    assert fault == expected
+
+
+@pytest.mark.parametrize(
+    "tables, expected",
+    [
+        ({"labels/x": {"s-a": "N\u200bA"}}, "labels/x:1: 's-a' has 'N<U+200B>A', a word for a missing name; write the"),
+        (
+            {"labels/x": {"s-a": "\u200b"}},
+            "labels/x:1: 's-a' has '<U+200B>', a word for a missing name; write the name",
+        ),
+        ({"utt2group": {"s-a": "\u2063None"}}, "utt2group:1: 's-a' has '<U+2063>None', a word for a missing name"),
+        ({"utt2spk": {"\u200bNA-a": "\u200bNA"}}, "utt2spk:1: '<U+200B>NA-a' has '<U+200B>NA', a word for a missing"),
+        (
+            {"labels/x": {"s-a": "happy\u200b"}},
+            "labels/x:1: 's-a' has 'happy<U+200B>', with the invisible",
+        ),
+        ({"utt2spk": {"s\u00ad-a": "s\u00ad"}}, "utt2spk:1: 's<U+00AD>-a' has 's<U+00AD>', with the invisible charact"),
+    ],
+)
+def test_invisible_characters_make_no_names(tmp_path, tables, expected):
+    assert names_fault(tmp_path / "a", **{"utt2spk": {"s-a": "s"}, **tables}).startswith(expected)
 
 
 def test_fix_removes_marks_at_the_start_of_files(folder):

@@ -286,6 +286,9 @@ def test_speakers(run_predict, systems, tmp_path):
     table.write_text("".join(f"{path} {name}\n" for path, name in zip(paths, ("anna", "Anna", "bob"))))
     status, _, err = run_predict("--spk", table, *paths, kind="speaker")
     assert status == 1 and "utt2spk: the speakers 'anna' and 'Anna' differ in capitals alone; change one" in err
+    table.write_text("".join(f"{path} NA\n" for path in paths))
+    status, _, err = run_predict("--spk", table, *paths, kind="speaker")
+    assert status == 1 and "utt2spk: among the speakers is 'NA', a word for a missing name" in err
 
 
 def test_pictures_and_wrong_calls(run_predict, systems, tmp_path):

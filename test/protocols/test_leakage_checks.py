@@ -63,6 +63,12 @@ def test_a_speaker_in_two_spellings_stops(tmp_path):
         make_splits(data, tmp_path / "out", COMMON, "si")
 
 
+def test_a_word_for_missing_is_no_speaker(tmp_path):
+    data = write_corpus(tmp_path / "d", {**actors(8), "NA": "M"}, 1)
+    with pytest.raises(SertkError, match="d/utt2spk: among the speakers is 'NA', a word for a missing name; write the"):
+        make_splits(data, tmp_path / "out", COMMON, "si")
+
+
 def test_a_group_in_two_spellings_stops(tmp_path):
     data = write_corpus(tmp_path / "d", actors(8), 1)
     groups = ["caf\u00e9", "cafe\u0301", *"abcdef"]
