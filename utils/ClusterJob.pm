@@ -46,11 +46,11 @@ sub run_on_cluster {
     }
     my $array  = describe_array( $engine, $job );
     my $id     = submit( $engine, $config, $array, @words );
-    my @failed = $stopped ? () : wait_for_tasks( $engine, $config, $array, $id );
+    my %failed = $stopped ? () : wait_for_tasks( $engine, $config, $array, $id );
     remove_tree( $array->{codes} );                     # a task that starts after this does nothing
-    end_stopped( $engine, $id )       if $stopped;
-    report_failures( $job, @failed ) if @failed;
-    exit( @failed ? 1 : 0 );
+    end_stopped( $engine, $id )        if $stopped;
+    report_failures( $job, \%failed ) if %failed;
+    exit( %failed ? 1 : 0 );
 }
 
 # The tasks append to their logs, as the scheduler may run one again.
@@ -272,14 +272,14 @@ sub pause {
     return;
 }
 
-# wait_for_tasks($engine, $config, $array, $id) returns the tasks that failed.
+# wait_for_tasks($engine, $config, $array, $id) returns the tasks that failed, each with its exit code, or undef.
 sub wait_for_tasks {
     my ( $engine, $config, $array, $id ) = @_;
     my %left = map { $_ => 1 } $array->{first} .. $array->{last};
-    my ( $nap, $asked, @failed, %missed ) = ( 0.1, time );
+    my ( $nap, $asked, %failed, %missed ) = ( 0.1, time );
     while (1) {
-        push @failed, take_codes( $array, \%left );
-        return @failed if !%left || $stopped;
+        %failed = ( %failed, take_codes( $array, \%left ) );
+        return %failed if !%left || $stopped;
         pause($nap);
         $nap = $nap * 1.5 > 1 ? 1 : $nap * 1.5;
         next if time < $asked + $config->{poll};
@@ -287,7 +287,7 @@ sub wait_for_tasks {
         $asked = time;
         next if !$queued;
         look_again($array);
-        push @failed, take_codes( $array, \%left );
+        %failed = ( %failed, take_codes( $array, \%left ) );
         my @gone  = grep { !defined $queued->{$_} } keys %left;
         my @lost  = grep { $missed{$_} } @gone;    # twice, as a code may come later than its task's end
         my @stuck = grep { $queued->{$_} } keys %left;
@@ -296,7 +296,7 @@ sub wait_for_tasks {
         complain( $id, "will never run ($queued->{$stuck[0]})", @stuck ) if @stuck;
         answer_of( $engine->{removal}->( $id, @stuck ) ) if @stuck;
         delete @left{ @lost, @stuck };
-        push @failed, @lost, @stuck;
+        @failed{ @lost, @stuck } = ();
     }
 }
 
@@ -316,16 +316,16 @@ sub look_again {
     return;
 }
 
-# Takes the tasks that have ended from %$left and returns those that failed.
+# Takes the tasks that have ended from %$left and returns those that failed with their exit codes.
 sub take_codes {
     my ( $array, $left ) = @_;
     opendir my $folder, $array->{codes} or return;
-    my @failed;
+    my %failed;
     for my $entry ( readdir $folder ) {
         my ( $task, $code ) = $entry =~ /^(\d+)\.(\d+)$/ or next;
-        push @failed, $task if delete $left->{$task} && $code != 0;
+        $failed{$task} = $code if delete $left->{$task} && $code != 0;
     }
-    return @failed;
+    return %failed;
 }
 
 # Ends this program, which a signal stopped, with the job.

@@ -136,16 +136,19 @@ sub make_folder {
     return;
 }
 
-# report_failures($job, @failed): how many failed and where their logs are, and what the logs say of it.
+# report_failures($job, \%failed): how many jobs failed and where their logs are, and what the logs say of it. %failed
+# has their exit codes by their numbers, undef where nothing tells it.
 sub report_failures {
-    my ( $job, @failed ) = @_;
+    my ( $job, $codes ) = @_;
+    my @failed = sort { $a <=> $b } keys %$codes;
     my $total = $job->{last} - $job->{first} + 1;
     my $logs  = $total == 1 ? log_of( $job, $job->{first} ) : substitute( $job, "*", $job->{log} );
     my $what  = $total == 1 ? "job"                         : @failed . " / $total";
     print STDERR "$program: $what failed, log is in $logs\n";
     my %said = ( "" => 1 );
-    for my $log ( map { log_of( $job, $_ ) } sort { $a <=> $b } @failed ) {
-        my $reason = reason_in($log);
+    for my $number (@failed) {
+        my $log    = log_of( $job, $number );
+        my $reason = reason_in( $log, $codes->{$number} );
         next if $said{$reason}++;
         print STDERR "$program: $log: $reason\n";
         last if keys %said > $shown;
@@ -153,19 +156,30 @@ sub report_failures {
     return;
 }
 
-# reason_in($log): the last line in which a command of ours complains, else the last that the command wrote, or "".
+# reason_in($log, $code): the last line in which a command of ours complains, else the last that the command wrote, or
+# "". Where that is not how a job ended, what its exit code says stands before it.
 sub reason_in {
-    my ($log) = @_;
-    open my $file, "<:raw", $log or return "";
+    my ( $log, $code ) = @_;
+    open my $file, "<:raw", $log or return ending($code);
     seek $file, -$tail, 2 if -s $file > $tail;
     my $text = join "", <$file>;
     $text =~ s/\e\[[\d;]*[A-Za-z]|[\x00-\x08\x0e-\x1f\x7f]//g;    # colours, and what moves a cursor
-    my @lines = grep { /\S/ && !/^#/ } split /[\r\n]+/, $text;
+    my @lines = grep { /\S/ && !/^#/ && !/: line \d+: +\d+ [A-Z][a-z]/ } split /[\r\n]+/, $text;    # bash on a signal
     my @ours  = grep { /(^|\s)sertk-[a-z-]+: / } @lines;
     my $line  = ( @ours ? $ours[-1] : $lines[-1] ) // "";
     $line =~ s/^\s+|\s+$//g;
     $line = substr( $line, 0, $longest ) =~ s/[\xc0-\xff][\x80-\xbf]*$//r . " ..." if length $line > $longest;
-    return $line;
+    return $line if @ours && $ours[-1] eq $lines[-1] && ( $code // 1 ) < 128;
+    return join ": ", grep { $_ ne "" } ending($code), $line;
+}
+
+# What an exit code, as bash has it, says of a job's end.
+sub ending {
+    my ($code) = @_;
+    return "" if !defined $code;
+    return "exit status $code" if $code <= 128 || $code > 192;
+    my $signal = $code - 128;
+    return "killed by signal $signal" . ( $signal == 9 ? " (out of memory?)" : "" );
 }
 
 1;

@@ -19,7 +19,8 @@ my ( $slots, @devices ) = resources( $job->{options} );
 make_log_folders($job);
 
 my %running;    # process id to what is known of its job
-my ( $stopped_by, $killed, $next, @failed ) = ( 0, 0, $job->{first} );
+my %failed;     # a job's number to its exit code, undef where it could not be started
+my ( $stopped_by, $killed, $next ) = ( 0, 0, $job->{first} );
 my $all_signals = POSIX::SigSet->new( SIGINT, SIGTERM, SIGHUP, SIGALRM );
 $SIG{$_}   = \&stop for qw(INT TERM HUP);
 $SIG{ALRM} = \&kill_all;
@@ -33,8 +34,8 @@ while ( %running || ( $next <= $job->{last} && !$stopped_by ) ) {
     }
 }
 exit 128 + $stopped_by if $stopped_by;
-report_failures( $job, @failed ) if @failed;
-exit( @failed ? 1 : 0 );
+report_failures( $job, \%failed ) if %failed;
+exit( %failed ? 1 : 0 );
 
 # How many jobs run at once, and the names of the graphics cards that they share.
 sub resources {
@@ -74,7 +75,7 @@ sub start {
     my $log;
     if ( !sysopen $log, $path, O_RDWR | O_CREAT | O_TRUNC | O_APPEND ) {
         print STDERR "run.pl: cannot write the log $path: $!\n";
-        push @failed, $number;
+        $failed{$number} = undef;
         return;
     }
     my @cards = splice @devices, 0, $job->{options}{gpu} // 0;
@@ -89,7 +90,7 @@ sub start {
     }
     else {
         print STDERR "run.pl: cannot start a process: $!\n";
-        push @failed, $number;
+        $failed{$number} = undef;
         push @devices, @cards;
     }
     sigprocmask( SIG_UNBLOCK, $all_signals );
@@ -117,7 +118,7 @@ sub finish {
     my $code = WIFSIGNALED($?) ? 128 + WTERMSIG($?) : WEXITSTATUS($?);
     wait_for_group($pid) if $stopped_by;
     my $ended = delete $running{$pid} or return;
-    push @failed, $ended->{number} if $code != 0;
+    $failed{ $ended->{number} } = $code if $code != 0;
     push @devices, @{ $ended->{cards} };
     my $seconds = time - $ended->{started};
     my $threads = $job->{options}{"num-threads"} // 1;

@@ -148,12 +148,13 @@ def test_array_with_its_logs(runner, tmp_path):
 
 def test_failures_are_counted(runner, tmp_path):
     done = runner("J=1:3", "log/b.J.log", "echo", "J", ";", "exit", "3", "|", "cat")
-    reasons = "".join(f"log/b.{task}.log: {task}\n" for task in (1, 2, 3))
+    reasons = "".join(f"log/b.{task}.log: exit status 3: {task}\n" for task in (1, 2, 3))
     assert done == (1, f"3 / 3 failed, log is in log/b.*.log\n{reasons}")
     done = runner("J=1:3", "log/b.J.log", "[", "J", "-ne", "2", "]")
-    assert done == (1, "1 / 3 failed, log is in log/b.*.log\n")
+    assert done == (1, "1 / 3 failed, log is in log/b.*.log\nlog/b.2.log: exit status 1\n")
     assert "with status 1" in (tmp_path / "log/b.2.log").read_text()
-    assert runner("x.log", "kill", "-KILL", "$$") == (1, "job failed, log is in x.log\n")
+    killed = "job failed, log is in x.log\nx.log: killed by signal 9 (out of memory?): epoch 3\n"
+    assert runner("x.log", "echo", "epoch", "3", ";", "kill", "-KILL", "$$") == (1, killed)
     assert "with status 137" in (tmp_path / "x.log").read_text()
     assert body(tmp_path / "log/b.1.log") == []  # the log of the first call is gone
 

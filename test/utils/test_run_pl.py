@@ -32,15 +32,16 @@ def test_single_job_and_its_log(run_script, tmp_path):
 def test_failures_are_counted_and_do_not_stop_siblings(run_script, tmp_path):
     done = run_script("run.pl", "JOB=1:3", "log/b.JOB.log", "echo", "job", "JOB", ";", "[", "JOB", "-ne", "2", "]")
     assert done.returncode == 1
-    assert done.stderr == "run.pl: 1 / 3 failed, log is in log/b.*.log\nrun.pl: log/b.2.log: job 2\n"
+    assert done.stderr == "run.pl: 1 / 3 failed, log is in log/b.*.log\nrun.pl: log/b.2.log: exit status 1: job 2\n"
     assert [body(tmp_path / f"log/b.{n}.log") for n in (1, 2, 3)] == [["job 1"], ["job 2"], ["job 3"]]
     assert "# Ended (code 1)" in (tmp_path / "log/b.2.log").read_text()
 
 
 def test_single_failure_message(run_script):
-    assert run_script("run.pl", "x.log", "exit", "3").stderr == "run.pl: job failed, log is in x.log\n"
+    failed = "run.pl: job failed, log is in x.log\nrun.pl: x.log: exit status 3\n"
+    assert run_script("run.pl", "x.log", "exit", "3").stderr == failed
     done = run_script("run.pl", "N=7", "x.N.log", "exit", "N")
-    assert (done.returncode, done.stderr) == (1, "run.pl: job failed, log is in x.7.log\n")
+    assert (done.returncode, done.stderr) == (1, "run.pl: job failed, log is in x.7.log\nrun.pl: x.7.log: exit status 7\n")
 
 
 @pytest.mark.parametrize(
@@ -48,23 +49,39 @@ def test_single_failure_message(run_script):
     [
         (
             "begin\\nsertk-train: a.wav: no such file\\nTraceback\\n  ChildFailedError\\n",
-            "sertk-train: a.wav: no such file",
+            "exit status 3: sertk-train: a.wav: no such file",
         ),
-        ("one\\n  RuntimeError: out of memory  \\n\\n", "RuntimeError: out of memory"),
-        ("10 %%\\r20 %%\\r\\033[31mred\\033[0m \\007caf\\303\\251", "red caf\u00e9"),
-        ("# a remark\\n", None),
-        ("%0499d\\303\\251long\\n", "0" * 499 + " ..."),
+        ("one\\nsertk-train: a.wav: no such file\\n", "sertk-train: a.wav: no such file"),
+        ("one\\n  RuntimeError: out of memory  \\n\\n", "exit status 3: RuntimeError: out of memory"),
+        ("10 %%\\r20 %%\\r\\033[31mred\\033[0m \\007caf\\303\\251", "exit status 3: red caf\u00e9"),
+        ("# a remark\\n", "exit status 3"),
+        ("%0499d\\303\\251long\\n", "exit status 3: " + "0" * 499 + " ..."),
     ],
 )
 def test_the_reason_is_on_the_terminal(run_script, written, shown):
     done = run_script("run.pl", "x.log", "printf", f"{written}\n", ";", "exit", "3")
-    expected = "run.pl: job failed, log is in x.log\n" + (f"run.pl: x.log: {shown}\n" if shown else "")
+    expected = f"run.pl: job failed, log is in x.log\nrun.pl: x.log: {shown}\n"
     assert (done.returncode, done.stderr) == (1, expected)
+
+
+@pytest.mark.parametrize(
+    "command, shown",
+    [
+        ("echo epoch 3 loss 0.1; kill -9 $$", "killed by signal 9 (out of memory?): epoch 3 loss 0.1"),
+        ("echo epoch 3; exec sleep 9 & wait & kill -15 $$", "killed by signal 15"),
+        ("echo sertk-train: a.wav: odd; kill -9 $$", "killed by signal 9 (out of memory?): sertk-train: a.wav: odd"),
+        ("true; (echo x; kill -9 $BASHPID) 2> /dev/null; exit $?", "killed by signal 9 (out of memory?): x"),
+        ("echo epoch 4; exit 255", "exit status 255: epoch 4"),
+    ],
+)
+def test_how_a_job_ended_is_on_the_terminal(run_script, command, shown):
+    done = run_script("run.pl", "x.log", "bash", "-c", command)
+    assert done.returncode == 1 and f"run.pl: x.log: {shown}" in done.stderr
 
 
 def test_reasons_are_shown_once_and_some_at_most(run_script):
     done = run_script("run.pl", "J=1:12", "J.log", "echo", "reason", "$((J/4))", ";", "false")
-    reasons = "".join(f"run.pl: {log}.log: reason {number}\n" for number, log in enumerate((1, 4, 8)))
+    reasons = "".join(f"run.pl: {log}.log: exit status 1: reason {number}\n" for number, log in enumerate((1, 4, 8)))
     assert done.stderr == f"run.pl: 12 / 12 failed, log is in *.log\n{reasons}"
     done = run_script("run.pl", "J=1:12", "J.log", "echo", "reason", "J", ";", "false")
     assert done.stderr.count("\n") == 4
@@ -253,7 +270,8 @@ def test_no_exit_code_is_lost(run_script):
         done = run_script("run.pl", f"J=1:{number}", "r/J.log", *tests)
         if failing:
             assert done.returncode == 1
-            assert done.stderr == f"run.pl: {len(failing)} / {number} failed, log is in r/*.log\n"
+            reason = f"run.pl: r/{failing[0]}.log: exit status 1\n"
+            assert done.stderr == f"run.pl: {len(failing)} / {number} failed, log is in r/*.log\n{reason}"
         else:
             assert (done.returncode, done.stderr) == (0, "")
 
