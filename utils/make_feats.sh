@@ -22,7 +22,7 @@ example: utils/make_feats.sh --type fbank40 --nj 8 --cmd \"\$train_cmd\" data/ra
   --compress true      compressed archives, as Kaldi's
 What is not said of a table that is there stays as it was made."
 
-echo "$0 $*"
+echo "$0$(printf ' %q' "$@")"
 utils=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$utils:$PATH
 # It sets the variables above by name; its own --config is a shell file of such settings.
@@ -142,7 +142,7 @@ printf '%s\n' "$wanted" "$compress" "$channel" "$feats_config" "$recordings" > "
 mv "$source.$$.tmp" "$source"
 mv "$merged" "$feats/$type.scp"
 rm -f "${parts[@]}" "${made_parts[@]}"
-[ "$bad" -eq 0 ] || echo "make_feats.sh: warning: $bad utterances left out: see $logs/make_$type.*.log" >&2
+[ "$bad" -eq 0 ] || echo "make_feats.sh: warning: $bad of $total utterances left out: see $logs/make_$type.*.log" >&2
 odd=$(cat "${job_logs[@]}" | grep -c '^warning: ' || true)
-[ "$odd" -eq 0 ] || echo "make_feats.sh: warning: $odd recordings are silent or the like: see $logs/make_$type.*.log" >&2
+[ "$odd" -eq 0 ] || echo "make_feats.sh: warning: $odd of $total utterances silent or the like: see $logs/make_$type.*.log" >&2
 echo "make_feats.sh: $made of $total utterances in $feats/$type.scp"

@@ -25,7 +25,7 @@ example: utils/make_layers.sh --encoder whisper_base --layers 2,3 --type whisper
   --device NAME      cpu or cuda (default: cpu)
   --num_threads N    CPU threads of a job (default: 1)"
 
-echo "$0 $*"
+echo "$0$(printf ' %q' "$@")"
 utils=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PATH=$utils:$PATH
 # It sets the variables above by name.

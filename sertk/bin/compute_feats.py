@@ -10,9 +10,11 @@ import numpy as np
 
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import SertkError, UsageError
+from sertk.core.messages import counted
 from sertk.features import audio
 from sertk.features.notes import note_options
 from sertk.kaldi import archives
+from sertk.kaldi.datadir import first_of
 
 if TYPE_CHECKING:
     from sertk.features.extractor import Extractor
@@ -66,10 +68,10 @@ def execute(args: Namespace) -> None:
     extractor = load_extractor(args.type, args.config)
     if args.compress and isinstance(extractor, OpenSmile):
         raise UsageError("--compress would flatten openSMILE's features, whose ranges differ too much")
-    bad, odd = [], []
+    bad, odd = {}, []
 
     def note_bad(utterance, error):
-        bad.append(utterance)
+        bad[utterance] = error
         log.warning("%s: %s", utterance, error)
 
     def note_odd(warning):
@@ -81,13 +83,15 @@ def execute(args: Namespace) -> None:
     with archives.MatrixWriter(args.wspecifier, AUTOMATIC if args.compress else None) as writer:
         written = compute(extractor, recordings, writer, note_bad)
         if len(bad) > args.max_bad:
-            raise SertkError(
-                f"{len(bad)} of {written + len(bad)} utterances cannot be used, more than --max_bad "
-                f"{args.max_bad}: {', '.join(bad)}"
+            problem = (
+                f"{len(bad)} of {counted(written + len(bad), 'utterance')} cannot be used: {first_of([*bad], ', ')}"
             )
+            first, reason = next(iter(bad.items()))
+            raise SertkError(f"{problem}; more than --max_bad {args.max_bad}; the first is {first}: {reason}")
     if writer.path and writer.path.is_file():
         note_options(writer.path, describe_extractor(extractor, args.channel))
-    log.info("features of %d utterances, %d left out, %d warnings", written, len(bad), len(odd))
+    warnings = counted(len(odd), "warning")
+    log.info("features of %s, %d left out, %s", counted(written, "utterance"), len(bad), warnings)
 
 
 def compute(

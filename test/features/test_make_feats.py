@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -111,8 +112,9 @@ def test_segments_and_more_jobs_than_utterances(data):
     (data / "spk2utt").write_text("s1 s1-a\ns2 s2-b\n")
     (data / "mine.yaml").write_text("extractor: fbank\nnum_mel_bins: 10\n")
     options = ["--type", "mine", "--feats-config", "data/mine.yaml", "--nj", "9", "--compress", "true"]
-    done = make_feats(data, *options, "--cmd", "run.pl --mem 1G", str(data))
+    done = make_feats(data, *options, "--channel", "", "--cmd", "run.pl --mem 1G", str(data))
     assert done.returncode == 0, done.stderr
+    assert f"make_feats.sh {shlex.join(options)} --channel '' --cmd run.pl\\ --mem\\ 1G {data}\n" in done.stdout
     shapes = [features.shape for _, features in open_matrices(f"scp:{data}/feats/mine.scp")]
     assert shapes == [(18, 10), (28, 10)]
     assert not (data / "feats/mine.3.ark").exists()
@@ -124,6 +126,9 @@ def test_broken_recordings(data):
     (data / "feats").mkdir()
     (data / "feats/fbank40.scp").write_text("s1-u0 old.ark:6\n")
     (data / "feats/.fbank40.source").write_text("an older state\n")
+    done = make_feats(data, "--type", "fbank40", "--nj", "1", "data")
+    what = "s1-u1, s2-u4; more than --max_bad 0; the first is s1-u1: "
+    assert re.search(f"make_fbank40.1.log: sertk-compute-feats: 2 of 5 .*: {what}.*not readable as audio", done.stderr)
     # One in each job is within each job's limit, and above that of all.
     done = make_feats(data, "--type", "fbank40", "--nj", "2", "--max_bad", "1", "data")
     assert done.returncode == 1
@@ -133,8 +138,8 @@ def test_broken_recordings(data):
     soundfile.write(data.parent / "s1-u0 x.wav", np.zeros(8000), 16000)
     done = make_feats(data, "--type", "fbank40", "--nj", "2", "--max_bad", "2", "data")
     assert done.returncode == 0
-    assert "warning: 2 utterances left out" in done.stderr
-    assert "warning: 1 recordings are silent or the like: see data/log/make_fbank40.*.log" in done.stderr
+    assert "warning: 2 of 5 utterances left out" in done.stderr
+    assert "warning: 1 of 5 utterances silent or the like: see data/log/make_fbank40.*.log" in done.stderr
     assert len((data / "feats/fbank40.scp").read_text().splitlines()) == 3
 
 

@@ -41,7 +41,10 @@ def test_single_failure_message(run_script):
     failed = "run.pl: job failed, log is in x.log\nrun.pl: x.log: exit status 3\n"
     assert run_script("run.pl", "x.log", "exit", "3").stderr == failed
     done = run_script("run.pl", "N=7", "x.N.log", "exit", "N")
-    assert (done.returncode, done.stderr) == (1, "run.pl: job failed, log is in x.7.log\nrun.pl: x.7.log: exit status 7\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "run.pl: job failed, log is in x.7.log\nrun.pl: x.7.log: exit status 7\n",
+    )
 
 
 @pytest.mark.parametrize(
