@@ -115,6 +115,7 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
         say(f"{others.total()} other files are passed over ({' '.join(sorted(others))})")
     if not paths:
         return 1
+    check_outputs(args, paths)
     speakers = find_speakers(paths, args.spk)
     if recognizer.chain.pools_speakers and not args.spk:
         say("the system normalises by speaker: each file is taken for a speaker of its own, without --spk")
@@ -141,6 +142,20 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
         if number:
             say(f"{number} of {len(paths) + len(errors)} {what}")
     return int(bad > 0)
+
+
+def check_outputs(args, paths):
+    """Raises SertkError where two recordings would be written as one."""
+    from sertk.predicting.sources import require_own_names
+
+    if args.format == "ark":
+        from sertk.predicting.output import archive_key
+
+        require_own_names(paths, archive_key)
+    if args.plot:
+        from sertk.predicting.overview import picture_path
+
+        require_own_names(paths, lambda path: picture_path(args.plot, path))
 
 
 def say(text):

@@ -102,4 +102,9 @@ class Archive:
 
     def write(self, path: PathLike, result: Result) -> None:
         rows = result.rows if self.segments else result.rows.mean(0)
-        self.writer.write(re.sub(r"\s", "_", shown(path)), rows.astype("float32"))
+        self.writer.write(archive_key(path), rows.astype("float32"))
+
+
+def archive_key(path: PathLike) -> str:
+    """What an archive calls a recording: its path without spaces."""
+    return re.sub(r"\s", "_", shown(path))

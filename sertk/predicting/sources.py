@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from sertk.core.errors import SertkError
@@ -51,6 +51,15 @@ def files_below(folder: str, errors: list[SertkError]) -> Iterator[str]:
         for name in names:
             if not name.startswith("."):
                 yield os.path.join(where, name)
+
+
+def require_own_names(paths: Iterable[str], name_of: Callable[[str], str]) -> None:
+    """Raises SertkError where two of `paths` have the same name for what is written of them."""
+    first = {}
+    for path in paths:
+        other = first.setdefault(name_of(path), path)
+        if other != path:
+            raise SertkError(f"{other} and {path} would both be written as {name_of(path)}; rename one of them")
 
 
 def find_speakers(paths: Collection[str], spk: str | None) -> dict[str, str]:

@@ -312,6 +312,22 @@ def test_pictures_and_wrong_calls(run_predict, systems, tmp_path):
     assert run_predict("--channel", "1", path)[2].splitlines()[0].endswith("there is no channel 1, it has 1 (from 0)")
 
 
+def test_two_recordings_of_one_name_are_refused_before_the_start(run_predict, systems, tmp_path):
+    for name in ("x/q.wav", "x_q.wav", "a b.wav", "a_b.wav"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(next(iter(systems.wavs.values())).read_bytes())
+    one, other = tmp_path / "x/q.wav", tmp_path / "x_q.wav"
+    status, out, err = run_predict("--plot", tmp_path / "plots", one, other)
+    picture = f"{tmp_path}/plots/{'_'.join(other.parts[1:])}.png"
+    what = f"{one} and {other} would both be written as {picture}; rename one of them"
+    assert (status, out, err) == (1, "", f"sertk-predict: {what}\n") and not (tmp_path / "plots").exists()
+    one, other = tmp_path / "a b.wav", tmp_path / "a_b.wav"
+    status, out, err = run_predict("--format", "ark", "--out", f"ark:{tmp_path}/p.ark", one, other)
+    what = f"{one} and {other} would both be written as {other}; rename one of them"
+    assert (status, out, err) == (1, "", f"sertk-predict: {what}\n") and not (tmp_path / "p.ark").exists()
+    assert run_predict("--format", "tsv", one, other)[0] == 0
+
+
 def test_a_picture_of_less_than_one_of_its_frames(tmp_path):
     overview = overview_of(write(tmp_path / "short.wav", TONE[: RATE // 50]), 0.02)
     assert overview.log_mel.shape == (0, 40) and overview.seconds == pytest.approx(0.02)
