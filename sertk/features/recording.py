@@ -118,7 +118,7 @@ class Moments:
             return None
         *powers, mixed = self.squares / self.count - (self.sums / self.count) ** 2
         if min(powers) > STEP**2 and mixed < CANCELLED * min(powers):
-            return "its channels cancel each other in their mean: take one (--channel 0, or `sox FILE OUT.wav remix 1`)"
+            return "its channels cancel each other in their mean: take one (`sox FILE OUT.wav remix 1`)"
         return None
 
 

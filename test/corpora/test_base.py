@@ -17,7 +17,7 @@ def test_warnings_of_recordings_that_are_of_no_use(tmp_path, caplog):
     assert DataDir(tmp_path / "data").utterances == ["a-1", "a-2", "a-3", "a-4"]
     assert [record.getMessage() for record in caplog.records] == [
         f"warning: {tmp_path}/a-3.wav: silence, its samples are all 0",
-        f"warning: {tmp_path}/a-4.wav: its channels cancel each other in their mean: take one (--channel 0, or `sox "
+        f"warning: {tmp_path}/a-4.wav: its channels cancel each other in their mean: take one (`sox "
         "FILE OUT.wav remix 1`)",
         "warning: 2 recordings are silent, or not read as they should be",
         f"warning: {tmp_path}/a-2.wav: a-2: too short: 0.0200 s, a frame of most feature types needs 0.0250 s",

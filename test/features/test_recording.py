@@ -10,7 +10,7 @@ from sertk.features.recording import open_recording
 RATE = 16000
 SPEECH = (0.1 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
 OTHER = (0.1 * np.random.default_rng(1).standard_normal(RATE)).astype(np.float32)
-CANCEL = "its channels cancel each other in their mean: take one (--channel 0, or `sox FILE OUT.wav remix 1`)"
+CANCEL = "its channels cancel each other in their mean: take one (`sox FILE OUT.wav remix 1`)"
 
 
 def warnings_of(path, samples, channel=None):
