@@ -66,7 +66,9 @@ def _check_labels(labels, seen):
         )
     absent = [utterance for utterance in labels if utterance not in seen]
     if absent:
-        log.info("%d of %d labelled utterances are in no archive: %s", len(absent), len(labels), first_of(absent))
+        drawn = f"{len(labels) - len(absent)} of {len(labels)} labelled utterances"
+        what = "are in these archives; others, such as those of the validation split, are not drawn"
+        log.info("%s %s: %s", drawn, what, first_of(absent))
 
 
 def draw_points(points: Iterable[Point], count: int, seed: int = 0) -> list[Point]:

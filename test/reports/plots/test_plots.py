@@ -200,7 +200,10 @@ def test_points_are_the_rows_of_all_utterances(tmp_path, caplog):
         ("test", "u3", 1, "sad"),
     ]
     np.testing.assert_array_equal([point.vector for point in points], np.arange(1, 11).reshape(5, 2))
-    assert "2 of 5 labelled utterances are in no archive: u4 u5" in caplog.text
+    said = (
+        "3 of 5 labelled utterances are in these archives; others, such as those of the validation split, are not drawn"
+    )
+    assert f"{said}: u4 u5" in caplog.text
     by_label, by_row = group_points(points, "label"), group_points(points, "row")
     assert {name: list(own) for name, own in by_label.items()} == {"happy": [2, 3], "sad": [0, 1, 4]}
     assert {name: list(own) for name, own in by_row.items()} == {"row 1": [0, 2, 4], "row 2": [1, 3]}
