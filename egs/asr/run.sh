@@ -40,8 +40,10 @@ SET: librispeech/SUBSET, tedlium/SUBSET or voxforge; SUBSET is a folder of the r
 
 . utils/parse_options.sh
 
-check_numbers 0 stage stop_stage ngpu seed
+check_stages 4
+check_numbers 0 ngpu seed
 check_numbers 1 nj num_threads num_nodes
+check_memory
 [[ $num_nodes -eq 1 || $cuda_cmd = *slurm.pl* ]] ||
   { echo "$0: --num_nodes $num_nodes: a training on several nodes needs Slurm (CMD_BACKEND=slurm)" >&2; exit 1; }
 check_names token_type vocab_size tag model

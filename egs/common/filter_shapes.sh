@@ -12,7 +12,7 @@ other_options=(--stage 3 --model cnn_gap)
 help_message="Usage: $0 [--heights \"2 10 ...\"] [--widths \"2 8 ...\"] [--metric NAME]
        [--set \"key=value ...\"] [--tag NAME] [OPTION...]
 OPTION are those of ./run.sh --help, such as --protocol, --labels and --folds. What is trained already is not
-trained again; with --stage 6 nothing is, and the pictures are drawn."
+trained again; with --stage 5 nothing is, and the pictures are drawn."
 # shellcheck disable=SC1091
 {
   . ./path.sh

@@ -11,7 +11,7 @@ other_options=(--stage 3)
 help_message="Usage: $0 [--sizes \"32 64 ...\"] [--model NAME] [--metric NAME] [--set \"key=value ...\"] [--tag NAME]
        [OPTION...]
 OPTION are those of ./run.sh --help, such as --protocol, --labels and --folds. What is trained already is not
-trained again; with --stage 6 nothing is, and the picture is drawn."
+trained again; with --stage 5 nothing is, and the picture is drawn."
 # shellcheck disable=SC1091
 {
   . ./path.sh

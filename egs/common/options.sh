@@ -35,8 +35,10 @@ Stages: 0 corpus, 1 data folder and features, 2 the encoder and its layers where
 
 . utils/parse_options.sh
 
-check_numbers 0 stage stop_stage seed ngpu
+check_stages 6
+check_numbers 0 seed ngpu
 check_numbers 1 repeats nj num_threads
+check_memory
 check_names model protocol labels subset tag asr_model asr_tag
 [[ $folds =~ ^[0-9\ ]*$ ]] || { echo "$0: --folds $folds: expected numbers such as \"1 2\"" >&2; exit 1; }
 

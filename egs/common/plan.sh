@@ -6,6 +6,8 @@ model_config=conf/$model.yaml
 model_options=(--config "$model_config" ${config:+--overlay "$config"} --set "$set")
 plan=$(sertk-make-experiment "${model_options[@]}" --plan)   # `tag NAME`, `data NAME` for all that is needed, `encoder NAME`
 encoder=$(sed -n 's/^encoder //p' <<< "$plan")   # whose layers the model takes
+[[ -z $asr_exp || $encoder = recogniser ]] ||
+  { echo "$0: --asr_exp $asr_exp: $model takes no layers of a speech recogniser of ours" >&2; exit 1; }
 check_gpu 2
 if [[ -n $encoder && ( $encoder != recogniser || -n $asr_exp ) && $stage -le 3 && $stage -le $stop_stage && $stop_stage -ge 2 ]]; then
   sertk-make-experiment "${model_options[@]}" --plan --with_encoder ${asr_exp:+--asr_exp "$asr_exp"} > /dev/null

@@ -24,6 +24,15 @@ check_numbers() {  # LEAST OPTION...
       { echo "$0: --$option ${!option}: expected a whole number from $least" >&2; exit 1; }
   done
 }
+check_stages() {  # LAST: the recipe's last stage
+  check_numbers 0 stage stop_stage
+  [ "$stop_stage" -le "$1" ] || { echo "$0: --stop_stage $stop_stage: the last stage is $1" >&2; exit 1; }
+  [[ $stage -le $stop_stage || $print_exp = true ]] ||
+    { echo "$0: --stage $stage: behind --stop_stage $stop_stage, so that no stage would run" >&2; exit 1; }
+}
+check_memory() {
+  [[ $mem =~ ^([1-9][0-9]*[KMGTkmgt]?)?$ ]] || { echo "$0: --mem $mem: expected a size such as 8G" >&2; exit 1; }
+}
 check_names() {  # OPTION...: they become parts of paths and of shell commands
   local option
   for option; do

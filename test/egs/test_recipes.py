@@ -174,7 +174,7 @@ def test_own_recordings_run_from_a_table_to_results(tree):
     [
         (["--stage", "1", "--model", "blstm", "--protocol", "si"], "exp/mini_4_si/blstm"),
         (["--set", "training.max_epochs=3"], "exp/mini_4_mini/blstm_capsule_max_epochs3"),
-        (["--stop_stage", "9", "--tag", "mine"], "exp/mini_4_mini/blstm_capsule_mine"),
+        (["--stage", "6", "--tag", "mine"], "exp/mini_4_mini/blstm_capsule_mine"),
         (["--model", "progressive", "--asr_exp", "my asr/b;d/"], "exp/mini_4_mini/progressive_b-d"),
     ],
 )
