@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from sertk.bin._options import add_folds_option
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
+from sertk.core.messages import counted
 from sertk.protocols import check_classes, choose_folds, make_splits, protocol_names
 
 log = logging.getLogger(__name__)
@@ -44,11 +45,11 @@ def execute(args: Namespace) -> None:
     card = make_splits(args.datadir, args.outdir, args.config, args.protocol, args.repeats, args.seed)
     apart = card["speaker_disjoint"]
     log.info(
-        "%s: %d folds of %d utterances by %d speakers, %s",
+        "%s: %s of %s by %s, %s",
         args.outdir,
-        len(card["folds"]),
-        card["utterances"],
-        card["speakers"],
+        counted(len(card["folds"]), "fold"),
+        counted(card["utterances"], "utterance"),
+        counted(card["speakers"], "speaker"),
         {True: "speaker-disjoint", False: "NOT speaker-disjoint"}.get(apart, f"speaker-disjoint: {apart}"),
     )
     if "warning" in card:

@@ -13,6 +13,7 @@ import numpy as np
 from sertk.core.command import progress
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
+from sertk.core.messages import counted
 from sertk.features.audio import Cut, audio_hash, cut_segment, load_audio
 from sertk.features.recording import OnWarning, log_warning, silence_in
 from sertk.kaldi.datadir import DataDir, Tables, write_data_dir
@@ -116,7 +117,8 @@ def warn_of(warnings: Sequence[str]) -> None:
     for warning in warnings:
         log_warning(warning)
     if warnings:
-        log.warning("warning: %d recordings are silent, or not read as they should be", len(warnings))
+        number = counted(len(warnings), "recording is", "recordings are")
+        log.warning("warning: %s silent, or not read as they should be", number)
 
 
 def probe_utterance(utterance: Utterance, samples: np.ndarray, rate: int, on_warning: OnWarning) -> Audio | SertkError:
@@ -136,7 +138,7 @@ def measure_audio(utterances: Iterable[Utterance], threads: int | None = None) -
     audio, errors = probe_audio(utterances, threads)
     if errors:
         messages = dict.fromkeys(map(str, errors.values()))
-        raise SertkError(f"{len(messages)} recordings cannot be read, replace them:{listed(messages)}")
+        raise SertkError(f"{counted(len(messages), 'recording')} cannot be read, replace them:{listed(messages)}")
     return audio
 
 
@@ -151,8 +153,8 @@ def check_rates(utterances: Collection[Utterance], audio: Mapping[str, Audio]) -
     ]
     if odd:
         raise SertkError(
-            f"{len(odd)} recordings do not have the sampling rate of the others, {usual} Hz; "
-            f"they do not come from the same release, replace them:{listed(odd)}"
+            f"{counted(len(odd), 'recording')} of another sampling rate than the others, {usual} Hz, and so not from "
+            f"the same release, replace them:{listed(odd)}"
         )
 
 
@@ -164,7 +166,8 @@ def check_copies(utterances: Iterable[Utterance], audio: Mapping[str, Audio]) ->
         if other is not utterance:
             copies.append(f"{utterance.path} sounds exactly as {other.path}")
     if copies:
-        raise SertkError(f"{len(copies)} recordings are copies of another, replace them:{listed(copies)}")
+        number = counted(len(copies), "recording is a copy", "recordings are copies")
+        raise SertkError(f"{number} of another, replace them:{listed(copies)}")
 
 
 def check_counts(found: Mapping[str, int], published: Mapping[str, int], root: PathLike) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
+from sertk.core.messages import counted
 from sertk.corpora.base import Audio, Utterance, listed, probe_audio, refuse_gaps, tables_of
 from sertk.kaldi.datadir import by_bytes
 from sertk.kaldi.tools import replace_data_dir
@@ -109,7 +110,8 @@ def settle_genders(utterances: list[Utterance]) -> list[Utterance]:
         said.setdefault(utterance.speaker, set()).add(utterance.gender)
     unsure = [speaker for speaker, genders in said.items() if len(genders) > 1 or None in genders]
     if unsure:
-        log.info("no spk2gender: the gender of %d speakers is not known, such as %s", len(unsure), unsure[0])
+        number = counted(len(unsure), "speaker")
+        log.info("no spk2gender: the gender of %s is not known, such as %s", number, unsure[0])
         return [dataclasses.replace(utterance, gender=None) for utterance in utterances]
     return utterances
 
@@ -123,8 +125,8 @@ def log_kept(
     if not kept:
         raise SertkError(f"{datadir}: no utterance is left ({reasons or 'there was none'})")
     hours = sum(audio[utterance.utt].duration for utterance in kept) / 3600
-    speakers = len({utterance.speaker for utterance in kept})
-    log.info("%s: %d utterances, %d speakers, %.2f h", datadir, len(kept), speakers, hours)
+    speakers = counted(len({utterance.speaker for utterance in kept}), "speaker")
+    log.info("%s: %s, %s, %.2f h", datadir, counted(len(kept), "utterance"), speakers, hours)
     rates = Counter(audio[utterance.utt].rate for utterance in kept)
     if len(rates) > 1:
         log.info("sampling rates: %s", ", ".join(f"{number} at {rate} Hz" for rate, number in rates.items()))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike, folder_aside, read_text, write_text
-from sertk.core.messages import say
+from sertk.core.messages import counted, say
 from sertk.core.names import (
     NAME_IT,
     compared_form,
@@ -289,7 +289,7 @@ def _in_every_table(tables):
             keys = key_of[table_kind(name)]
             missing = {utt for utt in utt2spk if keys.get(utt, utt) not in table}
             if missing:
-                say(f"{len(missing)} utterances are not in {name}")
+                say(f"{counted(len(missing), 'utterance is', 'utterances are')} not in {name}")
             kept -= missing
     return kept
 

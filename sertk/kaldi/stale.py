@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Collection, Mapping
 
 from sertk.core.files import PathLike
+from sertk.core.messages import counted
 from sertk.kaldi.datadir import DataDir, Kind, Tables, first_of, read_lines, table_kind, write_table
 from sertk.kaldi.tools import FEATURE_TABLES
 
@@ -38,7 +39,7 @@ def drop_stale(path: PathLike, tables: Tables) -> None:
     dropped = [name for name in others if drop_lines(folder, name, stale_features if is_features(name) else stale)]
     dropped += drop_lists(folder, gone)
     if dropped:
-        what = f"{len(gone)} utterances are gone, {len(replaced)} have other recordings"
+        what = f"{counted(len(gone), 'utterance is', 'utterances are')} gone, {len(replaced)} with other recordings"
         log.warning("%s: warning: %s: taken out of %s", path, what, first_of(dropped, ", "))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
+from sertk.core.messages import counted
 from sertk.core.names import require_names
 from sertk.kaldi.datadir import DataDir, first_of
 from sertk.kaldi.labels import Labels
@@ -25,8 +26,8 @@ def check_classes(data_dir: PathLike, splits_dir: PathLike, label_set: str, fold
     labels, corpus = Labels.read(data_dir, label_set), Corpus(DataDir(data_dir))
     where = Path(data_dir) / "labels" / label_set
     require_names(labels.classes, where, "classes")
-    counted = {name: count_class(name, labels, corpus) for name in labels.classes}
-    log.info("%s: %s", where, ", ".join(f"{name} {number}" for name, number in counted.items()))
+    sizes = {name: count_class(name, labels, corpus) for name in labels.classes}
+    log.info("%s: %s", where, ", ".join(f"{name} {number}" for name, number in sizes.items()))
     lacking = defaultdict(list)
     for fold in folds:
         for split, utterances in read_fold(splits_dir, fold, corpus.utt2spk)._asdict().items():
@@ -35,7 +36,7 @@ def check_classes(data_dir: PathLike, splits_dir: PathLike, label_set: str, fold
                 raise SertkError(f"{splits_dir}/fold{fold}/{split}: none of its utterances is in {where}")
             absent = [name for name in labels.classes if name not in there]
             if absent and split == "train":
-                what = ", ".join(f"{name}, which has {counted[name]}" for name in absent)
+                what = ", ".join(f"{name}, which has {sizes[name]}" for name in absent)
                 remedy = "choose another protocol, other --folds, or a label set without this class"
                 raise SertkError(f"{splits_dir}/fold{fold}: nothing to learn {what}; {remedy}")
             for name in absent:
@@ -49,6 +50,6 @@ def count_class(name: str, labels: Labels, corpus: Corpus) -> str:
     """How many utterances a class has and, where they are known, of how many speakers."""
     utterances = [utterance for utterance, label in labels.by_utterance.items() if label == name]
     if not corpus.knows_speakers():
-        return f"{len(utterances)} utterances"
+        return counted(len(utterances), "utterance")
     speakers = len({corpus.utt2spk[utterance] for utterance in utterances})
-    return f"{len(utterances)} utterances of {speakers} speakers"
+    return f"{counted(len(utterances), 'utterance')} of {counted(speakers, 'speaker')}"

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 from sertk.core.errors import SertkError
+from sertk.core.messages import counted
 from sertk.core.names import in_other_spelling, require_names
 from sertk.kaldi.datadir import DataDir, by_bytes, named_speakers, require_all
 
@@ -204,7 +205,7 @@ def fold_of_groups(fold: GroupFold, corpus: Corpus, groups: Mapping[str, str], v
     speakers = {corpus.utt2spk[utt] for utt in corpus.utterances if groups[utt] in fold["train"]}
     if len(speakers) <= valid_speakers:
         raise SertkError(
-            f"{', '.join(fold['train'])} has {len(speakers)} speakers; {valid_speakers} to validate on "
+            f"{', '.join(fold['train'])} has {counted(len(speakers), 'speaker')}; {valid_speakers} to validate on "
             "and at least one to train on are needed"
         )
     valid = evenly_spread(sorted(speakers, key=by_bytes), valid_speakers)
@@ -276,8 +277,8 @@ def stratified(corpus: Corpus, *, label_set: str, folds: int) -> Iterator[Fold]:
     stretches = {}
     for label, utterances in by_label.items():
         if len(utterances) < folds:
-            counted = f"{len(utterances)} utterances of {label}"
-            raise SertkError(f"labels/{label_set}: {counted} make no {folds} folds")
+            there = f"{counted(len(utterances), 'utterance')} of {label}"
+            raise SertkError(f"labels/{label_set}: {there} cannot be in {folds} folds")
         stretches |= {utt: place * folds // len(utterances) for place, utt in enumerate(utterances)}
     for tested in range(folds):
         splits = {tested: "test", (tested + 1) % folds: "valid"}

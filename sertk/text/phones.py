@@ -10,6 +10,7 @@ import numpy as np
 
 from sertk.core.command import progress
 from sertk.core.files import PathLike, file_digest, read_json, write_json
+from sertk.core.messages import counted
 from sertk.features.audio import read_data_dir
 from sertk.features.f0 import find_voiced
 from sertk.kaldi.datadir import DataDir, read_counts, require_all, write_data_dir
@@ -171,5 +172,6 @@ def log_counts(path: PathLike, tables: Mapping[str, Mapping[str, int]], phones: 
     found.append(f"{sum(words.values())} words" if words else f"no text and so no {WORDS}")
     for name, table in {"words": words, what: phones}.items():
         if empty := sum(number == 0 for number in table.values()):
-            found.append(f"{empty} utterances without {name} count 1")
-    log.info("%s: %d utterances, %s", path, len(phones), ", ".join(found))
+            one, many = f"utterance without {name} counts 1", f"utterances without {name} count 1"
+            found.append(counted(empty, one, many))
+    log.info("%s: %s, %s", path, counted(len(phones), "utterance"), ", ".join(found))

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from sertk.bin import data_dir, predict
-from sertk.core.messages import OneLine, shown
+from sertk.core.messages import OneLine, counted, shown
 
 HOSTILE = "a\x1b[31m\nb\x9b2J\u202egpj.\u2028\udcff\ud800"
 HARMLESS = r"a\x1b[31m\x0ab\x9b2J\u202egpj.\u2028\xff\ud800"
@@ -53,3 +53,8 @@ def test_output_that_cannot_show_a_letter(tmp_path):
         check=False,
     )
     assert (done.stdout, done.stderr) == ("\\xfc\n", "")
+
+
+def test_one_and_several():
+    assert [counted(number, "line") for number in (0, 1, 2)] == ["0 lines", "1 line", "2 lines"]
+    assert [counted(number, "line is", "lines are") for number in (1, 3)] == ["1 line is", "3 lines are"]

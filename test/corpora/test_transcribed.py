@@ -102,4 +102,4 @@ def test_genders_are_written_if_they_are_known_of_all(tmp_path, caplog):
         unsure = Utterance("a-2", "a", tmp_path / "a-2.wav", {}, text="ONE", gender=gender)
         write_transcribed([one, other, unsure], tmp_path / str(gender), threads=1)
         assert not DataDir(tmp_path / str(gender)).has("spk2gender")
-    assert "the gender of 1 speakers is not known, such as a" in caplog.text
+    assert "the gender of 1 speaker is not known, such as a" in caplog.text

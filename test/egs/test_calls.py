@@ -43,7 +43,11 @@ def test_help_lists_options_models_and_protocols(tree, recipe):
         ("asr", ["--stage", "4", "--stop_stage", "3"], "--stage 4: behind --stop_stage 3, so that no stage would run"),
         ("mini", ["--mem", "lots"], "--mem lots: expected a size such as 8G"),
         ("asr", ["--mem", "8 G"], "--mem 8 G: expected a size such as 8G"),
-        ("mini", ["--asr_exp", "/nope"], "--asr_exp /nope: blstm_capsule takes no layers of a speech recogniser of ours"),
+        (
+            "mini",
+            ["--asr_exp", "/nope"],
+            "--asr_exp /nope: blstm_capsule takes no layers of a speech recogniser of ours",
+        ),
         ("mini", ["--num_threads", "0"], "--num_threads 0: expected a whole number from 1"),
         ("mini", ["--tag", "a;b"], "--tag a;b: letters, digits"),
         ("mini", ["--folds", "one"], "--folds one: expected numbers"),

@@ -254,7 +254,7 @@ def test_fix_drops_what_is_not_everywhere(folder, capsys):
     edit(folder / "utt2dur", b"s1-a 1", b"r0-a 1\ns1-a 1")
     assert fix(folder) == (2, 6)
     assert DataDir(folder).utterances == ["s1-a", "s3-b"]
-    assert "1 utterances are not in text" in capsys.readouterr().err
+    assert "1 utterance is not in text" in capsys.readouterr().err
     assert (folder / "wav.scp").read_text() == "s1-rec /wav/s1-rec.wav\ns3-b /wav/s3-b.wav\n"
     assert (folder / "spk2gender").read_text() == "s1 m\ns3 m\n"
     assert (folder / "labels/4").read_text() == "s3-b happy\n"

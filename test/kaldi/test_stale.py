@@ -62,7 +62,7 @@ def test_lines_and_lists_of_utterances_that_go(data, caplog):
     assert [path.name for path in data.path.glob("splits/*")] == ["a"]
     assert not (data.path / "feats/.fbank40.source").exists()
     (record,) = caplog.records
-    assert "1 utterances are gone, 0 have other recordings: taken out of cmvn.scp" in record.getMessage()
+    assert "1 utterance is gone, 0 with other recordings: taken out of cmvn.scp" in record.getMessage()
 
 
 def test_features_of_other_recordings(data, caplog):
@@ -72,4 +72,4 @@ def test_features_of_other_recordings(data, caplog):
     assert left.pop("cmvn.scp") == ["b"]
     assert list(left) == ["reco2dur", "spk2gender", "utt2num_words"] and len(left["reco2dur"]) == 3
     assert len(list(data.path.glob("splits/*"))) == 2
-    assert "0 utterances are gone, 1 have other recordings" in caplog.text
+    assert "0 utterances are gone, 1 with other recordings" in caplog.text

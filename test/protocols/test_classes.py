@@ -22,9 +22,9 @@ def test_classes_are_counted_and_looked_for_in_every_fold(data, capsys, caplog):
     caplog.set_level("INFO")
     assert run(data, "--labels", "3") == 1
     everybody = "8 utterances of 8 speakers"
-    assert f"d/labels/3: angry {everybody}, calm {everybody}, sad 1 utterances of 1 speakers" in caplog.text
+    assert f"d/labels/3: angry {everybody}, calm {everybody}, sad 1 utterance of 1 speaker" in caplog.text
     (error,) = capsys.readouterr().err.splitlines()
-    missing = "fold1: nothing to learn sad, which has 1 utterances of 1 speakers"
+    missing = "fold1: nothing to learn sad, which has 1 utterance of 1 speaker"
     assert error.endswith(f"{missing}; choose another protocol, other --folds, or a label set without this class")
 
 

@@ -81,7 +81,7 @@ def write_protocol(path, **options):
         ({**GROUPS, "folds": [{"train": [True], "test": ["odd"]}]}, r"element 1 is true, expected text .in quotes, if"),
         ({**STRATIFIED, "label_set": "4"}, "d: no label set '4'; there are: 2"),
         ({**STRATIFIED, "folds": 2}, "folds must be at least 3"),
-        ({**STRATIFIED, "folds": 7}, "labels/2: 6 utterances of odd make no 7 folds"),
+        ({**STRATIFIED, "folds": 7}, "labels/2: 6 utterances of odd cannot be in 7 folds"),
         ({**RANDOM, "test_share": 1.5}, "between 0 and 1"),
         ({**RANDOM, "repeats": 0}, "repeats be at least 1"),
         ({**RANDOM, "test_share": 0.001}, "no utterances in the test split"),

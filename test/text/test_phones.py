@@ -183,7 +183,7 @@ def numbers(folder, name):
 def counted(folder, count):
     pytest.importorskip("espeakng_loader")
     line = "4 utterances, 19 voiced phonemes from text (en-us), 7 words, "
-    empty = "1 utterances without words count 1, 1 utterances without voiced phonemes count 1"
+    empty = "1 utterance without words counts 1, 1 utterance without voiced phonemes counts 1"
     assert count(folder) == line + empty
     assert numbers(folder, "utt2num_words") == "3 1 3 1"
     assert numbers(folder, "utt2num_phones") == "8 1 8 3"
@@ -228,7 +228,7 @@ def test_counts_of_texts_in_capitals_from_before_are_made_anew(folder, count):
 def test_without_text_voiced_stretches_are_counted(folder, count):
     (folder / "text").unlink()
     line = "4 utterances, 4 voiced stretches from F0, no text and so no utt2num_words, "
-    assert count(folder) == line + "1 utterances without voiced stretches count 1"
+    assert count(folder) == line + "1 utterance without voiced stretches counts 1"
     assert numbers(folder, "utt2num_phones") == "2 1 1 1"
     assert not (folder / "utt2num_words").exists()
     assert count(folder) == "utt2num_phones is up to date, from F0"
