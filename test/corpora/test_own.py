@@ -5,33 +5,13 @@ import numpy as np
 import pytest
 import soundfile
 from open_lengths import mp3, noisy_tone, open_flac
+from own_tables import RATE, prepare
 
 from sertk.bin import prepare_corpus
 from sertk.core.errors import SertkError
 from sertk.corpora import CORPORA
 from sertk.features.audio import audio_hash
-from sertk.kaldi.checks import validate
 from sertk.kaldi.datadir import DataDir
-
-RATE = 8000
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """A folder with recordings a.wav, b.wav and sub/c d.wav of 0.5, 1 and 1.5 s."""
-    (tmp_path / "sub").mkdir()
-    for number, name in enumerate(("a.wav", "b.wav", "sub/c d.wav"), 1):
-        samples = np.random.default_rng(number).uniform(-0.5, 0.5, number * RATE // 2)
-        soundfile.write(tmp_path / name, samples, RATE, subtype="PCM_16")
-    return tmp_path
-
-
-def prepare(folder, table, **options):
-    path = folder / "my.csv"
-    path.write_bytes(table if isinstance(table, bytes) else table.encode())
-    CORPORA["csv"](path, folder / "data", threads=1, **options)
-    validate(folder / "data", feats=False, text=False)
-    return DataDir(folder / "data")
 
 
 def test_every_column_goes_to_its_table(folder):
@@ -84,26 +64,6 @@ def test_absolute_paths_and_folders_above(folder):
     (folder / "tables/x.tsv").write_text(f"path\tlabel\n{folder}/a.wav\thappy\n../sub/c d.wav\tsad\n")
     CORPORA["csv"](folder / "tables/x.tsv", folder / "data", threads=1)
     assert DataDir(folder / "data").utterances == ["a.wav", "sub_c_d.wav"]
-
-
-@pytest.mark.parametrize(
-    "header, message",
-    [
-        ("path,label,label", "the column of 'emotion' is there twice"),
-        ("path,label,label:emotion", "the column of 'emotion' is there twice"),
-        ("path,label,label:A,label:a", "the column of 'a' is there twice"),
-        ("path,label,speaker,SPEAKER", "the column of 'speaker' is there twice"),
-        ("path,label:../x", "no label set can have the name '../x': letters, digits, _ and - alone"),
-        ("path,speaker", "no column 'label'"),
-        ("path|label", "no column 'path' in the header 'path|label'; it is path,label"),
-        ("a.wav,happy", "no column 'path' in the header"),
-    ],
-)
-def test_headers_that_are_wrong(folder, header, message):
-    with pytest.raises(SertkError, match="no|twice") as caught:
-        prepare(folder, f"{header}\na.wav,happy\n")
-    assert str(caught.value).startswith(f"{folder}/my.csv:1: ") and message in str(caught.value)
-    assert not (folder / "data").exists()
 
 
 BAD_LINES = [
@@ -382,57 +342,6 @@ def test_names_that_look_like_words_for_missing_are_names(folder, caplog):
     data = prepare(folder, "path,label,speaker\na.wav,none,Nan\nb.wav,sad,Na\n")
     assert data.labels("emotion") == {"Nan-a.wav": "none", "Na-b.wav": "sad"}
     assert "warning: the label 'none' (1 line) is taken for a name; leave out lines that have no label" in caplog.text
-
-
-def test_columns_without_a_role_are_named_once(folder, caplog):
-    data = prepare(folder, ",path,label,speker,age\n0,a.wav,happy,x,7\n1,b.wav,sad,y,8\n")
-    assert data.utterances == ["a.wav", "b.wav"]
-    warning = "my.csv:1: warning: not used: column 1 (no name), speker, age; known are path, label, speaker"
-    assert caplog.text.count(warning) == 1
-
-
-def test_a_header_is_read_whatever_its_capitals(folder, caplog):
-    data = prepare(folder, " Path,\u200bLABEL,Label:Arousal,Speaker\na.wav,happy,high,s\nb.wav,sad,low,t\n")
-    assert data.table_names("labels/") == ["labels/Arousal", "labels/emotion"]
-    assert sorted(data.table("utt2spk").values()) == ["s", "t"] and "not used" not in caplog.text
-
-
-def test_roles_can_be_taken_from_other_columns(folder, caplog):
-    columns = ["path=file", "label=Emotion Name", "label:sex=sex", "speaker=spk_id"]
-    table = "file,emotion name,sex,spk_id,speaker\na.wav,happy,f,s,x\nb.wav,sad,m,t,y\n"
-    data = prepare(folder, table, columns=columns)
-    assert data.table("utt2spk") == {"s-a.wav": "s", "t-b.wav": "t"}
-    assert data.labels("emotion") == {"s-a.wav": "happy", "t-b.wav": "sad"}
-    assert data.labels("sex") == {"s-a.wav": "f", "t-b.wav": "m"}
-    assert "not used: speaker;" in caplog.text
-    with pytest.raises(SertkError, match="my.csv:1: no column 'spk', which --columns names; there are file, emotion"):
-        prepare(folder, table, columns=["path=file", "label=sex", "speaker=spk"])
-
-
-@pytest.mark.parametrize(
-    "columns, message",
-    [
-        ("speaker", "--columns speaker: expected ROLE=COLUMN; the roles are path, label, speaker"),
-        ("spk=speaker", "--columns spk=speaker: expected ROLE=COLUMN"),
-        ("speaker=spk id", "--columns id: expected ROLE=COLUMN"),
-        ("text=a text=b", "--columns text=b: text is given twice"),
-    ],
-)
-def test_columns_that_make_no_sense(folder, capsys, columns, message):
-    assert prepare_corpus.main(["--columns", columns, "csv", str(folder / "my.csv"), str(folder / "data")]) == 2
-    assert capsys.readouterr().err.startswith(f"sertk-prepare-corpus: {message}")
-
-
-def test_columns_with_spaces_are_in_quotes(folder, capsys):
-    (folder / "my.csv").write_text("path,label,spk id\na.wav,happy,s\nb.wav,sad,t\n")
-    ask = ["csv", str(folder / "my.csv"), str(folder / "data")]
-    assert prepare_corpus.main(["--columns", 'speaker="spk id"', *ask]) == 0
-    assert DataDir(folder / "data").table("utt2spk") == {"s-a.wav": "s", "t-b.wav": "t"}
-    assert prepare_corpus.main(["--columns", "speaker=spk id", *ask]) == 2
-    assert """label:NAME; names with spaces are in quotes: 'speaker="spk id"'""" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        prepare_corpus.main(["--columns", 'speaker="spk id', *ask])
-    assert 'argument --columns: speaker="spk id: No closing quotation' in capsys.readouterr().err
 
 
 def test_blanks_in_names_of_recordings_tell_them_apart(folder):
