@@ -83,9 +83,8 @@ def execute(args: Namespace) -> None:
     with archives.MatrixWriter(args.wspecifier, AUTOMATIC if args.compress else None) as writer:
         written = compute(extractor, recordings, writer, note_bad)
         if len(bad) > args.max_bad:
-            problem = (
-                f"{len(bad)} of {counted(written + len(bad), 'utterance')} cannot be used: {first_of([*bad], ', ')}"
-            )
+            total = counted(written + len(bad), "utterance")
+            problem = f"{len(bad)} of {total} cannot be used: {first_of([*bad], ', ')}"
             first, reason = next(iter(bad.items()))
             raise SertkError(f"{problem}; more than --max_bad {args.max_bad}; the first is {first}: {reason}")
     if writer.path and writer.path.is_file():
