@@ -59,14 +59,31 @@ def folder_aside(path: PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def scratch_folder(path: PathLike) -> Iterator[Path]:
-    """Yields a new folder beside `path`, on its disk, which is gone after the block unless it was renamed there."""
+    """Yields a new folder beside `path`, on its disk, which is gone after the block unless it was renamed there.
+
+    What processes of this machine that were killed left there goes first.
+    """
     aside = aside_of(path)
-    shutil.rmtree(aside, ignore_errors=True)  # of a killed process that had the same number
+    for left in aside.parent.glob(glob.escape(f".{Path(path).name}.{platform.node()}.") + "*.tmp"):
+        number = left.name.split(".")[-2]
+        if left == aside or number.isdecimal() and not is_running(int(number)):
+            shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
         yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def is_running(process: int) -> bool:
+    """Whether there is a process of this number on this machine."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # of somebody else; no number of a process
+        return True
+    return True
 
 
 def replace_folder(aside: PathLike, path: PathLike) -> None:

@@ -1,6 +1,7 @@
 """Folders that are written aside, and what is left of them when that is cut off at any place."""
 
 import os
+import platform
 
 import pytest
 from faults import die_at, kill_me, run_killed
@@ -92,6 +93,16 @@ def test_a_killed_process_leaves_the_old_folder_and_the_next_holder_of_its_lock_
     assert len(below(path)) == 6
     with locked_folder(path):
         assert below(path) == [".folder.lock", ".folder2.host.1.tmp", "folder", "folder/file", "folder/one"]
+
+
+def test_the_next_writer_removes_what_a_killed_one_left(path):
+    fill(path, "one")
+    run_killed(fill_and_die, path, 0)
+    alive = path.with_name(f".folder.{platform.node()}.{os.getppid()}.tmp")
+    alive.mkdir()
+    assert len([left for left in path.parent.glob(".folder.*.tmp") if left != alive]) == 1
+    fill(path, "two")
+    assert below(path) == [alive.name, "folder", "folder/file", "folder/two"]
 
 
 @pytest.mark.parametrize("read", [read_text, read_yaml, read_json])

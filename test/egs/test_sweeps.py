@@ -52,7 +52,7 @@ def make_scored(recipe, *shapes):
         folder = recipe / f"exp/mini_4_mini/cnn_gap_conv1_{height}x{width}"
         make_experiment(folder, done=(1,), number=number)
         write_json(folder / "results.json", score(folder, draws=100))
-        config = {"model": {"heights": [height], "widths": [width]}}
+        config = {"model": {"name": "cnn_gap", "heights": [height], "widths": [width]}}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
 
 
@@ -120,7 +120,7 @@ def test_each_latent_size_is_trained_and_drawn(recipe):
         folder = recipe / f"exp/mini_4_mini/vae_lstm_latent{size}"
         make_experiment(folder, done=(1,), number=number)
         write_json(folder / "results.json", score(folder, draws=100))
-        config = {"steps": {"vae": {"model": {"latent": size}}}}
+        config = {"steps": {"vae": {"model": {"name": "vae", "latent": size}}}}
         (folder / "config.yaml").write_text(yaml.safe_dump(config))
     done = call(recipe, "--folds", "1", "--sizes", "32 64", "--set", "steps.vae.model.beta=0.5", script="latent_sizes")
     assert done.returncode == 0, done.stderr
