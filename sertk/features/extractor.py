@@ -7,7 +7,20 @@ import numpy as np
 import torch
 
 from sertk.core.errors import SertkError
-from sertk.core.typed import Dataclass
+from sertk.core.typed import Dataclass, require
+
+HIGHEST_RATE = 1e6  # Hz
+MOST_POINTS = 1 << 18  # of an FFT: beyond any analysis of speech, and within any memory
+
+
+def require_rate(rate: float) -> None:
+    """Raises typed.Impossible for a sampling rate in Hz that no recording has."""
+    require(100 <= rate <= HIGHEST_RATE, "sample_frequency", f"100 to {HIGHEST_RATE:.0f} Hz")
+
+
+def require_window(samples: int) -> None:
+    """Raises typed.Impossible for a window of so many samples that it is none, or fits into no FFT."""
+    require(2 <= samples <= MOST_POINTS, "frame_length", f"a window of 2 to {MOST_POINTS} samples, in ms")
 
 
 @runtime_checkable

@@ -13,11 +13,13 @@ import torch.nn.functional as F
 from torchaudio.compliance import kaldi
 
 from sertk.core.typed import require
+from sertk.features.extractor import MOST_POINTS, require_rate, require_window
 
 WINDOWS = (kaldi.POVEY, kaldi.HAMMING, kaldi.HANNING, kaldi.BLACKMAN, kaldi.RECTANGULAR)
 SAMPLE_SCALE = 32768.0  # Kaldi's samples are 16-bit integers
 BLOCK = 128  # frames that are worked on at a time, which stay in the cache of a processor
 BANDS = 4
+MOST_MEL_BINS = 1000
 EPSILON = torch.finfo(torch.float32).eps
 REACH = 2  # frames before and behind one that its first difference depends on
 
@@ -45,20 +47,20 @@ class MelFrames:
 
     def __post_init__(self):
         nyquist = self.sample_frequency / 2
-        require(self.sample_frequency >= 100, "sample_frequency", "100 Hz or more")
-        require(self.shortest >= 2, "frame_length", "a window of 2 samples or more, in ms")
+        require_rate(self.sample_frequency)
+        require_window(self.shortest)
         require(1 <= self.shift <= self.shortest, "frame_shift", "at most frame_length, above 0")
         require(self.window_type in WINDOWS, "window_type", f"one of {', '.join(WINDOWS)}")
         require(0 <= self.preemphasis <= 1, "preemphasis", "0 to 1")
         require(
-            self.padded >= self.shortest and self.padded % 2 == 0,
+            self.shortest <= self.padded <= MOST_POINTS and self.padded % 2 == 0,
             "fft_size",
-            f"an even number from {self.shortest}, the samples of a window",
+            f"an even number from {self.shortest}, the samples of a window, to {MOST_POINTS}",
         )
         require(-nyquist < self.high_freq <= nyquist, "high_freq", f"at most {nyquist} Hz, or below 0 from there")
         high = self.high_freq + nyquist * (self.high_freq <= 0)
         require(0 <= self.low_freq < high, "low_freq", f"0 to {high} Hz")
-        require(self.num_mel_bins >= 4, "num_mel_bins", "4 or more")
+        require(4 <= self.num_mel_bins <= MOST_MEL_BINS, "num_mel_bins", f"4 to {MOST_MEL_BINS}")
         empty = (self._filters.sum(dim=0) == 0).sum().item()
         require(
             not empty,

@@ -8,6 +8,7 @@ import torch
 from torchaudio.functional import melscale_fbanks
 
 from sertk.core.typed import require
+from sertk.features.extractor import require_rate
 
 BLOCK = 128  # frames that a CPU works on at a time, which stay in its cache
 LEAST = 1e-10  # of an energy
@@ -70,7 +71,7 @@ class Waveform:
     context = 0.0
 
     def __post_init__(self):
-        require(self.sample_frequency >= 100, "sample_frequency", "100 Hz or more")
+        require_rate(self.sample_frequency)
 
     def __call__(self, waveform: np.ndarray) -> np.ndarray:
         return waveform[:, None]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sertk.core.typed import require
+from sertk.features.extractor import MOST_POINTS, require_rate, require_window
 
 BLOCK = 128  # frames that a CPU works on at a time, which stay in its cache
 
@@ -27,10 +28,11 @@ class Spectrogram:
     margin = (0, 0)
 
     def __post_init__(self):
-        require(self.sample_frequency >= 100, "sample_frequency", "100 Hz or more")
-        require(self.shortest >= 2, "frame_length", "a window of 2 samples or more, in ms")
+        require_rate(self.sample_frequency)
+        require_window(self.shortest)
         require(1 <= self.shift <= self.shortest, "frame_shift", "at most frame_length, above 0")
-        require(self.fft_size >= self.shortest, "fft_size", f"{self.shortest} or more, the samples of a window")
+        points = f"{self.shortest}, the samples of a window, to {MOST_POINTS}"
+        require(self.shortest <= self.fft_size <= MOST_POINTS, "fft_size", points)
         require(
             1 <= self.bins <= self.fft_size // 2 + 1, "bins", f"1 to {self.fft_size // 2 + 1}, half of fft_size and one"
         )

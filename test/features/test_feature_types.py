@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -6,7 +8,7 @@ from sertk.bin import compute_feats
 from sertk.core.errors import SertkError
 from sertk.features.extractor import Extractor
 from sertk.features.notes import noted_options
-from sertk.features.registry import describe_extractor, feature_types, load_extractor, make_extractor
+from sertk.features.registry import EXTRACTORS, describe_extractor, feature_types, load_extractor, make_extractor
 
 DIMS = {
     "egemaps": 88,
@@ -107,3 +109,13 @@ def test_how_archives_were_made_is_noted_beside_them(tmp_path):
     assert noted_options(both) is None
     (tmp_path / "two.ark.yaml").unlink()
     assert noted_options(tmp_path / "two.scp") is None
+
+
+@pytest.mark.parametrize("extractor", ["fbank", "mfcc", "mfcc_pitch", "spectrogram", "waveform"])
+@pytest.mark.parametrize("value", [0, 10**9, 10**30])
+def test_sizes_that_no_analysis_has_are_refused_by_name(extractor, value):
+    sizes = {"sample_frequency", "frame_length", "fft_size", "num_mel_bins"}
+    for key in sizes & {field.name for field in dataclasses.fields(EXTRACTORS[extractor])}:
+        if (key, value) != ("fft_size", 0) or extractor == "spectrogram":  # 0 is the next power of two
+            with pytest.raises(SertkError, match=f"mine.yaml: {key} is .*, expected "):
+                make_extractor({"extractor": extractor, key: value}, "mine.yaml")
