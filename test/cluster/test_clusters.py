@@ -54,7 +54,7 @@ def test_array_with_a_failure(cluster, tmp_path):
     options = ["--mem", "100M", "--num-threads", "2", "--gpu", "1", "--time", "0:10:0", "--max-jobs-run", "2"]
     words = ["echo", "J", "two  words\n#$ -q nowhere\n#SBATCH -p nowhere", ";", "[", "J", "-ne", "2", "]"]
     done = cluster(*options, "J=1:3", "exp/log/a.J.log", *words)
-    assert done == (1, "1 / 3 failed, log is in exp/log/a.*.log\nexp/log/a.2.log: 2 two  words\n")
+    assert done == (1, "1 / 3 failed, log is in exp/log/a.*.log\nexp/log/a.2.log: exit status 1: 2 two  words\n")
     for task in (1, 2, 3):
         assert body(tmp_path / f"exp/log/a.{task}.log") == [f"{task} two  words"]
     assert "threads=2" in (tmp_path / "exp/log/a.1.log").read_text()
@@ -134,7 +134,7 @@ def test_no_exit_code_is_lost(cluster):
         for index, done in enumerate(pool.map(run, range(len(arrays)))):
             number, failing = arrays[index]
             message = f"{len(failing)} / {number} failed, log is in {index}/*.log\n"
-            assert done == ((1, message) if failing else (0, ""))
+            assert done == ((1, f"{message}{index}/{failing[0]}.log: exit status 1\n") if failing else (0, ""))
 
 
 def test_mini_recipe(cluster, tmp_path):
