@@ -41,11 +41,13 @@ def data_digests(
     where recordings have hashes: their names tell its weights.
     """
     folder = DataDir(data_dir)
-    hashed, archived = folder.has("utt2hash"), []
+    hashed = folder.has("utt2hash")
+    archived = [
+        config.archive_name(name)
+        for name in config.taken
+        if not (config.computed_type(name) or name in own or (hashed and is_encoder(name)))
+    ]
     digests: dict[str, str | None] = {"speakers": table_digest(folder.path / "utt2spk", utterances)}
-    for name in config.taken:
-        if not (config.computed_type(name) or name in own or (hashed and is_encoder(name))):
-            archived.append(config.archive_name(name))
     if hashed or any(map(config.computed_type, config.taken)):
         digests["recordings"] = recordings_digest(data_dir, utterances)
     if config.numbers and folder.has(config.numbers):

@@ -102,12 +102,14 @@ class Run:
         names = self.part_names
         for earlier in names[: names.index(part)]:
             self.check_part(earlier)
-        folder, identity = self.part_folder(part), self.identity(part)
+        folder = self.part_folder(part)
         path = folder / layout.CONFIG
         if path.is_file():
-            self.check_part(part)
+            now, noted = self.check_part(part), self.stored_identity(part)
             # What a former version did not note when the training began is not known now.
-            identity = {key: value for key, value in identity.items() if key in self.stored_identity(part)}
+            identity = {key: value for key, value in now.items() if key in noted}
+        else:
+            identity = self.identity(part)
         store(path, {**to_mapping(self.config(part)), "run": identity}, essence_of_run)
         for end in self.ends(part):  # of a training whose checkpoints were removed
             end.unlink(missing_ok=True)
@@ -157,10 +159,10 @@ class Run:
             if (self.part_folder(part) / layout.CONFIG).is_file():
                 self.check_part(part)
 
-    def check_part(self, part: str | None = None) -> None:
-        """Raises SertkError unless a part was trained on the very lists, labels and data that the experiment has now.
+    def check_part(self, part: str | None = None) -> dict[str, Any]:
+        """The `identity` of a part, if it was trained on the very lists, labels and data that the experiment has now.
 
-        Of a run that does not tell its data there is a warning.
+        Raises SertkError if it was not. Of a run that does not tell its data there is a warning.
         """
         path, inputs = self.part_folder(part) / layout.CONFIG, self.experiment.inputs
         trained, now = self.stored_identity(part), self.identity(part)
@@ -180,6 +182,7 @@ class Run:
         known = trained.get("data", {})
         if changed := [what for what, digest in now["data"].items() if known.get(what, digest) != digest]:
             raise SertkError(f"{path}: trained on other {', '.join(changed)} than {inputs.data} has now; {remedy}")
+        return now
 
 
 @functools.cache

@@ -1,10 +1,9 @@
 """What a trained model sees of another corpus, whose labels a map takes for the model's classes."""
 
 import logging
-import os
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +105,16 @@ def read_other_corpus(
         seen = labels if model.model.needs_labels else None
         return model.normalise(load_like_training(model, data_dir, utterances, folder, seen), speakers)
 
+    extracted = []
     with tempfile.TemporaryDirectory() as folder:
         encode_missing(trained, data_dir, folder)
         for earlier, name in earlier_models(trained):
+            extracted.append(name)
             wspecifier = f"ark,scp:{folder}/{name}.ark,{folder}/{name}.scp"
             write_vectors([(earlier, read(earlier, folder))], known(earlier.config.extract, "features"), wspecifier)
         dataset = read(trained, folder)
-    card["data_sha256"] = state_of(trained, data_dir, labels, utterances)
+    found = data_digests(data_dir, trained.config, utterances, extracted)
+    card["data_sha256"] = state_of(found, labels, utterances)
     return Input(dataset, speakers, [labels.by_utterance[utterance] for utterance in utterances]), card
 
 
@@ -126,27 +128,22 @@ def refuse_training_data(trained: TrainedModel, data_dir: PathLike, utterances: 
         return
     inputs, named = Experiment(folder).inputs, read_experiment_card(folder)["corpus"]
     there = inputs.data.is_dir() and inputs.splits.is_dir()
-    if (
-        os.path.realpath(inputs.data) == os.path.realpath(data_dir)
-        if there
-        else named == Path(data_dir).absolute().name
-    ):
+    same_name, same_folder = named == Path(data_dir).absolute().name, Path(data_dir).resolve() == inputs.data.resolve()
+    if same_folder if there else same_name:
         raise SertkError(f"{trained.run_dir}: trained on {named}; decode its test split, without --label_map")
-    if all((folder / "utt2hash").is_file() for folder in (inputs.data, Path(data_dir))):
+    own_hashes, hashes = audio.read_hashes(inputs.data), audio.read_hashes(data_dir)
+    if own_hashes and hashes:
         lists = read_fold(inputs.splits, run_numbers(trained.run_dir)[0])
-        own_hashes, hashes = (DataDir(folder).table("utt2hash") for folder in (inputs.data, data_dir))
         seen = {own_hashes.get(utterance) for utterance in (*lists.train, *lists.valid)}
         if shared := [utterance for utterance in utterances if hashes[utterance] in seen]:
             what = f"{len(shared)} of its recordings, such as {shared[0]}, are among those of its training"
             raise SertkError(f"{data_dir}: no other corpus for {trained.run_dir}: {what}; leave them out")
 
 
-def state_of(trained: TrainedModel, data_dir: PathLike, labels: Labels, utterances: Sequence[str]) -> str:
-    """A digest of what a data folder has of `utterances` for the model: two runs were tested on the same if it is."""
-    own = [name for _, name in earlier_models(trained)]
-    found = data_digests(data_dir, trained.config, utterances, own)
+def state_of(digests: Mapping[str, str], labels: Labels, utterances: Sequence[str]) -> str:
+    """One digest of a data folder's `data_digests` and labels: two runs were tested on the same if it is the same."""
     lines = (f"{utterance} {labels.by_utterance[utterance]}" for utterance in utterances)
-    return lines_digest([*(f"{what} {digest}" for what, digest in sorted(found.items())), *lines])
+    return lines_digest([*(f"{what} {digest}" for what, digest in sorted(digests.items())), *lines])
 
 
 def earlier_models(trained: TrainedModel) -> Iterator[tuple[TrainedModel, str]]:

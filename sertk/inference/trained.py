@@ -1,6 +1,7 @@
 """Trained models, as decoding and extraction use them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +113,11 @@ class TrainedModel(LoadedModel):
             super().__init__(checkpoint, path, device)
             self.try_out()
         trained = trained_path(self.folder)
-        if weights_told(trained) not in (None, self.weights_digest):
+        told = weights_told(trained)
+        if told and told != self.weights_digest:
             raise SertkError(f"{path}: not the weights that {trained} tells; put those back, or train the run anew")
 
-    @property
+    @cached_property
     def weights_digest(self) -> str:
         """The SHA-256 of the checkpoint, by which trained.json names it."""
         return file_digest(best_checkpoint(self.folder), "sha256")
