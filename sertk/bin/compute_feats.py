@@ -13,6 +13,7 @@ from sertk.core.errors import SertkError, UsageError
 from sertk.core.messages import counted
 from sertk.features import audio
 from sertk.features.notes import note_options
+from sertk.features.recording import log_warning
 from sertk.kaldi import archives
 from sertk.kaldi.datadir import first_of
 
@@ -76,7 +77,7 @@ def execute(args: Namespace) -> None:
 
     def note_odd(warning):
         odd.append(warning)
-        log.warning("warning: %s", warning)
+        log_warning(warning)
 
     source = args.rspecifier, args.segments, args.channel
     recordings = audio.read_prepared(*source, args.utt2hash, note_bad, note_odd)

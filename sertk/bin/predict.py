@@ -131,7 +131,7 @@ def predict(recognizer: "Recognizer", args: Namespace) -> int:
                 output.write(path, result)
                 odd += bool(result.warnings)
                 for warning in result.warnings:
-                    say(shown(f"warning: {warning}"))
+                    say(f"warning: {warning}")
                 if args.plot:
                     draw(args, path, result)
             except SertkError as error:
