@@ -1,7 +1,7 @@
 """Options that several commands have, and what they mean to the library."""
 
 import shlex
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from sertk.inference.trained import TrainedModel
 
 
+def split_words(text: str) -> list[str]:
+    """The words of an option, in which quotes keep spaces together as in a shell."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text}: {error}") from error
+
+
 def add_config_options(parser: ArgumentParser) -> None:
     """`--config`, `--overlay`, and `--set` with all its settings in one word, as the recipes take them."""
     parser.add_argument("--config", required=True, metavar="FILE", help="a model's or an experiment's YAML")
     parser.add_argument("--overlay", metavar="FILE", help="a YAML file laid over the config, under the settings")
     parser.add_argument(
-        "--set", default=[], type=shlex.split, metavar="'KEY=VALUE ...'", help="settings laid over the config"
+        "--set", default=[], type=split_words, metavar="'KEY=VALUE ...'", help="settings laid over the config"
     )
 
 

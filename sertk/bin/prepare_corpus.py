@@ -1,12 +1,12 @@
 """sertk-prepare-corpus: a corpus release on disk -> a data folder."""
 
 import inspect
-import shlex
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from sertk.bin._options import split_words
 from sertk.core.command import make_parser, run_command
 from sertk.core.errors import UsageError
 from sertk.corpora import CORPORA
@@ -43,14 +43,6 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument("--nj", type=int, default=None, help="threads that read audio (default: the CPUs)")
     return parser
-
-
-def split_words(text: str) -> list[str]:
-    """The words of an option, in which quotes keep spaces together as in a shell."""
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise ArgumentTypeError(f"{text}: {error}") from error
 
 
 def execute(args: Namespace) -> None:
