@@ -212,6 +212,12 @@ def check_labels(path: Path, inputs: Inputs) -> None:
         )
 
 
+def check_runs(path: PathLike) -> None:
+    """`Experiment.check_runs` of a scored folder; nothing where no data.yaml tells its data, as before version 0.2."""
+    if (Path(path) / layout.DATA).is_file():
+        Experiment(path).check_runs()
+
+
 def essence_of_data(stored: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """What two data.yaml are compared by: where the folders are, however that is written."""
     folders = {key: str(from_folder(stored[key], path).resolve()) for key in ("data", "splits")}

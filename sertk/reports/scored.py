@@ -7,8 +7,7 @@ from typing import Any
 from sertk.core.errors import SertkError
 from sertk.core.files import PathLike
 from sertk.evaluation.results import read_results
-from sertk.experiments.experiment import Experiment
-from sertk.experiments.layout import DATA
+from sertk.experiments.experiment import check_runs
 from sertk.reports.formatting import system_name
 
 
@@ -23,14 +22,10 @@ class Scored:
     def read(cls, folder: PathLike) -> "Scored":
         """The results of a folder, with a warning among them where its data have changed since."""
         folder, results = Path(folder), read_results(folder)
-        if (folder / DATA).is_file():
-            try:
-                Experiment(folder).check_runs()
-            except SertkError as error:
-                results["warnings"] = [
-                    *results["warnings"],
-                    f"of another state of the data than there is now ({error})",
-                ]
+        try:
+            check_runs(folder)
+        except SertkError as error:
+            results["warnings"] += [f"of another state of the data than there is now ({error})"]
         return cls(folder, results)
 
     @property

@@ -6,8 +6,8 @@ from typing import Any
 from sertk.core.files import PathLike, write_json, write_text
 from sertk.evaluation.results import score
 from sertk.evaluation.runs import read_runs
-from sertk.experiments.experiment import Experiment
-from sertk.experiments.layout import DATA, DECODED
+from sertk.experiments.experiment import check_runs
+from sertk.experiments.layout import DECODED
 from sertk.reports.experiment_page import experiment_page, read_commands
 from sertk.reports.figures import page_figures
 from sertk.reports.markdown import markdown
@@ -27,8 +27,7 @@ def write_results(experiment: PathLike, draws: int = 2000, seed: int = 0, decode
     experiment = Path(experiment)
     own = decoded == DECODED
     results = score(experiment, draws, seed, decoded)
-    if (experiment / DATA).is_file():  # else of a version before 0.2
-        Experiment(experiment).check_runs()
+    check_runs(experiment)
     curves = own and any(run["epochs"] for run in results["folds"])
     page = experiment_page(results, read_commands(experiment, decoded), curves)
     folder = experiment if own else experiment / decoded
